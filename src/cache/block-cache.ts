@@ -93,13 +93,14 @@ export class BlockCache {
    * The bytes [offset, offset+length) as slices of cached blocks, fewer where the file ends; at once
    * if all are cached, else when all were fetched. The slices hold until the event loop's next turn.
    *
+   * @param waiter whose signal is read only if there is something to wait for
    * @throws what the fetch rejects with, or the signal's reason
    */
   read(
     object: ObjectId,
     offset: Bytes,
     length: Bytes,
-    signal?: AbortSignal,
+    waiter?: { readonly signal: AbortSignal },
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const end = Math.min(offset + length, object.size)
     if (offset >= end) return []
@@ -107,7 +108,7 @@ export class BlockCache {
     for (let position = offset; position < end;) {
       const index = Math.floor(position / this.blockSize)
       const block = this.#blocks.get(key(object, index))
-      if (block === undefined) return this.#readMissing(object, offset, end, signal)
+      if (block === undefined) return this.#readMissing(object, offset, end, waiter?.signal)
       position = this.#slice(block, index, { from: position, end }, slices)
     }
     return slices

@@ -23,10 +23,14 @@ export interface MetadataCacheOptions {
   now: () => Milliseconds
 }
 
-interface Known {
+export interface Knowledge {
   /** undefined: the name does not exist. */
   readonly info: FileInfo | undefined
+  /** When it was so, by `now()`. */
   readonly seen: Milliseconds
+}
+
+interface Known extends Knowledge {
   /** Time of the last change made here, or -Infinity. */
   readonly changed: Milliseconds
 }
@@ -49,14 +53,14 @@ export class MetadataCache {
     this.#directories = new LRUCache({ maxSize: maxNames, ttl: 0 })
   }
 
-  /** The attributes of a name, 'absent', or undefined when nothing fresh is known. */
-  get(directory: string, name: string): FileInfo | 'absent' | undefined {
+  /** What is known of a name, or undefined when nothing fresh is. */
+  get(directory: string, name: string): Knowledge | undefined {
     const record = this.#directories.get(directory)
     if (record === undefined) return undefined
     const known = record.names.get(name)
-    if (known !== undefined && this.#isFresh(known.seen)) return known.info ?? 'absent'
-    if (known === undefined && this.#isFresh(record.completeSince)) return 'absent'
-    return undefined
+    if (known !== undefined) return this.#isFresh(known.seen) ? known : undefined
+    const seen = record.completeSince
+    return this.#isFresh(seen) ? { info: undefined, seen } : undefined
   }
 
   /** All children of a directory, if a listing not older than the time-to-live was complete. */

@@ -12,8 +12,8 @@
  * read, an overwrite, a truncate) flushes first, and goes on over the published file as its base.
  *
  * Locks, taken in this order: the guard (shared; held exclusively while a directory is renamed, so
- * that nothing is published under a path that is about to change), then the file's mutex. Writes
- * take the mutex only. Work that needs no waiting, while nobody is in, takes neither.
+ * that nothing is put under a path that is about to change), then the file's mutex. Writes take the
+ * mutex only. Work that needs no waiting, while nobody is in, takes neither.
  *
  * Promises: after `flush` has resolved the store has every byte written before it was called. After
  * it has rejected nothing is lost: the file is still dirty and `flush` can be tried again. A
@@ -42,6 +42,8 @@ import type { Piece } from './write-buffer.js'
 export interface FileStore {
   put(content: readonly Uint8Array[], conditions: WriteConditions): Promise<WriteResult>
   compose(): Promise<Composition>
+  /** The file was published under a name it no longer has: moves it to where it belongs now. */
+  moveHere(publishedAt: string): Promise<WriteResult>
   /** Bytes of the version `base`, all of them or a rejection. They need not outlive the next await. */
   readBase(base: ObjectId, offset: Bytes, length: Bytes): Promise<readonly Uint8Array[]>
   /** The driver path now. */
@@ -50,6 +52,11 @@ export interface FileStore {
   isLinked(): boolean
   /** The store has all bytes, as this version. Called before another write can go ahead. */
   published(version: ObjectId): void
+}
+
+/** Somebody who waits, and may stop waiting; RequestContext is one. Read only when there is a wait. */
+export interface Waiter {
+  readonly signal: AbortSignal
 }
 
 export type Guard = <T>(work: () => Promise<T>) => Promise<T>
@@ -159,6 +166,8 @@ export class DirtyFile {
   #composition: Promise<Composition> | undefined
   #abort = new AbortController()
   #changed: boolean
+  /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
+  #attempted = false
   #error: unknown
 
   constructor(owner: WriteBack, store: FileStore, base: ObjectId | undefined) {
@@ -178,9 +187,9 @@ export class DirtyFile {
     return this.#changed
   }
 
-  /** Nothing of this file has been sent to the store yet. */
+  /** Nothing of this file has been sent to the store yet, so nothing of it can be there. */
   get isUnsent(): boolean {
-    return this.#base === undefined && this.#uploads.size === 0
+    return this.#base === undefined && this.#uploads.size === 0 && !this.#attempted
   }
 
   /** Bytes of memory held. */
@@ -209,14 +218,14 @@ export class DirtyFile {
    * @returns the number of bytes, always all
    * @throws the error of an upload that failed in the background, once; EFBIG; the signal's reason
    */
-  write(offset: Bytes, data: Uint8Array, signal?: AbortSignal): number | Promise<number> {
+  write(offset: Bytes, data: Uint8Array, waiter?: Waiter): number | Promise<number> {
     this.#throwLatched()
     this.#checkSize(offset + data.length)
     if (this.#mutex.isIdle && !this.#buffer.isSealed(offset, offset + data.length)) {
       const cost = this.#buffer.cost(offset, data.length)
       if (this.#owner.budget.tryReserve(cost)) return this.#take(offset, data)
     }
-    return this.#writeSlowly(offset, data, signal)
+    return this.#writeSlowly(offset, data, waiter?.signal)
   }
 
   /**
@@ -226,20 +235,20 @@ export class DirtyFile {
   read(
     offset: Bytes,
     length: Bytes,
-    signal?: AbortSignal,
+    waiter?: Waiter,
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const pieces = this.#buffer.pieces(offset, offset + length)
     if (pieces.every(piece => piece.kind === 'memory' || piece.kind === 'hole')) {
       return pieces.flatMap(piece => this.#resident(piece))
     }
     if (pieces.some(piece => piece.kind === 'sealed')) {
-      return this.flush(signal).then(() => this.read(offset, length, signal))
+      return this.flush(waiter?.signal).then(() => this.read(offset, length, waiter))
     }
     // Memory may be written to, or reused, while the base is being read.
     const snapshot = pieces.map(piece =>
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
-    return abortable(this.#assemble(snapshot), signal)
+    return abortable(this.#assemble(snapshot), waiter?.signal)
   }
 
   /** Cuts the file, or extends it by a hole. */
@@ -427,6 +436,7 @@ export class DirtyFile {
     await Promise.all(this.uploadsUnderWay)
     // What failed in the background is tried again now; this attempt's outcome is what counts.
     this.#error = undefined
+    this.#attempted = true
     const result =
       this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
         ? await this.#putWhole()
@@ -489,9 +499,11 @@ export class DirtyFile {
     if (total !== size) {
       throw new ErrnoError('EIO', `${this.path}: parts make ${total} bytes instead of ${size}`)
     }
-    return composition
+    const result = await composition
       .complete(parts, { ...this.#conditions(usesBase), signal: this.#abort.signal })
       .catch((error: unknown) => this.#abandon(composition, error))
+    // A directory above may have been renamed since the composition was begun.
+    return composition.path === this.path ? result : this.#store.moveHere(composition.path)
   }
 
   /** Ends a failed composition, unless parts that are not in memory any more depend on it. */

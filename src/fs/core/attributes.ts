@@ -29,16 +29,16 @@ export function attributesOf(inode: Inode, defaults: AttributeDefaults): Attribu
   const { overrides } = inode
   const isFile = inode.kind === 'file'
   const size = isFile ? sizeOf(inode) : DIRECTORY_SIZE
-  const mtime = overrides.mtime ?? modificationTime(inode)
+  const mtime = overrides.mtime ?? timestamp(modificationTime(inode))
   const permissions = overrides.mode ?? (isFile ? defaults.fileMode : defaults.directoryMode)
   const linked = inode.parent !== undefined || inode.ino === inode.number
   return {
     ino: inode.number,
     size,
     blocks: Math.ceil(size / BLOCK),
-    atime: timestamp(overrides.atime ?? mtime),
-    mtime: timestamp(mtime),
-    ctime: timestamp(Math.max(overrides.ctime ?? mtime, isFile ? 0 : mtime)),
+    atime: overrides.atime ?? mtime,
+    mtime,
+    ctime: overrides.ctime ?? mtime,
     mode: (isFile ? S_IFREG : S_IFDIR) | permissions,
     // 1 for directories too: find(1) takes 2 to mean that there are no subdirectories.
     nlink: linked ? 1 : 0,

@@ -63,10 +63,13 @@ export class InodeTable {
   /** The driver path, or for an unlinked inode the one it had. */
   path(inode: Inode): string {
     let path = ''
-    for (let at: Inode = inode; at.parent !== undefined; at = at.parent) path = `/${at.name}${path}`
-    if (path === '')
-      return inode.kind === 'directory' && inode === this.root ? '/' : `/${inode.name}`
-    return path
+    let at: Inode = inode
+    while (at !== this.root) {
+      path = `/${at.name}${path}`
+      if (at.parent === undefined) break
+      at = at.parent
+    }
+    return path === '' ? '/' : path
   }
 
   childPath(parent: DirectoryInode, name: string): string {
@@ -92,6 +95,7 @@ export class InodeTable {
       seen: -Infinity,
       dirty: undefined,
       pagesOf: undefined,
+      replaced: 0,
     }
     return this.#add(file, parent)
   }
@@ -194,7 +198,7 @@ export class InodeTable {
       ...this.#record(ino, parent, name),
       children: new Map(),
       presence: 'stored',
-      hasMarker: false,
+      hasMarker: undefined,
       modified: undefined,
     }
   }

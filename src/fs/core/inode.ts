@@ -9,16 +9,16 @@
 import type { DirtyFile } from '../../cache/write-back.js'
 import type { FileInfo } from '../../driver/driver.js'
 import type { Milliseconds } from '../../util/units.js'
-import type { Ino } from '../operations.js'
+import type { Ino, Timestamp } from '../operations.js'
 
-/** Attributes that programs have set and that hold for the life of the inode. Times are Unix times. */
+/** Attributes that programs have set and that hold for the life of the inode. */
 export interface AttributeOverrides {
   mode?: number
   uid?: number
   gid?: number
-  atime?: Milliseconds
-  mtime?: Milliseconds
-  ctime?: Milliseconds
+  atime?: Timestamp
+  mtime?: Timestamp
+  ctime?: Timestamp
 }
 
 interface InodeRecord {
@@ -45,8 +45,10 @@ export interface FileInode extends InodeRecord {
   seen: Milliseconds
   /** Present from the first write until the last handle that wrote is released. */
   dirty: DirtyFile | undefined
-  /** The version that the kernel's page cache holds pages of. */
+  /** The etag of the version that the kernel's page cache holds pages of. */
   pagesOf: string | undefined
+  /** Counts the times that the content was replaced by somebody else: open handles become stale. */
+  replaced: number
 }
 
 export interface DirectoryInode extends InodeRecord {
@@ -59,8 +61,8 @@ export interface DirectoryInode extends InodeRecord {
    * doubtful: its last child may have been removed; the bucket may show it or not.
    */
   presence: 'stored' | 'made' | 'doubtful'
-  /** The directory has a marker object, so that it stays when its last child goes. */
-  hasMarker: boolean
+  /** Whether there is a marker object, which makes it stay when its last child goes, if known. */
+  hasMarker: boolean | undefined
   modified: Milliseconds | undefined
 }
 
