@@ -8,7 +8,7 @@
  * or start a registry run one at a time after all others, so that two cores suffice and the load of
  * one is not the time-out of another.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { PROJECT, setUp } from './setup.mjs'
 import { explain, SetupError } from './steps.mjs'
@@ -66,8 +66,14 @@ function listTests(folder) {
   return byName.flatMap(entry => {
     const path = `${folder}/${entry.name}`
     if (entry.isDirectory()) return NO_TESTS.includes(entry.name) ? [] : listTests(path)
-    return entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts') ? [path] : []
+    return isTest(path) ? [path] : []
   })
+}
+
+/** Helpers may lie beside the tests that share them; only a test runs tap. */
+function isTest(path) {
+  if (!path.endsWith('.ts') || path.endsWith('.d.ts')) return false
+  return /^import (?!type\b).*'tap'$/m.test(readFileSync(join(PROJECT, path), 'utf8'))
 }
 
 async function runAll(files) {

@@ -21,7 +21,7 @@ function count(tap: string): Promise<Counts> {
   return counts
 }
 
-t.test('only leaf assertions are counted', async t => {
+void t.test('only leaf assertions are counted', async t => {
   const counts = await count(`TAP version 14
 # Subtest: outer
     # Subtest: inner
@@ -37,7 +37,7 @@ ok 1 - outer
   t.same(counts, { passed: 3, skipped: 0, todo: 0, failures: [] })
 })
 
-t.test('a failed assertion counts once, however deep it lies', async t => {
+void t.test('a failed assertion counts once, however deep it lies', async t => {
   const counts = await count(`TAP version 14
 # Subtest: outer
     # Subtest: inner
@@ -56,7 +56,7 @@ not ok 1 - outer
   )
 })
 
-t.test('a subtest that breaks its plan is a failure of its own', async t => {
+void t.test('a subtest that breaks its plan is a failure of its own', async t => {
   const counts = await count(`TAP version 14
 # Subtest: cut short
     ok 1 - a
@@ -71,18 +71,18 @@ not ok 1 - cut short
   )
 })
 
-t.test('a stream that breaks off is a failure', async t => {
+void t.test('a stream that breaks off is a failure', async t => {
   const counts = await count('TAP version 14\nok 1 - a\n')
   t.equal(counts.passed, 1)
   t.equal(counts.failures.length, 1)
 })
 
-t.test('a bail-out is a failure', async t => {
+void t.test('a bail-out is a failure', async t => {
   const counts = await count('TAP version 14\nok 1 - a\nBail out! no disk\n')
   t.match(counts.failures, [{ name: 'bail out', lines: ['no disk'] }])
 })
 
-t.test('a subtest that asserts nothing is a failure', async t => {
+void t.test('a subtest that asserts nothing is a failure', async t => {
   const counts = await count(`TAP version 14
 # Subtest: empty
     1..0 # no tests found
@@ -92,7 +92,7 @@ ok 1 - empty
   t.match(counts.failures, [{ name: 'empty', lines: ['asserts nothing'] }])
 })
 
-t.test('what is skipped or still to do has not passed', async t => {
+void t.test('what is skipped or still to do has not passed', async t => {
   const counts = await count(`TAP version 14
 ok 1 - a # SKIP no reason
 not ok 2 - b # TODO later
