@@ -247,6 +247,7 @@ export class Files {
         const info = { ...version, modTime, isDir: false }
         follow(this.#core, file, info)
         file.pagesOf = version.etag
+        file.covers = false
         if (file.parent === undefined) return
         metadata.changed(inodes.path(file.parent), file.name, info)
         markers.stored(file)

@@ -92,6 +92,7 @@ export class InodeTable {
       kind: 'file',
       ...this.#record(this.#mint(), parent, name),
       version: undefined,
+      covers: false,
       seen: -Infinity,
       dirty: undefined,
       pagesOf: undefined,

@@ -41,6 +41,8 @@ export interface FileInode extends InodeRecord {
   readonly kind: 'file'
   /** The version in the store, as last seen; undefined if the file was never stored. */
   version: (FileInfo & { readonly etag: string }) | undefined
+  /** The store has another file under this name, which this one replaces once it is stored. */
+  covers: boolean
   /** When `version` was last known to be the present one, by the monotonic clock. */
   seen: Milliseconds
   /** Present from the first write until the last handle that wrote is released. */

@@ -93,7 +93,7 @@ export class Namespace {
     const child = await this.#existing(context, parent, name)
     if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
     const remove = async (): Promise<void> => {
-      const maybeStored = child.version !== undefined || child.dirty?.isUnsent === false
+      const maybeStored = mayBeStored(child)
       if (maybeStored) await driver.deleteFile(inodes.path(child))
       this.#gone(parent, name)
       inodes.unlink(child)
@@ -170,7 +170,10 @@ export class Namespace {
       if (wasStored) {
         await driver.move(from.path, path)
         info = await driver.stat(path, { expect: 'file' })
+      } else if (source.covers) {
+        await driver.deleteFile(from.path)
       }
+      source.covers = !wasStored && target !== undefined && mayBeStored(target)
       if (target !== undefined) await this.#displace(target)
       inodes.rename(source, place.parent, place.name)
       if (from.parent !== undefined) this.#gone(from.parent, from.name)
@@ -330,6 +333,11 @@ interface Place {
 function refresh(directory: DirectoryInode, info: FileInfo): DirectoryInode {
   if (info.modTime !== undefined) directory.modified ??= info.modTime.getTime()
   return directory
+}
+
+/** Whether an object may lie under the file's name. */
+function mayBeStored(file: FileInode): boolean {
+  return file.version !== undefined || file.covers || file.dirty?.isUnsent === false
 }
 
 async function dropDirty(file: FileInode): Promise<void> {
