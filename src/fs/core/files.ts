@@ -140,15 +140,14 @@ export class Files {
     return this.flush(context, file)
   }
 
-  async release(context: RequestContext, fh: Fh): Promise<void> {
+  async release(fh: Fh): Promise<void> {
     const handle = this.#handles.remove(fh)
     if (handle === undefined) return
     const { file } = handle
     file.handles -= 1
     if (file.handles > 0) return
     // Dirty even now: written through a mapping after close, or a close that failed or was interrupted.
-    if (file.dirty?.isDirty === true && file.parent !== undefined)
-      await this.#lastFlush(context, file)
+    if (file.dirty?.isDirty === true && file.parent !== undefined) await this.#lastFlush(file)
     // Opened again meanwhile: whoever has it now goes on with what is there.
     if (file.handles === 0) await this.#close(file)
   }
@@ -255,9 +254,10 @@ export class Files {
     }
   }
 
-  async #lastFlush(context: RequestContext, file: FileInode): Promise<void> {
+  /** Nobody waits for it, so nobody can interrupt it. */
+  async #lastFlush(file: FileInode): Promise<void> {
     try {
-      await this.flush(context, file)
+      await file.dirty?.flush()
     } catch (error) {
       const request = error instanceof DriverError ? { requestId: error.requestId } : {}
       this.#core.log.error(

@@ -279,8 +279,8 @@ export class FileSystem implements Operations {
     return this.#answer('flush', () => this.#files.flushHandle(context, fh))
   }
 
-  release(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
-    return this.#answer('release', () => this.#files.release(context, fh))
+  release(_context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
+    return this.#answer('release', () => this.#files.release(fh))
   }
 
   fsync(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
