@@ -191,9 +191,7 @@ export class FileSystem implements Operations {
         throw new ErrnoError('EPERM', 'an object store has no device nodes, pipes and sockets')
       }
       const directory = this.#core.inodes.directory(parent)
-      if ((await this.#namespace.resolve(context, directory, request.name)) !== undefined) {
-        throw new ErrnoError('EEXIST', this.#core.inodes.childPath(directory, request.name))
-      }
+      await this.#namespace.checkAbsent(context, directory, request.name)
       const file = await this.#files.make(context, directory, request.name)
       this.#namespace.touch(directory)
       this.#owned(context, file, request)
@@ -244,16 +242,13 @@ export class FileSystem implements Operations {
     request: CreateRequest & { readonly flags: number },
   ): MaybePromise<CreateReply> {
     return this.#answer('create', async () => {
-      const { inodes } = this.#core
-      const directory = inodes.directory(parent)
-      const path = inodes.childPath(directory, request.name)
-      const existing = await this.#namespace.resolve(context, directory, request.name)
-      if (existing !== undefined) {
-        if ((request.flags & O_EXCL) !== 0) throw new ErrnoError('EEXIST', path)
-        if (existing.kind === 'directory') throw new ErrnoError('EISDIR', path)
-        const opened = await this.#files.open(context, existing, request.flags)
-        return { ...this.#looked(existing), ...opened }
+      const directory = this.#core.inodes.directory(parent)
+      if ((request.flags & O_EXCL) !== 0) {
+        await this.#namespace.checkAbsent(context, directory, request.name)
       }
+      const existing = await this.#namespace.resolve(context, directory, request.name)
+      if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
+      this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
       const { file, ...opened } = this.#files.create(directory, request.name, request.flags)
       this.#namespace.touch(directory)
       this.#owned(context, file, request)
@@ -360,6 +355,18 @@ export class FileSystem implements Operations {
   #entry(inode: Inode): Entry {
     const valid = this.#validity(inode)
     return { ino: inode.ino, generation: 0, entryValid: valid, ...this.#attributes(inode) }
+  }
+
+  /** Somebody else made the file between the kernel's lookup and its create. */
+  async #openExisting(context: RequestContext, inode: Inode, flags: number): Promise<CreateReply> {
+    const { inodes } = this.#core
+    try {
+      if (inode.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(inode))
+      const opened = await this.#files.open(context, inode, flags)
+      return { ...this.#looked(inode), ...opened }
+    } finally {
+      inodes.drop(inode)
+    }
   }
 
   #looked(inode: Inode): Entry {

@@ -65,9 +65,7 @@ export class Namespace {
     name: string,
   ): Promise<DirectoryInode> {
     const { inodes, markers, metadata } = this.#core
-    if ((await this.resolve(context, parent, name)) !== undefined) {
-      throw new ErrnoError('EEXIST', inodes.childPath(parent, name))
-    }
+    await this.checkAbsent(context, parent, name)
     const directory = inodes.addDirectory(parent, name)
     const path = inodes.path(directory)
     markers.made(directory)
@@ -79,10 +77,20 @@ export class Namespace {
     return directory
   }
 
+  /** @throws ErrnoError EEXIST, ENAMETOOLONG, EINVAL */
+  async checkAbsent(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    const { driver, inodes } = this.#core
+    const path = inodes.childPath(parent, name)
+    driver.checkPath(path)
+    const existing = await this.resolve(context, parent, name)
+    if (existing === undefined) return
+    inodes.drop(existing)
+    throw new ErrnoError('EEXIST', path)
+  }
+
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
     const { driver, inodes, markers, tree } = this.#core
-    const child = parent.children.get(name) ?? (await this.resolve(context, parent, name))
-    if (child === undefined) throw new ErrnoError('ENOENT', inodes.childPath(parent, name))
+    const child = await this.#existing(context, parent, name)
     if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
     const remove = async (): Promise<void> => {
       const maybeStored = child.version !== undefined || child.dirty?.isUnsent === false
@@ -97,8 +105,7 @@ export class Namespace {
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
     const { driver, inodes, markers, tree } = this.#core
-    const child = parent.children.get(name) ?? (await this.resolve(context, parent, name))
-    if (child === undefined) throw new ErrnoError('ENOENT', inodes.childPath(parent, name))
+    const child = await this.#existing(context, parent, name)
     if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
     await this.#checkEmpty(context, child)
     await tree.shared(async () => {
@@ -118,18 +125,23 @@ export class Namespace {
     if ((request.flags & ~RENAME_NOREPLACE) !== 0) {
       throw new ErrnoError('EINVAL', `rename flags ${request.flags} are not supported`)
     }
-    const source = parent.children.get(name) ?? (await this.resolve(context, parent, name))
-    if (source === undefined) throw new ErrnoError('ENOENT', inodes.childPath(parent, name))
+    this.#core.driver.checkPath(inodes.childPath(newParent, newName))
+    const source = await this.#existing(context, parent, name)
     const target = await this.resolve(context, newParent, newName)
     if (target === source) return
-    if (target !== undefined && request.flags === RENAME_NOREPLACE) {
-      throw new ErrnoError('EEXIST', inodes.path(target))
+    try {
+      if (target !== undefined && request.flags === RENAME_NOREPLACE) {
+        throw new ErrnoError('EEXIST', inodes.path(target))
+      }
+      const place = { parent: newParent, name: newName, target }
+      if (source.kind === 'file') await this.#renameFile(source, place)
+      else await this.#renameDirectory(context, source, place)
+      this.touch(parent)
+      this.touch(newParent)
+    } finally {
+      inodes.drop(source)
+      if (target !== undefined) inodes.drop(target)
     }
-    const place = { parent: newParent, name: newName, target }
-    if (source.kind === 'file') await this.#renameFile(source, place)
-    else await this.#renameDirectory(context, source, place)
-    this.touch(parent)
-    this.touch(newParent)
   }
 
   /** A name was added to or removed from a directory. */
@@ -137,6 +149,13 @@ export class Namespace {
     directory.modified = this.#core.clock()
     delete directory.overrides.mtime
     delete directory.overrides.ctime
+  }
+
+  /** The kernel has just looked the name up: what lives under it needs no second look. */
+  async #existing(context: RequestContext, parent: DirectoryInode, name: string): Promise<Inode> {
+    const inode = parent.children.get(name) ?? (await this.resolve(context, parent, name))
+    if (inode !== undefined) return inode
+    throw new ErrnoError('ENOENT', this.#core.inodes.childPath(parent, name))
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {

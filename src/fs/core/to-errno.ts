@@ -2,7 +2,7 @@
  * From any error to the errno that a system call reports, and how loudly to log it. The only such
  * table: bindings see ErrnoError alone.
  */
-import { DriverError, InvalidPathError } from '../../driver/errors.js'
+import { DriverError, PathTooLongError } from '../../driver/errors.js'
 import type { DriverErrorCode } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { ErrnoName } from '../../util/errno.js'
@@ -54,9 +54,7 @@ export function toFailure(error: unknown): Failure {
   if (error instanceof ErrnoError) {
     return { errno: error.code, level: EXPECTED.has(error.code) ? 'debug' : 'warn' }
   }
-  if (error instanceof InvalidPathError && /long/.test(error.reason)) {
-    return { errno: 'ENAMETOOLONG', level: 'debug' }
-  }
+  if (error instanceof PathTooLongError) return { errno: 'ENAMETOOLONG', level: 'debug' }
   if (error instanceof DriverError) return DRIVER_FAILURES[error.code]
   if (error instanceof Error && error.name === 'AbortError')
     return { errno: 'EINTR', level: 'debug' }
