@@ -1,0 +1,46 @@
+/** A server on a directory of its own with a client for it, both gone at the end of the test. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { AccessLogEntry } from '../../src/server/access-log.js'
+import { startBosServer, type BosServer, type BosServerOptions } from '../../src/server/server.js'
+import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, TestClient } from './client.js'
+
+export interface Harness {
+  readonly server: BosServer
+  readonly client: TestClient
+  readonly directory: string
+  readonly log: AccessLogEntry[]
+}
+
+export const CREDENTIALS = [
+  { accessKeyId: ACCESS_KEY_ID, secretAccessKey: SECRET_ACCESS_KEY },
+] as const
+
+export function temporaryDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'bos-server-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+export async function startHarness(
+  t: Test,
+  options: Partial<BosServerOptions> = {},
+): Promise<Harness> {
+  const directory = options.dataDirectory ?? temporaryDirectory(t)
+  const log: AccessLogEntry[] = []
+  const server = await startBosServer({
+    dataDirectory: directory,
+    buckets: ['test-bucket'],
+    credentials: CREDENTIALS,
+    accessLog: entry => log.push(entry),
+    ...options,
+  })
+  const client = new TestClient({ url: server.url })
+  t.teardown(async () => {
+    client.close()
+    await server.close()
+  })
+  return { server, client, directory, log }
+}
