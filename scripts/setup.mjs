@@ -3,7 +3,7 @@
  * needed: a Node.js that is new enough, system packages, /dev/fuse, npm packages, compiled code.
  * What is there already costs nothing and prints nothing.
  */
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureFuseDevice } from './fuse-device.mjs'
@@ -78,13 +78,15 @@ async function compile(use) {
   }
   const project = use === 'test' ? 'test' : '.'
   await run(process.execPath, [compiler, '-b', project], { cwd: PROJECT })
-  makeExecutable(join(PROJECT, 'dist', 'bin'))
+  for (const file of Object.values(commands())) makeExecutable(join(PROJECT, file))
 }
 
 /** npm does the same when it links the commands of an installed package. */
-function makeExecutable(folder) {
-  if (!existsSync(folder)) return
-  for (const name of readdirSync(folder)) {
-    if (name.endsWith('.js')) chmodSync(join(folder, name), 0o755)
-  }
+function makeExecutable(file) {
+  if (existsSync(file)) chmodSync(file, 0o755)
+}
+
+/** The compiled files of the package's commands, relative to the project, by name. */
+export function commands() {
+  return JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')).bin
 }

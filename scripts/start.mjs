@@ -1,20 +1,21 @@
 /**
- * `npm start`: mounts a bucket of the embedded server at ./mnt, tells what to try, and stays until
- * Ctrl-C. The data lies in ./data and is there again at the next start.
+ * `npm start [-- MOUNTPOINT [DATA]]`: mounts a bucket of the embedded server, by default at ./mnt,
+ * tells what to try, and stays until Ctrl-C. The data lies in a folder, by default ./data, and is
+ * there again at the next start.
  *
  * The mount is a process in a group of its own, so that a Ctrl-C of the terminal reaches it only
  * through here, once: it then uploads what is pending and unmounts, however often the key is pressed.
  */
 import { spawn } from 'node:child_process'
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mountPoints } from './mounts.mjs'
-import { PROJECT, setUp } from './setup.mjs'
+import { commands, PROJECT, setUp } from './setup.mjs'
 import { explain, run, SetupError } from './steps.mjs'
 
-const MOUNTPOINT = join(PROJECT, 'mnt')
-const DATA = join(PROJECT, 'data')
+const MOUNTPOINT = resolve(process.argv[2] ?? join(PROJECT, 'mnt'))
+const DATA = resolve(process.argv[3] ?? join(PROJECT, 'data'))
 
 /** Milliseconds until the mount must be there. */
 const PATIENCE = 30_000
@@ -82,7 +83,7 @@ class MountProcess {
   #ended
 
   constructor() {
-    const program = join(PROJECT, 'dist', 'bin', 'bosmount.js')
+    const program = join(PROJECT, commands().bosmount)
     const args = [program, 'mount', '--embedded', DATA, MOUNTPOINT, '-f']
     this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'inherit', 'inherit'],
@@ -130,7 +131,8 @@ async function cleanUp(made) {
 }
 
 function here(path) {
-  return `./${relative(PROJECT, path)}`
+  const name = relative(process.cwd(), path)
+  return name.startsWith('..') ? path : `./${name}`
 }
 
 function welcome() {
@@ -140,8 +142,10 @@ A bucket is mounted at ${mnt}; its objects are kept in ${here(DATA)}. In another
 
   echo hello > ${mnt}/greeting && cat ${mnt}/greeting
   cp -r src ${mnt}/ && du -sh --apparent-size ${mnt}/src
-  getfattr -d -m 'user.bos.*' ${mnt}/greeting
-  docker-registry serve config.yml     with  rootdirectory: ${MOUNTPOINT}
+
+A docker-registry keeps its data there with this in its config.yml:
+
+  storage: { filesystem: { rootdirectory: ${MOUNTPOINT} } }
 
 To unmount: Ctrl-C here, or  fusermount3 -u ${mnt}
 `

@@ -52,7 +52,7 @@ export interface MemoryDriverOptions {
   pageSize?: number
   /** Default 10 MiB. */
   partSize?: Bytes
-  /** Default 100 KiB, as BOS has it. */
+  /** Default 5 MiB, the part that BOS takes everywhere. */
   minPartSize?: Bytes
   clock?: Pick<Clock, 'now'>
 }
@@ -88,7 +88,7 @@ class MemoryDriver implements StorageDriver {
     this.#clock = options.clock ?? systemClock
     this.partLimits = {
       partSize: options.partSize ?? 10 * MiB,
-      minPartSize: options.minPartSize ?? 100 * 1024,
+      minPartSize: options.minPartSize ?? 5 * MiB,
       maxPartSize: 5 * GiB,
       maxParts: 10_000,
     }
