@@ -1,20 +1,22 @@
 /**
- * Receives request bodies: into a data file with checksums, or into memory as JSON.
+ * Receives request bodies: into a data file with checksums, into memory when small, or as JSON.
  *
  * A body goes to its file in batches while it comes in; no more than two batches are in memory. Nothing
  * remains of a body that breaks off, does not match its checksums, or is too long.
  */
-import { GiB, MiB, type Bytes } from '../util/units.js'
-import type { DataFiles, DataFileWriter } from './data-files.js'
+import { GiB, KiB, MiB, type Bytes } from '../util/units.js'
+import { newDataId, type DataFiles, type DataFileWriter } from './data-files.js'
 import { Digests, readAnnounced, type FinishedDigests } from './digests.js'
 import { ConnectionLost, ServiceError } from './errors.js'
 import type { Exchange } from './exchange.js'
-import type { Content } from './store.js'
+import type { Content, Slice } from './store.js'
 
 /** Most that one PUT or part may carry. */
 export const MAX_BODY: Bytes = 5 * GiB
 /** Collected before it is written: large writes cost less per byte. */
 const BATCH: Bytes = MiB
+/** Bodies up to this size go into the index: making a file costs more than storing them there. */
+const IN_INDEX: Bytes = 16 * KiB
 
 /**
  * The announced length, checked.
@@ -33,7 +35,7 @@ export function contentLength(exchange: Exchange, limit = MAX_BODY): Bytes {
 }
 
 /**
- * Stores the body in a data file that nothing refers to yet; an empty body has no file.
+ * Stores the body in a data file that nothing refers to yet; a small one stays in memory.
  * @throws ServiceError BadDigest, MissingContentLength, EntityTooLarge, RequestTimeout
  * @throws ConnectionLost
  */
@@ -41,26 +43,44 @@ export async function receiveContent(exchange: Exchange, files: DataFiles): Prom
   const length = contentLength(exchange)
   const announced = readAnnounced(exchange.headers)
   const digests = new Digests(announced)
+  if (length <= IN_INDEX) return await receiveSmall(exchange, length, digests)
   const writer = new BatchWriter(files)
   try {
     await exchange.receive(chunk => {
       digests.update(chunk)
       return writer.add(chunk)
     })
-    if (exchange.bytesIn !== length) throw new ConnectionLost('the request body broke off')
+    checkLength(exchange, length)
     const finished = digests.finish()
-    const id = await writer.close()
-    return contentOf(finished, length, id)
+    const file = await writer.close()
+    return contentOf(finished, { file, offset: 0, length })
   } catch (error) {
     await writer.discard()
     throw error
   }
 }
 
-function contentOf(digests: FinishedDigests, size: Bytes, id: string | undefined): Content {
+async function receiveSmall(exchange: Exchange, length: Bytes, digests: Digests): Promise<Content> {
+  const chunks: Buffer[] = []
+  await exchange.receive(chunk => {
+    chunks.push(chunk)
+    return undefined
+  })
+  checkLength(exchange, length)
+  const bytes = Buffer.concat(chunks)
+  digests.update(bytes)
+  const file = newDataId()
+  return contentOf(digests.finish(), { file, offset: 0, length, inIndex: true, bytes })
+}
+
+function checkLength(exchange: Exchange, length: Bytes): void {
+  if (exchange.bytesIn !== length) throw new ConnectionLost('the request body broke off')
+}
+
+function contentOf(digests: FinishedDigests, slice: Slice): Content {
   const { md5, ...crcs } = digests
-  const slices = id === undefined ? [] : [{ file: id, offset: 0, length: size, md5 }]
-  return { size, etag: md5, ...crcs, slices }
+  const slices = slice.length === 0 ? [] : [{ ...slice, md5 }]
+  return { size: slice.length, etag: md5, ...crcs, slices }
 }
 
 /** @throws ServiceError MaxMessageLengthExceeded, MalformedJSON */
@@ -100,13 +120,13 @@ class BatchWriter {
     return this.#size < BATCH ? undefined : this.#flush()
   }
 
-  /** @returns the id of the file, if there was anything to write */
-  async close(): Promise<string | undefined> {
+  /** @returns the id of the file */
+  async close(): Promise<string> {
     if (this.#size > 0) await this.#flush()
     await this.#writing
-    const file = await this.#opening
-    await file?.close()
-    return file?.id
+    const file = await (this.#opening ?? this.#files.create())
+    await file.close()
+    return file.id
   }
 
   async discard(): Promise<void> {

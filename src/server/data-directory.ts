@@ -46,7 +46,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
     )
   }
   if (!claim.clean) {
-    const removed = await files.sweep(id => store.isFileAlive(id))
+    const removed = await files.sweep(id => store.isAlive(id))
     log.info({ path, removed }, 'the last server on this directory did not close it: swept it')
   }
   return {

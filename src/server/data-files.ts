@@ -61,7 +61,7 @@ export class DataFiles {
 
   /** Starts a file that nothing refers to yet. */
   async create(): Promise<DataFileWriter> {
-    const id = randomBytes(16).toString('hex')
+    const id = newDataId()
     const handle = await open(this.#path(id), 'wx', 0o600)
     return {
       id,
@@ -168,6 +168,11 @@ export class DataFiles {
   #path(id: string): string {
     return join(this.#directory, id.slice(0, 2), id)
   }
+}
+
+/** An id for a data file, or for data in the index: never given twice. */
+export function newDataId(): string {
+  return randomBytes(16).toString('hex')
 }
 
 function shard(index: number): string {

@@ -4,7 +4,7 @@
  *
  * INVARIANT: exactly one of the send methods is called, or the connection is destroyed.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import type { AccessLogEntry } from './access-log.js'
@@ -277,7 +277,7 @@ export class Exchange {
       Date: new Date(this.#now() + skew).toUTCString(),
       Server: 'BceBos',
       'x-bce-request-id': this.requestId,
-      'x-bce-debug-id': randomBytes(48).toString('base64'),
+      'x-bce-debug-id': Buffer.from(this.requestId).toString('base64'),
       ...headers,
     })
   }

@@ -3,7 +3,8 @@
  *
  * Tables, all with binary keys: objects `bucket NUL key`; slices of objects with more than one
  * `manifest id, offset`; uploads `bucket NUL key NUL upload id`; parts `upload id, part number`; files
- * `file id` with the number of slices that refer to it. LMDB compares keys byte by byte, which is the
+ * `file id` with the number of slices that refer to it; small `file id` with the bytes of what is not
+ * worth a file. LMDB compares keys byte by byte, which is the
  * order that BOS lists in, and 63 + 1 + 1024 bytes are within its limit of 1978.
  *
  * Every change is one transaction: guards run in it, before anything is written, and files that lost
@@ -62,12 +63,13 @@ export class LmdbStore implements ObjectStore {
   readonly #uploads: Database<UploadRecord, Buffer>
   readonly #parts: Database<PartRecord, Buffer>
   readonly #counts: Database<number, Buffer>
+  readonly #small: Database<Uint8Array, Buffer>
 
   constructor(options: LmdbStoreOptions) {
     this.#files = options.files
     this.#now = options.now
     this.#sync = options.sync
-    this.#root = open<unknown, string>({ path: options.path, noSubdir: false, maxDbs: 8 })
+    this.#root = open<unknown, string>({ path: options.path, noSubdir: false, maxDbs: 12 })
     this.#meta = this.#table('meta')
     this.#buckets = this.#table('buckets')
     this.#objects = this.#table('objects')
@@ -75,10 +77,11 @@ export class LmdbStore implements ObjectStore {
     this.#uploads = this.#table('uploads')
     this.#parts = this.#table('parts')
     this.#counts = this.#table('files')
+    this.#small = this.#table('small', 'binary')
   }
 
-  #table<Value>(name: string): Database<Value, Buffer> {
-    return this.#root.openDB<Value, Buffer>({ name, keyEncoding: 'binary' })
+  #table<Value>(name: string, encoding: 'msgpack' | 'binary' = 'msgpack'): Database<Value, Buffer> {
+    return this.#root.openDB<Value, Buffer>({ name, keyEncoding: 'binary', encoding })
   }
 
   /**
@@ -96,7 +99,8 @@ export class LmdbStore implements ObjectStore {
     })
   }
 
-  isFileAlive(id: string): boolean {
+  /** Whether any slice refers to data of this id. */
+  isAlive(id: string): boolean {
     return /^[0-9a-f]{32}$/.test(id) && this.#counts.doesExist(fileKey(id))
   }
 
@@ -134,6 +138,14 @@ export class LmdbStore implements ObjectStore {
   }
 
   slices(record: ObjectRecord, offset: Bytes, length: Bytes): readonly Slice[] {
+    return this.#cut(record, offset, length).map(slice => {
+      if (slice.inIndex !== true) return slice
+      const bytes = this.#small.get(fileKey(slice.file))
+      return bytes === undefined ? slice : { ...slice, bytes }
+    })
+  }
+
+  #cut(record: ObjectRecord, offset: Bytes, length: Bytes): readonly Slice[] {
     if (length <= 0) return []
     if (record.slice !== undefined) return [clip(record.slice, offset, length)]
     if (record.manifest === undefined) return []
@@ -227,13 +239,14 @@ export class LmdbStore implements ObjectStore {
   ): Promise<PartRecord | undefined> {
     return await this.#change(released => {
       this.#requireUpload(upload)
-      const gone = part.slices.some(({ file }) => !this.isFileAlive(file))
+      const gone = part.slices.some(({ file }) => !this.isAlive(file))
       if (options.shared === true && gone) return undefined
       const key = partKey(upload.uploadId, part.partNumber)
       const replaced = this.#parts.get(key)
       for (const slice of part.slices) this.#retain(slice)
       if (replaced !== undefined) this.#release(replaced.slices, released)
-      const record = { ...part, modified: this.#now() }
+      const slices = part.slices.map(withoutBytes)
+      const record = { ...part, slices, modified: this.#now() }
       void this.#parts.put(key, record)
       return record
     })
@@ -334,18 +347,18 @@ export class LmdbStore implements ObjectStore {
   #placeSlices(slices: readonly Slice[]): { slice?: Slice; manifest?: string } {
     const [slice] = slices
     if (slice === undefined) return {}
-    if (slices.length === 1) return { slice }
+    if (slices.length === 1) return { slice: withoutBytes(slice) }
     const manifest = randomBytes(16).toString('hex')
     let offset = 0
     for (const row of slices) {
-      void this.#manifests.put(manifestKey(manifest, offset), row)
+      void this.#manifests.put(manifestKey(manifest, offset), withoutBytes(row))
       offset += row.length
     }
     return { manifest }
   }
 
   #allSlices(record: ObjectRecord): readonly Slice[] {
-    return this.slices(record, 0, record.size)
+    return this.#cut(record, 0, record.size)
   }
 
   #manifestSlices(manifest: string, offset: Bytes, length: Bytes): readonly Slice[] {
@@ -389,20 +402,23 @@ export class LmdbStore implements ObjectStore {
     void this.#uploads.remove(uploadKey(upload))
   }
 
-  #retain({ file }: Slice): void {
+  #retain({ file, bytes }: Slice): void {
     const key = fileKey(file)
-    void this.#counts.put(key, (this.#counts.get(key) ?? 0) + 1)
+    const count = this.#counts.get(key) ?? 0
+    void this.#counts.put(key, count + 1)
+    if (count === 0 && bytes !== undefined) void this.#small.put(key, bytes)
   }
 
   #release(slices: readonly Slice[], released: Set<string>): void {
-    for (const { file } of slices) {
+    for (const { file, inIndex } of slices) {
       const key = fileKey(file)
       const count = (this.#counts.get(key) ?? 1) - 1
       if (count > 0) {
         void this.#counts.put(key, count)
       } else {
         void this.#counts.remove(key)
-        released.add(file)
+        if (inIndex === true) void this.#small.remove(key)
+        else released.add(file)
       }
     }
   }
@@ -433,8 +449,14 @@ function* scan<Value>(
 
 function clip(slice: Slice, skip: Bytes, length: Bytes): Slice {
   if (skip === 0 && length >= slice.length) return slice
-  const { file, offset } = slice
-  return { file, offset: offset + skip, length: Math.min(length, slice.length - skip) }
+  const { file, offset, inIndex } = slice
+  const range = { file, offset: offset + skip, length: Math.min(length, slice.length - skip) }
+  return inIndex === true ? { ...range, inIndex } : range
+}
+
+function withoutBytes(slice: Slice): Slice {
+  const { bytes: _, ...rest } = slice
+  return rest
 }
 
 function objectKey({ bucket, key }: ObjectAddress): Buffer {

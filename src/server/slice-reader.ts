@@ -29,14 +29,13 @@ export class SliceReader {
     use: (piece: Uint8Array) => Promise<void>,
   ): Promise<void> {
     const pieces = cutPieces(slices)
-    const size = Math.max(0, ...pieces.map(piece => piece.length))
+    const size = pieces.reduce((most, piece) => Math.max(most, fileBytes(piece)), 0)
     const buffers = [this.#take(size), this.#take(pieces.length > 1 ? size : 0)]
     let using = Promise.resolve()
     for (const [index, piece] of pieces.entries()) {
-      const target = (buffers[index % 2] ?? Buffer.alloc(0)).subarray(0, piece.length)
-      const reading = this.#read(piece, target)
-      await Promise.all([reading, using])
-      using = use(target)
+      const target = (buffers[index % 2] ?? Buffer.alloc(0)).subarray(0, fileBytes(piece))
+      const [bytes] = await Promise.all([this.#read(piece, target), using])
+      using = use(bytes)
       // Awaited in the next round; its failure must not count as unhandled until then.
       using.catch(() => undefined)
     }
@@ -44,15 +43,18 @@ export class SliceReader {
     for (const buffer of buffers) this.#give(buffer)
   }
 
-  async #read(piece: Slice, target: Buffer): Promise<void> {
+  async #read(piece: Slice, target: Buffer): Promise<Uint8Array> {
+    const { bytes, offset } = piece
+    if (bytes !== undefined) return bytes.subarray(offset, offset + piece.length)
     await this.#files.withFile(piece.file, async fd => {
       let done = 0
       while (done < target.length) {
-        const bytes = await readOnce(fd, target.subarray(done), piece.offset + done)
-        if (bytes === 0) throw new Error(`data file ${piece.file} is shorter than recorded`)
-        done += bytes
+        const count = await readOnce(fd, target.subarray(done), offset + done)
+        if (count === 0) throw new Error(`data file ${piece.file} is shorter than recorded`)
+        done += count
       }
     })
+    return target
   }
 
   #take(size: Bytes): Buffer {
@@ -65,11 +67,17 @@ export class SliceReader {
   }
 }
 
+/** Bytes that a piece needs a buffer for. */
+function fileBytes(piece: Slice): Bytes {
+  return piece.bytes === undefined ? piece.length : 0
+}
+
 function cutPieces(slices: readonly Slice[]): Slice[] {
   const pieces: Slice[] = []
-  for (const { file, offset, length } of slices) {
+  for (const slice of slices) {
+    const { offset, length } = slice
     for (let at = 0; at < length; at += READ_SIZE) {
-      pieces.push({ file, offset: offset + at, length: Math.min(READ_SIZE, length - at) })
+      pieces.push({ ...slice, offset: offset + at, length: Math.min(READ_SIZE, length - at) })
     }
   }
   return pieces

@@ -18,7 +18,7 @@ export interface BucketRecord {
   readonly created: number
 }
 
-/** A range of a data file. */
+/** A range of a data file, or of what is kept in the index under the same kind of id. */
 export interface Slice {
   /** Id of the file, 32 hex digits. */
   readonly file: string
@@ -26,6 +26,15 @@ export interface Slice {
   readonly length: Bytes
   /** MD5 of exactly this range, where it is known. */
   readonly md5?: string
+  /** The data is in the index instead of a file, under the same id: it is small. */
+  readonly inIndex?: true
+  /** The bytes of a slice in the index: given by who stores it, and by `slices`. Never part of a record. */
+  readonly bytes?: Uint8Array
+}
+
+/** Ids of the data files among slices: those that must be pinned while the slices are read. */
+export function filesOf(slices: readonly Slice[]): readonly string[] {
+  return slices.filter(slice => slice.inIndex !== true).map(slice => slice.file)
 }
 
 /** What a client sets and gets back: content headers, user metadata, storage class. */

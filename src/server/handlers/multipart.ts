@@ -16,7 +16,7 @@ import type { Exchange } from '../exchange.js'
 import { checksumHeaders, readAttributes, readUserMetadata } from '../metadata.js'
 import { uriEncodePath } from '../names.js'
 import { parseRange } from '../ranges.js'
-import type { Content, PartRecord, Slice, UploadRecord } from '../store.js'
+import { filesOf, type Content, type PartRecord, type Slice, type UploadRecord } from '../store.js'
 import { keep, writeGuard } from './object.js'
 
 const MAX_PART_NUMBER = 10_000
@@ -62,7 +62,7 @@ async function copyPart(
   target: { readonly upload: UploadRecord; readonly partNumber: number },
 ): Promise<PartRecord | undefined> {
   const { slices, size } = chooseSource(exchange, context)
-  const files = slices.map(slice => slice.file)
+  const files = filesOf(slices)
   context.files.pin(files)
   try {
     const etag = await hashSlices(slices, context)

@@ -14,7 +14,14 @@ import type { Exchange } from '../exchange.js'
 import { checksumHeaders, describe, readAttributes, readStorageClass } from '../metadata.js'
 import { checkKey, uriDecode } from '../names.js'
 import { parseRange } from '../ranges.js'
-import type { Attributes, Content, Guard, ObjectAddress, ObjectRecord } from '../store.js'
+import {
+  filesOf,
+  type Attributes,
+  type Content,
+  type Guard,
+  type ObjectAddress,
+  type ObjectRecord,
+} from '../store.js'
 import { GiB, MiB } from '../../util/units.js'
 
 /** Query parameters that replace response headers. */
@@ -61,7 +68,7 @@ export async function keep<Result>(
     return await store()
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
-    await context.files.remove(content.slices.map(slice => slice.file))
+    await context.files.remove(filesOf(content.slices))
     throw error
   }
 }
@@ -134,7 +141,7 @@ interface BodyToSend extends ChosenRange {
 async function sendBody(exchange: Exchange, context: Context, body: BodyToSend): Promise<void> {
   const { record, first, length, status, headers } = body
   const slices = context.store.slices(record, first, length)
-  const files = slices.map(slice => slice.file)
+  const files = filesOf(slices)
   context.files.pin(files)
   let started = false
   try {
