@@ -25,7 +25,8 @@ import {
 import { BosError, statusOfCode } from './error.js'
 import type { ChooseSink, HttpBody, HttpResponse, HttpStream } from './http.js'
 import { isRetryable, retrying, type Attempt, type RetryPolicy } from './retry.js'
-import { parseErrorBody, uriEncode, type BosRequest, type Transport } from './transport.js'
+import { encodeKey } from './sign.js'
+import { parseErrorBody, type BosRequest, type Transport } from './transport.js'
 
 export interface CallOptions {
   signal?: AbortSignal | undefined
@@ -459,7 +460,7 @@ export class BosApi {
 
   #copyHeaders({ key, etag }: CopySource): Headers {
     return {
-      'x-bce-copy-source': `/${this.#bucket}/${key.split('/').map(uriEncode).join('/')}`,
+      'x-bce-copy-source': `/${this.#bucket}/${encodeKey(key)}`,
       ...(etag === undefined ? {} : { 'x-bce-copy-source-if-match': `"${etag}"` }),
     }
   }

@@ -9,10 +9,8 @@
  * Every call is one attempt, but for one repair: an answer that blames the clock or the credentials
  * is followed by a second attempt with a corrected clock or fresh credentials, if there are any.
  */
-import Auth from '@baiducloud/sdk/src/auth.js'
 import BosClient from '@baiducloud/sdk/src/bos_client.js'
 import { systemClock, type Clock } from '../../util/clock.js'
-import type { Secret } from '../../util/secret.js'
 import type { Milliseconds } from '../../util/units.js'
 import { BosError, codeOfStatus } from './error.js'
 import {
@@ -26,12 +24,15 @@ import {
   type HttpResponse,
   type HttpStream,
 } from './http.js'
-
-export interface BosCredentials {
-  readonly accessKeyId: string
-  readonly secretAccessKey: Secret
-  readonly sessionToken?: Secret
-}
+import {
+  authorization,
+  encodeKey,
+  encodeQuery,
+  sameCredentials,
+  timestamp,
+  TOKEN_NAME,
+  type BosCredentials,
+} from './sign.js'
 
 /**
  * Gives the credentials to sign with; called for every request. After the service refused some, it is
@@ -69,35 +70,6 @@ const SLOWEST_BYTES_PER_MS = 64
 /** A Date header has whole seconds and is as old as the answer took. */
 const CLOCK_TOLERANCE: Milliseconds = 60_000
 const USER_AGENT = 'bosmount'
-
-/** Percent-encodes as bce-auth-v1 demands: everything but A-Z a-z 0-9 - _ . ~ */
-export function uriEncode(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-}
-
-/** As `uriEncode`, slashes kept; nothing is normalised. */
-export function encodeKey(key: string): string {
-  return uriEncode(key).replaceAll('%2F', '/')
-}
-
-function encodeQuery(params: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(params).map(([name, value]) =>
-    value === '' ? uriEncode(name) : `${uriEncode(name)}=${uriEncode(value)}`,
-  )
-  return pairs.length === 0 ? '' : `?${pairs.join('&')}`
-}
-
-/** Auth encodes the values of a query, not its names. */
-function paramsToSign(params: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [uriEncode(name), value]))
-}
-
-function timestamp(time: Milliseconds): string {
-  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
-}
 
 interface ErrorBody {
   code?: string
@@ -192,17 +164,18 @@ class BosTransport extends BosClient implements Transport {
     const credentials = await this.#options.credentials()
     const path = this.#path(key)
     const token = credentials.sessionToken?.reveal()
-    const params: Record<string, string> = token === undefined ? {} : { [TOKEN_HEADER]: token }
-    const authorization = this.#auth(credentials).generateAuthorization(
+    const params: Record<string, string> = token === undefined ? {} : { [TOKEN_NAME]: token }
+    const signature = authorization(credentials, {
       method,
       path,
       params,
-      { host: this.#host },
-      Math.floor(this.#now() / 1000),
-      Math.max(1, Math.ceil(expires / 1000)),
-      ['host'],
-    )
-    return `${this.#options.origin}${path}${encodeQuery({ ...params, authorization })}`
+      headers: { host: this.#host },
+      headersToSign: ['host'],
+      time: this.#now(),
+      expires,
+    })
+    const query = encodeQuery({ ...params, authorization: signature })
+    return `${this.#options.origin}${path}${query}`
   }
 
   close(): Promise<void> {
@@ -270,14 +243,14 @@ class BosTransport extends BosClient implements Transport {
     }
     if (method === 'PUT' || method === 'POST') headers['content-length'] = String(length)
     const token = credentials.sessionToken?.reveal()
-    if (token !== undefined) headers[TOKEN_HEADER] = token
-    headers['authorization'] = this.#auth(credentials).generateAuthorization(
+    if (token !== undefined) headers[TOKEN_NAME] = token
+    headers['authorization'] = authorization(credentials, {
       method,
       path,
-      paramsToSign(params),
+      params,
       headers,
-      Math.floor(now / 1000),
-    )
+      time: now,
+    })
     const transfer = Math.ceil((length + expectedBytes) / SLOWEST_BYTES_PER_MS)
     return {
       method,
@@ -292,10 +265,6 @@ class BosTransport extends BosClient implements Transport {
   #path(key: string | undefined): string {
     const path = `${this.#options.pathPrefix}${key === undefined ? '' : `/${encodeKey(key)}`}`
     return path === '' ? '/' : path
-  }
-
-  #auth({ accessKeyId, secretAccessKey }: BosCredentials): Auth {
-    return new Auth(accessKeyId, secretAccessKey.reveal())
   }
 
   #now(): Milliseconds {
@@ -324,8 +293,6 @@ class BosTransport extends BosClient implements Transport {
   }
 }
 
-const TOKEN_HEADER = 'x-bce-security-token'
-
 /** AccessDenied and InvalidHTTPRequest are what HEAD's bodyless 403 and 400 are read as. */
 const CREDENTIAL_CODES: ReadonlySet<string> = new Set([
   'AccessDenied',
@@ -337,14 +304,6 @@ const CREDENTIAL_CODES: ReadonlySet<string> = new Set([
 
 function isSuccess({ status }: HttpHead): boolean {
   return status >= 200 && status < 300
-}
-
-function sameCredentials(a: BosCredentials, b: BosCredentials): boolean {
-  return (
-    a.accessKeyId === b.accessKeyId &&
-    a.secretAccessKey.reveal() === b.secretAccessKey.reveal() &&
-    a.sessionToken?.reveal() === b.sessionToken?.reveal()
-  )
 }
 
 export function createTransport(options: TransportOptions): Transport {
