@@ -131,13 +131,13 @@ export class DataFiles {
     }
   }
 
-  /** Removes every file that `isAlive` does not know. @returns how many */
+  /** Removes every file that `isAlive` does not know, before anything is read. @returns how many */
   async sweep(isAlive: (id: string) => boolean): Promise<number> {
     let removed = 0
     for (let index = 0; index < 256; index += 1) {
-      const names = await readdir(join(this.#directory, shard(index)))
-      const stale = names.filter(name => !isAlive(name))
-      await this.remove(stale)
+      const directory = join(this.#directory, shard(index))
+      const stale = (await readdir(directory)).filter(name => !isAlive(name))
+      for (const name of stale) await unlink(join(directory, name))
       removed += stale.length
     }
     return removed
