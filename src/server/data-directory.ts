@@ -2,12 +2,14 @@
  * Opens a data directory: makes it or checks that it is one, takes ownership, and sweeps what a dead
  * owner left half done.
  *
- * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files.
+ * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files;
+ * `credentials.json` may hold the credential that was made for it.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../util/log.js'
 import { DataFiles } from './data-files.js'
+import { CREDENTIAL_FILE } from './kept-credential.js'
 import { LmdbStore } from './lmdb-store.js'
 import { currentOwner, isOwnerAlive } from './owner.js'
 
@@ -67,7 +69,8 @@ function prepare(path: string): void {
       checkFormat(path, readFileSync(formatFile, 'utf8'))
       return
     }
-    if (readdirSync(path).length > 0) {
+    // The credential may have been made before the server was first started.
+    if (readdirSync(path).some(name => name !== CREDENTIAL_FILE)) {
       throw new ServerStartError(
         `${path} is not empty and not a data directory of this server; choose an empty one`,
       )

@@ -3,10 +3,11 @@ import { createWriteStream } from 'node:fs'
 import type { WriteStream } from 'node:fs'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { CommandModule } from 'yargs'
-import { EMBEDDED_BUCKET, keysOf } from '../../embedded.js'
-import type { Keys } from '../../embedded.js'
+import { EMBEDDED_BUCKET } from '../../embedded.js'
+import { CREDENTIAL_FILE, keptCredential } from '../../server/kept-credential.js'
+import type { KeptCredential } from '../../server/kept-credential.js'
 import { startBosServer } from '../../server/server.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { createLogger } from '../logger.js'
@@ -110,7 +111,7 @@ function parseListen(listen: string, allowRemote: boolean): { host: string; port
 }
 
 /** From the environment variables that a mount uses, else made once and kept with the data. */
-async function credentials(dataDirectory: string): Promise<Keys> {
+async function credentials(dataDirectory: string): Promise<KeptCredential> {
   const accessKeyId = process.env['BCE_ACCESS_KEY_ID']
   const secretAccessKey = process.env['BCE_SECRET_ACCESS_KEY']
   if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey }
@@ -120,8 +121,8 @@ async function credentials(dataDirectory: string): Promise<Keys> {
       EXIT.usage,
     )
   }
-  process.stderr.write(`credentials are in ${dataDirectory}/credentials.json\n`)
-  return keysOf(dataDirectory)
+  process.stderr.write(`credentials are in ${join(dataDirectory, CREDENTIAL_FILE)}\n`)
+  return keptCredential(dataDirectory)
 }
 
 async function openAccessLog(file: string | undefined): Promise<WriteStream | undefined> {
