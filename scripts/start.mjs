@@ -4,7 +4,7 @@
  * there again at the next start.
  *
  * The mount is a process in a group of its own, so that a Ctrl-C of the terminal reaches it only
- * through here, once: it then uploads what is pending and unmounts, however often the key is pressed.
+ * through here, and once.
  */
 import { spawn } from 'node:child_process'
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
@@ -99,11 +99,14 @@ class MountProcess {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => this.stop())
   }
 
-  /** Asks it to upload what is pending and to unmount; asking again changes nothing. */
+  /**
+   * Asks it to upload what is pending and to unmount. It refuses while files are open; asked again, it
+   * detaches the mount point at once and ends when they are closed.
+   */
   stop() {
-    console.log(this.stopping ? '\nStill unmounting …' : '\nUnmounting …')
-    if (!this.stopping) this.#child.kill('SIGTERM')
+    if (!this.stopping) console.log('\nUnmounting …')
     this.stopping = true
+    this.#child.kill('SIGTERM')
   }
 
   /** Waits for its end. */
