@@ -21,6 +21,7 @@ export interface Call {
   /** Replaces bucket and key: a path that is already encoded. */
   readonly rawPath?: string
   readonly query?: Readonly<Record<string, string>>
+  /** An empty content-length sends none; other empty headers are sent empty. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
   /** Default: host, and of the others those that the scheme signs by default. */
@@ -53,6 +54,11 @@ export class TestClient {
 
   constructor(options: ClientOptions) {
     this.#options = options
+  }
+
+  /** Value of the Host header. */
+  get host(): string {
+    return new URL(this.#options.url).host
   }
 
   get bucket(): string {
@@ -123,7 +129,7 @@ export class TestClient {
 
   #headers(method: string, call: Call, body: Buffer | undefined): Record<string, string> {
     const headers: Record<string, string> = {
-      host: new URL(this.#options.url).host,
+      host: this.host,
       'x-bce-date': `${new Date((this.#options.now ?? Date.now)()).toISOString().slice(0, 19)}Z`,
     }
     const { sessionToken } = this.#options
@@ -134,6 +140,7 @@ export class TestClient {
     for (const [name, value] of Object.entries(call.headers ?? {})) {
       headers[name.toLowerCase()] = value
     }
+    if (headers['content-length'] === '') delete headers['content-length']
     return headers
   }
 

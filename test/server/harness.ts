@@ -1,4 +1,5 @@
 /** A server on a directory of its own with a client for it, both gone at the end of the test. */
+import { createCipheriv, createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,10 +38,23 @@ export async function startHarness(
     accessLog: entry => log.push(entry),
     ...options,
   })
-  const client = new TestClient({ url: server.url })
+  const client = new TestClient({
+    url: server.url,
+    ...(options.now === undefined ? {} : { now: options.now }),
+  })
   t.teardown(async () => {
     client.close()
     await server.close()
   })
   return { server, client, directory, log }
+}
+
+/** The same bytes for the same size, and no repetition that could hide a misplaced piece. */
+export function seededBytes(size: number): Buffer {
+  const key = createHash('sha256').update(`seed ${size}`).digest()
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size))
+}
+
+export function md5Of(bytes: Uint8Array): string {
+  return createHash('md5').update(bytes).digest('hex')
 }

@@ -15,7 +15,6 @@ import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import { checksumHeaders, readAttributes, readUserMetadata } from '../metadata.js'
 import { uriEncodePath } from '../names.js'
-import { parseRange } from '../ranges.js'
 import { filesOf, type Content, type PartRecord, type Slice, type UploadRecord } from '../store.js'
 import { keep, writeGuard } from './object.js'
 
@@ -86,11 +85,21 @@ function chooseSource(
   if (text === undefined) {
     return { slices: context.store.slices(record, 0, record.size), size: record.size }
   }
-  const range = parseRange(text, record.size)
-  if (range.kind === 'whole') throw new ServiceError('InvalidArgument')
-  if (range.kind === 'unsatisfiable') throw new ServiceError('InvalidRange')
-  const size = range.last - range.first + 1
-  return { slices: context.store.slices(record, range.first, size), size }
+  const { first, last } = readCopyRange(text)
+  if (first > last || last >= record.size) throw new ServiceError('InvalidRange')
+  const size = last - first + 1
+  return { slices: context.store.slices(record, first, size), size }
+}
+
+/** Unlike the range of a GET it must have both ends, and lie within the source. */
+function readCopyRange(text: string): { readonly first: number; readonly last: number } {
+  const match = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(text)
+  if (match === null) {
+    throw new ServiceError('InvalidArgument', {
+      message: 'x-bce-copy-source-range is not bytes=first-last.',
+    })
+  }
+  return { first: Number(match[1]), last: Number(match[2]) }
 }
 
 /** MD5 of the bytes, which is known without reading for exactly one whole part. */
