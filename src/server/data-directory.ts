@@ -5,11 +5,19 @@
  * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files;
  * `credentials.json` may hold the credential that was made for it.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../util/log.js'
 import { DataFiles } from './data-files.js'
 import { CREDENTIAL_FILE } from './kept-credential.js'
+import { LmdbIndex } from './lmdb-index.js'
 import { LmdbStore } from './lmdb-store.js'
 import { currentOwner, isOwnerAlive } from './owner.js'
 
@@ -38,15 +46,16 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const { path, sync, now, log } = options
   prepare(path)
   const files = new DataFiles({ directory: join(path, 'data'), sync })
-  const store = new LmdbStore({ path: join(path, 'index'), files, now, sync })
-  const claim = store.claim(currentOwner(), isOwnerAlive)
+  const index = new LmdbIndex(join(path, 'index'))
+  const claim = index.claim(currentOwner(), isOwnerAlive)
   if (claim.blockedBy !== undefined) {
-    await store.close({ claimed: false })
+    await index.close()
     throw new ServerStartError(
       `the data directory ${path} is in use by process ${claim.blockedBy.pid}; ` +
         'stop that server or choose another directory',
     )
   }
+  const store = new LmdbStore({ index, files, now, sync })
   if (!claim.clean) {
     const removed = await files.sweep(id => store.isAlive(id))
     log.info({ path, removed }, 'the last server on this directory did not close it: swept it')
@@ -56,7 +65,8 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
     files,
     close: async () => {
       await files.close()
-      await store.close()
+      await index.release()
+      await index.close()
     },
   }
 }
@@ -69,13 +79,16 @@ function prepare(path: string): void {
       checkFormat(path, readFileSync(formatFile, 'utf8'))
       return
     }
+    const draft = 'format.json.new'
     // The credential may have been made before the server was first started.
-    if (readdirSync(path).some(name => name !== CREDENTIAL_FILE)) {
+    const early = [draft, CREDENTIAL_FILE]
+    if (readdirSync(path).some(name => !early.includes(name))) {
       throw new ServerStartError(
         `${path} is not empty and not a data directory of this server; choose an empty one`,
       )
     }
-    writeFileSync(formatFile, `${JSON.stringify(FORMAT)}\n`, { mode: 0o600 })
+    writeFileSync(join(path, draft), `${JSON.stringify(FORMAT)}\n`, { mode: 0o600 })
+    renameSync(join(path, draft), formatFile)
   } catch (cause) {
     if (cause instanceof ServerStartError) throw cause
     throw new ServerStartError(`cannot use ${path} as data directory: ${String(cause)}`, { cause })

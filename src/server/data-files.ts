@@ -11,7 +11,7 @@
  * This file knows nothing of objects: which ids are alive is the index's business.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { open, readdir, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bytes } from '../util/units.js'
@@ -56,6 +56,11 @@ export class DataFiles {
     this.#sync = options.sync
     for (let index = 0; index < 256; index += 1) {
       mkdirSync(join(this.#directory, shard(index)), { recursive: true, mode: 0o700 })
+    }
+    if (this.#sync) {
+      const fd = openSync(this.#directory, 'r')
+      fsyncSync(fd)
+      closeSync(fd)
     }
   }
 

@@ -272,7 +272,6 @@ export class Exchange {
 
   #head(status: number, headers: Readonly<Record<string, string>>): void {
     const skew = this.#fault('skew-date')?.skew ?? 0
-    this.#status = status
     this.#response.writeHead(status, {
       Date: new Date(this.#now() + skew).toUTCString(),
       Server: 'BceBos',
@@ -280,6 +279,7 @@ export class Exchange {
       'x-bce-debug-id': Buffer.from(this.requestId).toString('base64'),
       ...headers,
     })
+    this.#status = status
   }
 
   #end(bytes: Uint8Array | undefined): void {

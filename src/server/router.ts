@@ -160,7 +160,8 @@ function virtualBucket({ host, isBucket }: TargetRequest): string | undefined {
 export function chooseOperation(request: OperationRequest): Operation {
   const { bucket, key, query } = request.target
   if (bucket === '') return serviceOperation(request.method)
-  if (UNSUPPORTED.some(name => query.has(name))) return 'Unsupported'
+  const version = query.get('versionId') ?? 'null'
+  if (version !== 'null' || UNSUPPORTED.some(name => query.has(name))) return 'Unsupported'
   return key === '' ? bucketOperation(request) : objectOperation(request)
 }
 

@@ -155,6 +155,4 @@ export interface ObjectStore {
   ): Promise<PartRecord | undefined>
   completeUpload(plan: CompletePlan): Promise<ObjectRecord>
   abortUpload(upload: UploadRecord): Promise<void>
-
-  close(): Promise<void>
 }

@@ -2,11 +2,13 @@
  * A small file system in memory, to have something to mount where the real one is not the subject.
  *
  * Inodes live for as long as the process. Two names are special, for tests of the binding:
- * - `blocked`, in any directory: a read waits until it is interrupted, then fails with EINTR;
+ * - `blocked`, in any directory: a read waits until it is interrupted, then fails with EINTR, or
+ *   until `unblock`, then gives what there is;
  * - `faulty`, in any directory: a read throws what is no ErrnoError.
  */
 import { Buffer } from 'node:buffer'
 import { ErrnoError } from '../../src/util/errno.js'
+import { ROOT_INO } from '../../src/fs/operations.js'
 import type {
   Attributes,
   CreateReply,
@@ -79,6 +81,8 @@ export class MemoryOperations implements Operations {
   readonly #options: MemoryOptions
   readonly #nodes = new Map<number, Node>()
   readonly #open = new Map<number, { readonly ino: Ino; readonly names: readonly string[] }>()
+  readonly #blocked: (() => void)[] = []
+  #unblocked = false
   #lastIno = 0
   #lastFh = 0
 
@@ -95,6 +99,23 @@ export class MemoryOperations implements Operations {
 
   lookupsOf(ino: Ino): number {
     return this.#node(ino).lookups
+  }
+
+  /** Changes a file of the root as another host would, and tells the kernel if asked. */
+  change(name: string, content: string, tell: boolean): void {
+    const node = this.#child(ROOT_INO, name)
+    const { mtime } = node
+    this.#resize(node, Buffer.byteLength(content))
+    node.data.write(content)
+    // As before, so that only the notification can give the change away.
+    node.mtime = mtime
+    if (tell) this.notifier?.invalidateInode(node.ino, 0, 0)
+  }
+
+  /** Removes a file of the root as another host would, and tells the kernel. */
+  remove(name: string): void {
+    this.#remove(ROOT_INO, name, this.#child(ROOT_INO, name))
+    this.notifier?.invalidateEntry(ROOT_INO, name)
   }
 
   init(session: SessionInfo, notifier: Notifier): void {
@@ -219,7 +240,11 @@ export class MemoryOperations implements Operations {
     this.#count('read')
     const node = this.#node(ino)
     if (this.#isNamed(node, 'faulty')) throw new TypeError('read on purpose a faulty file')
-    if (this.#isNamed(node, 'blocked')) return untilAborted(context.signal)
+    if (this.#isNamed(node, 'blocked')) {
+      return this.#untilUnblocked(context.signal).then(() => [
+        node.data.subarray(offset, node.size),
+      ])
+    }
     const slices = [node.data.subarray(offset, Math.min(offset + size, node.size))]
     return this.#options.latency?.().then(() => slices) ?? slices
   }
@@ -306,6 +331,25 @@ export class MemoryOperations implements Operations {
 
   access(): void {
     this.#count('access')
+  }
+
+  /** Lets the reads of `blocked` files go on, now and later. */
+  unblock(): void {
+    this.#unblocked = true
+    for (const waiting of this.#blocked.splice(0)) waiting()
+  }
+
+  #untilUnblocked(signal: AbortSignal): Promise<void> {
+    if (this.#unblocked) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const fail = (): void => {
+        this.#count('interrupted')
+        reject(new ErrnoError('EINTR', 'interrupted'))
+      }
+      this.#blocked.push(resolve)
+      if (signal.aborted) fail()
+      else signal.addEventListener('abort', fail, { once: true })
+    })
   }
 
   get #valid(): number {
@@ -420,12 +464,4 @@ function attributesOf(node: Node): Attributes {
   const { ino, size, atime, mtime, ctime, mode, nlink, uid, gid, rdev } = node
   const blocks = Math.ceil(size / 512)
   return { ino, size, blocks, atime, mtime, ctime, mode, nlink, uid, gid, rdev, blksize: 4096 }
-}
-
-function untilAborted(signal: AbortSignal): Promise<readonly Uint8Array[]> {
-  return new Promise((_, reject) => {
-    const fail = (): void => reject(new ErrnoError('EINTR', 'interrupted'))
-    if (signal.aborted) fail()
-    else signal.addEventListener('abort', fail, { once: true })
-  })
 }

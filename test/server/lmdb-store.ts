@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { DataFiles } from '../../src/server/data-files.js'
+import { LmdbIndex } from '../../src/server/lmdb-index.js'
 import { LmdbStore } from '../../src/server/lmdb-store.js'
 import type { Content, ObjectRecord } from '../../src/server/store.js'
 import { seededBytes, temporaryDirectory } from './harness.js'
@@ -12,10 +13,10 @@ const ETAG = '0'.repeat(32)
 async function openStore(t: Test) {
   const directory = temporaryDirectory(t)
   const files = new DataFiles({ directory: join(directory, 'data'), sync: false })
-  const path = join(directory, 'index')
-  const store = new LmdbStore({ path, files, now: () => 1, sync: false })
+  const index = new LmdbIndex(join(directory, 'index'))
+  const store = new LmdbStore({ index, files, now: () => 1, sync: false })
   t.teardown(async () => {
-    await store.close()
+    await index.close()
     await files.close()
   })
   await store.createBucket('bkt')
@@ -133,21 +134,4 @@ void t.test('buckets keep their objects and uploads apart', async t => {
   await t.rejects(store.abortUpload(upload), { code: 'NoSuchBucket' })
   await store.createBucket('bkt')
   t.equal(store.upload(at('u'), upload.uploadId), undefined)
-})
-
-void t.test('the index can be claimed once', async t => {
-  const { store } = await openStore(t)
-  const owner = { pid: 1, started: 'x', boot: 'y' }
-  t.strictSame(
-    store.claim(owner, () => true),
-    { clean: true },
-  )
-  t.match(
-    store.claim(owner, () => true),
-    { blockedBy: owner },
-  )
-  t.strictSame(
-    store.claim(owner, () => false),
-    { clean: false },
-  )
 })

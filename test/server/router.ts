@@ -81,6 +81,8 @@ void t.test('method, query and headers choose the operation', async t => {
     ['POST', '/bkt/k?append&offset=3', 'Unsupported'],
     ['PUT', '/bkt/k?symlink', 'Unsupported'],
     ['GET', '/bkt?acl', 'Unsupported'],
+    ['GET', '/bkt/k?versionId=1', 'Unsupported'],
+    ['GET', '/bkt/k?versionId=null', 'GetObject'],
   ]
   for (const [method, url, expected, header] of cases) {
     const request = { method, target: target(url), hasHeader: (name: string) => name === header }

@@ -168,9 +168,10 @@ void t.test('what was confirmed survives kill -9, and nothing half done shows', 
 })
 
 void t.test('a data directory admits one server at a time', async t => {
-  const { server, directory } = await startHarness(t)
+  const { server, client, directory } = await startHarness(t)
   const again = { dataDirectory: directory, buckets: [], credentials: CREDENTIALS }
   await t.rejects(startBosServer(again), { name: 'ServerStartError', message: /in use by process/ })
+  t.equal((await client.call('PUT', { key: 'k', body: 'x' })).status, 200, 'the first works on')
   await server.close()
   const second = await startBosServer(again)
   await second.close()

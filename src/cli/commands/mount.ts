@@ -1,12 +1,14 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import { ConfigError, resolveConfig } from '../../config.js'
 import type { MountConfig } from '../../config.js'
 import { openMount } from '../../mount.js'
 import type { RunningMount } from '../../mount.js'
 import { ErrnoError } from '../../util/errno.js'
+import type { Milliseconds } from '../../util/units.js'
 import { createLogger } from '../logger.js'
 import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
@@ -29,6 +31,8 @@ interface Plan {
   readonly mountpoint: string
   readonly embedded: string | undefined
 }
+
+const BUSY_POLL: Milliseconds = 250
 
 export const mountCommand: CommandModule<object, MountArguments> = {
   command: 'mount <operands..>',
@@ -154,23 +158,41 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
 }
 
 /**
- * The first signal unmounts, and fails while files are open; the next one unmounts lazily, so that
- * what is open can still be used and is flushed when it is closed.
+ * The first signal unmounts as soon as nothing is open any more; the next one detaches the mount at
+ * once, and what is open can still be used, and is flushed when it is closed.
  */
 function unmountOnSignals(mount: RunningMount): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   let received = 0
   const onSignal = (): void => {
     received += 1
-    mount.unmount({ lazy: received > 1 }).catch((error: unknown) => {
-      const busy = error instanceof ErrnoError && error.code === 'EBUSY'
-      const hint = busy ? 'close what is open on it, or signal again to detach it at once' : ''
-      process.stderr.write(`cannot unmount ${mount.mountpoint}: ${explain(error)}; ${hint}\n`)
+    unmountWhenFree(mount, () => received > 1).catch((error: unknown) => {
+      process.stderr.write(`cannot unmount ${mount.mountpoint}: ${explain(error)}\n`)
     })
   }
   for (const signal of signals) process.on(signal, onSignal)
   return () => {
     for (const signal of signals) process.off(signal, onSignal)
+  }
+}
+
+async function unmountWhenFree(mount: RunningMount, isLazy: () => boolean): Promise<void> {
+  let announced = false
+  for (;;) {
+    try {
+      await mount.unmount({ lazy: isLazy() })
+      return
+    } catch (error) {
+      if (!(error instanceof ErrnoError) || error.code !== 'EBUSY') throw error
+    }
+    if (!announced) {
+      process.stderr.write(
+        `${mount.mountpoint} is busy: waiting until nothing is open on it any more; ` +
+          'another signal detaches it at once\n',
+      )
+    }
+    announced = true
+    await sleep(BUSY_POLL)
   }
 }
 

@@ -8,9 +8,10 @@
  */
 import type { Milliseconds } from '../../util/units.js'
 import { ErrnoError } from '../../util/errno.js'
-import { silentLogger, type Logger } from '../../util/log.js'
+import { silentLogger } from '../../util/log.js'
 import type { Binding, BindingOptions, Mount } from '../binding.js'
 import type { Operations } from '../operations.js'
+import { startCrashGuard, type CrashGuard } from './crash-guard.js'
 import { Channel, DEFAULT_CHANNEL_CONFIG, type ChannelConfig } from './channel.js'
 import type { Device } from './device.js'
 import { loadLibfuse3, type Libfuse3 } from './libfuse3.js'
@@ -64,9 +65,20 @@ async function mount(
     drainTimeout: options.drainTimeout ?? DRAIN_TIMEOUT,
     log,
   })
+  const guard = startCrashGuard(path, log)
+  const closed = endOf(session, guard)
+  closed.catch((error: unknown) => log.error({ err: error, path }, 'the mount has broken'))
   session.start()
   await waitForInit(session, { libfuse3, path, timeout: options.initTimeout ?? INIT_TIMEOUT })
-  return new FuseMount(path, { session, libfuse3, log })
+  return new FuseMount(path, { session, libfuse3, closed })
+}
+
+async function endOf(session: Session, guard: CrashGuard): Promise<void> {
+  try {
+    await session.closed
+  } finally {
+    await guard.stop()
+  }
 }
 
 async function openDevice(libfuse3: Libfuse3, path: string, options: string): Promise<Device> {
@@ -100,7 +112,7 @@ async function waitForInit(
 interface MountParts {
   readonly session: Session
   readonly libfuse3: Libfuse3
-  readonly log: Logger
+  readonly closed: Promise<void>
 }
 
 class FuseMount implements Mount {
@@ -110,7 +122,7 @@ class FuseMount implements Mount {
 
   constructor(mountpoint: string, parts: MountParts) {
     this.mountpoint = mountpoint
-    this.closed = parts.session.closed
+    this.closed = parts.closed
     this.#parts = parts
   }
 

@@ -6,7 +6,7 @@
  * serves; and every wait has a deadline, since it may be one that nobody serves.
  */
 import { execFile } from 'node:child_process'
-import { access, constants, readFile, realpath, stat } from 'node:fs/promises'
+import { access, constants, readFile, realpath, stat, statfs } from 'node:fs/promises'
 import { dirname, join, basename, delimiter } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -54,7 +54,7 @@ export async function prepareMountpoint(libfuse3: Libfuse3, mountpoint: string):
   try {
     return await resolveDirectory(mountpoint)
   } catch (error) {
-    if (codeOf(error) !== 'ENOTCONN') throw explained(error, mountpoint)
+    if (!isDead(error)) throw explained(error, mountpoint)
   }
   // Its server is gone, so nothing can be lost; who still has files open there keeps an error.
   const path = join(await realpath(dirname(mountpoint)), basename(mountpoint))
@@ -64,8 +64,16 @@ export async function prepareMountpoint(libfuse3: Libfuse3, mountpoint: string):
   })
 }
 
+/** ECONNABORTED while the kernel is still taking the connection down. */
+function isDead(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'ENOTCONN' || code === 'ECONNABORTED'
+}
+
 async function resolveDirectory(mountpoint: string): Promise<string> {
   const found = await withDeadline(stat(mountpoint), mountpoint)
+  // What stat says may be remembered from when a dead mount was alive; statfs always asks.
+  await withDeadline(statfs(mountpoint), mountpoint)
   if (!found.isDirectory()) throw new ErrnoError('ENOTDIR', mountpoint)
   return withDeadline(realpath(mountpoint), mountpoint)
 }

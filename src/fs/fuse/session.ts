@@ -27,7 +27,7 @@ import type { Device } from './device.js'
 import { HANDLERS, refuse, type AnyHandler } from './dispatch.js'
 import { beginReply, encodeHeader, encodeInit, endReply } from './encode.js'
 import { negotiate, type NegotiationOptions } from './negotiate.js'
-import { KernelNotifier } from './notify.js'
+import { KernelNotifier, type Activity } from './notify.js'
 import { Request } from './request.js'
 
 /** Up to here copying and one write(2) is faster than writev(2) of the pieces; see bench/fuse.ts. */
@@ -42,6 +42,13 @@ export interface SessionOptions {
   readonly drainTimeout: Milliseconds
   readonly log: Logger
 }
+
+/** Lock the directory that their header names, and another. */
+const ACROSS_DIRECTORIES: ReadonlySet<number> = new Set([
+  OPCODE.RENAME,
+  OPCODE.RENAME2,
+  OPCODE.LINK,
+])
 
 const OPCODE_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(OPCODE).map(([name, opcode]) => [opcode, name]),
@@ -75,7 +82,11 @@ export class Session implements RequestHandler {
     this.#channel = options.channel
     this.#operations = options.operations
     this.#log = options.log
-    this.#notifier = new KernelNotifier(options.device, options.log)
+    this.#notifier = new KernelNotifier({
+      device: options.device,
+      activity: () => this.#activity(),
+      log: options.log,
+    })
     ;[this.started, this.#settleStarted] = settleable<SessionInfo>()
     ;[this.closed, this.#settleClosed] = settleable<void>()
   }
@@ -198,6 +209,7 @@ export class Session implements RequestHandler {
 
   #settled(request: Request): void {
     this.#pending.delete(request.unique)
+    this.#notifier.requestSettled()
     if (this.#pending.size === 0) this.#onIdle?.()
   }
 
@@ -269,6 +281,14 @@ export class Session implements RequestHandler {
 
   #logFault(request: Request, error: unknown): void {
     this.#log.error({ err: error, ...describe(request) }, 'a FUSE request failed unexpectedly')
+  }
+
+  #activity(): Activity {
+    const requests = [...this.#pending.values()]
+    return {
+      inodes: new Set(requests.map(({ ino }) => ino)),
+      acrossDirectories: requests.some(({ opcode }) => ACROSS_DIRECTORIES.has(opcode)),
+    }
   }
 
   #destroy(): Promise<void> {

@@ -24,9 +24,18 @@ export async function listBuckets(exchange: Exchange, context: Context): Promise
 
 export async function putBucket(exchange: Exchange, context: Context): Promise<void> {
   checkBucketName(exchange.target.bucket)
-  await exchange.receive(() => undefined)
+  if (Number(exchange.header('content-length') ?? 0) > 0) await checkBucketOptions(exchange)
   await context.store.createBucket(exchange.target.bucket)
   exchange.sendEmpty(200, { Location: context.region })
+}
+
+/** @throws ServiceError NotImplemented for a bucket that is not flat */
+async function checkBucketOptions(exchange: Exchange): Promise<void> {
+  const body = await receiveJson(exchange, MiB)
+  const type: unknown = isRecord(body) ? body['metaType'] : undefined
+  if (type !== undefined && type !== 'FLAT') {
+    throw new ServiceError('NotImplemented', { message: 'There are only flat buckets here.' })
+  }
 }
 
 export async function headBucket(exchange: Exchange, context: Context): Promise<void> {

@@ -116,7 +116,7 @@ function chooseRange(exchange: Exchange, record: ObjectRecord, context: Context)
   const headers: Record<string, string> = describe(record)
   for (const [name, value] of exchange.query.pairs) {
     const header = OVERRIDES[name]
-    if (header !== undefined && value !== '') headers[header] = value
+    if (header !== undefined && value !== '') headers[header] = headerValue(name, value)
   }
   if (range.kind === 'whole') {
     headers['Content-Length'] = String(size)
@@ -126,6 +126,15 @@ function chooseRange(exchange: Exchange, record: ObjectRecord, context: Context)
   headers['Content-Length'] = String(last - first + 1)
   headers['Content-Range'] = `bytes ${first}-${last}/${size}`
   return { status: 206, first, length: last - first + 1, headers }
+}
+
+/** Text as the bytes of a header. @throws ServiceError InvalidArgument for control characters */
+function headerValue(name: string, text: string): string {
+  const value = Buffer.from(text).toString('latin1')
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+    throw new ServiceError('InvalidArgument', { message: `${name} contains control characters.` })
+  }
+  return value
 }
 
 function queryRange(exchange: Exchange): string | undefined {

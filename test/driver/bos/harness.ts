@@ -27,14 +27,14 @@ export interface DriverHarness {
   readonly server: BosServer
   /** Requests the server has answered. */
   readonly log: AccessLogEntry[]
-  parameters(changes?: Readonly<Record<string, unknown>>): BosParameters
+  readonly parameters: (changes?: Readonly<Record<string, unknown>>) => BosParameters
   /** A driver that retries fast. */
-  driver(
+  readonly driver: (
     changes?: Readonly<Record<string, unknown>>,
     options?: BosDriverOptions,
-  ): Promise<StorageDriver>
+  ) => Promise<StorageDriver>
   /** The calls underneath a driver, for any key. */
-  api(options?: Partial<TransportOptions>): BosApi
+  readonly api: (options?: Partial<TransportOptions>) => BosApi
 }
 
 export async function startDriverHarness(

@@ -130,6 +130,9 @@ void t.test('query parameters replace response headers', async t => {
   const reply = await client.call('GET', { key: 'k', query })
   t.equal(reply.headers['content-type'], 'text/x')
   t.equal(reply.headers['content-disposition'], 'inline; a="b"')
+  const injected = { responseContentType: 'a\r\nx: y' }
+  const refused = await client.call('GET', { key: 'k', query: injected })
+  t.match(refused, { status: 400, code: 'InvalidArgument' })
 })
 
 void t.test('what is missing is a 404 that says what', async t => {
