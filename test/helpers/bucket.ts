@@ -24,8 +24,8 @@ export async function openBucket(t: Owner, server: Server): Promise<StorageDrive
  * Every object of the bucket: files with their content, and directory markers.
  *
  * A marker is needed only where a directory has nothing else in it, and is an entry like
- * `contentsOf` gives for it. A marker of a directory that is not empty is shown as such: it is not
- * wrong, but more than is needed.
+ * `contentsOf` gives for it. A directory that was empty for a while keeps the marker it got then; it
+ * is not listed.
  */
 export async function bucketContents(t: Owner, server: Server): Promise<Contents> {
   const driver = await openBucket(t, server)
@@ -38,8 +38,7 @@ export async function bucketContents(t: Owner, server: Server): Promise<Contents
     // Only stat asks for the marker itself, whose time it then gives.
     const { modTime } = await driver.stat(path, { expect: 'directory' })
     if (modTime === undefined) return
-    const isEmpty = (await driver.list(path)).length === 0
-    found[`${path}/`] = isEmpty ? EMPTY_DIRECTORY : 'marker of a directory that is not empty'
+    if ((await driver.list(path)).length === 0) found[`${path}/`] = EMPTY_DIRECTORY
   })
   return found
 }
