@@ -212,6 +212,26 @@ export class BosApi {
     return readDocumentEtag(response.body)
   }
 
+  /**
+   * Renames an object inside the store, where the service can. What it does to an existing target is
+   * not described: use it for names that are free.
+   *
+   * @see baidubce/bce-sdk-java, RenameObject
+   */
+  rename(from: string, to: string, options: CallOptions = {}): Promise<void> {
+    const headers = { 'x-bce-rename-key': encodeKey(from) }
+    const request: BosRequest = { method: 'POST', key: to, headers, ...options }
+    return this.#retry(options, async ({ ambiguous }) => {
+      try {
+        refuseErrorInOk(await this.#transport.request(request))
+      } catch (error) {
+        // After a lost answer the source may be missing because it has its new name.
+        const mayBeEcho = ambiguous && isCode(error, 'NoSuchKey')
+        if (!mayBeEcho || (await this.find(to, options)) === undefined) throw error
+      }
+    })
+  }
+
   /** @returns whether there was an object; true if an earlier attempt may have deleted it */
   delete(key: string, options: CallOptions = {}): Promise<boolean> {
     return this.#retry(options, async ({ ambiguous }) => {

@@ -74,6 +74,7 @@ const DEFAULT_CONFIG: BosConfig = {
   // One copy call moves up to 5 GB, but the connection waits for all of it.
   copyThreshold: 512 * MiB,
   copyPartSize: 128 * MiB,
+  rename: true,
   listPageSize: 1000,
 }
 
@@ -365,9 +366,11 @@ function assemble(
       copiesInFlight: options.copiesInFlight ?? DEFAULT_CONFIG.copiesInFlight,
       copyThreshold: options.copyThreshold ?? DEFAULT_CONFIG.copyThreshold,
       copyPartSize: options.copyPartSize ?? DEFAULT_CONFIG.copyPartSize,
+      rename: options.rename ?? DEFAULT_CONFIG.rename,
       listPageSize: options.listPageSize ?? DEFAULT_CONFIG.listPageSize,
     },
     log,
+    learned: { noRename: false },
   }
   return { context, transport }
 }
