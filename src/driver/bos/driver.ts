@@ -43,7 +43,7 @@ import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.
 import { bodyLength } from './http.js'
 import { KeyMap } from './key.js'
 import { ListingMerger, type MergedPage } from './list.js'
-import { openReader, readInto } from './read.js'
+import { openReader, readContent, readInto } from './read.js'
 import { dropUpload } from './resume.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
 import { copyFile, look, move, remove } from './transfer.js'
@@ -107,8 +107,7 @@ class BosDriver implements StorageDriver {
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
-    const { api, keys } = this.#context
-    return await this.#at(path, async () => (await api.get(keys.file(path), options)).body)
+    return await readContent(this.#context, path, options)
   }
 
   async putContent(
