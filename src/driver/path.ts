@@ -11,7 +11,7 @@
  */
 import { compareUtf8, isWellFormed } from '../util/utf8.js'
 import type { Bytes } from '../util/units.js'
-import { InvalidPathError, PathNotFoundError } from './errors.js'
+import { InvalidPathError, PathNotFoundError, PathTooLongError } from './errors.js'
 
 /** NAME_MAX of Linux: no directory entry can be longer. */
 export const MAX_COMPONENT_BYTES: Bytes = 255
@@ -54,6 +54,14 @@ export function pathProblem(path: string, limits: PathLimits = {}): string | und
     : undefined
 }
 
+/** Whether the key or one of its components is longer than is possible. */
+export function isTooLong(path: string, limits: PathLimits = {}): boolean {
+  return (
+    Buffer.byteLength(path) - 1 > MAX_KEY_BYTES - (limits.keyPrefixBytes ?? 0) ||
+    path.split('/').some(component => Buffer.byteLength(component) > MAX_COMPONENT_BYTES)
+  )
+}
+
 /** Whether the path lies in the part of the tree that belongs to the driver. */
 export function isReserved(path: string): boolean {
   return path === `/${RESERVED_NAME}` || path.startsWith(`/${RESERVED_NAME}/`)
@@ -73,7 +81,9 @@ export interface PathChecks {
 export function pathChecks(driver: string, limits: PathLimits = {}): PathChecks {
   const valid = (path: string): void => {
     const problem = pathProblem(path, limits)
-    if (problem !== undefined) throw new InvalidPathError(path, problem, { driver })
+    if (problem === undefined) return
+    if (isTooLong(path, limits)) throw new PathTooLongError(path, problem, { driver })
+    throw new InvalidPathError(path, problem, { driver })
   }
   const existing = (path: string): void => {
     valid(path)

@@ -2,7 +2,8 @@
  * Opens a data directory: makes it or checks that it is one, takes ownership, and sweeps what a dead
  * owner left half done.
  *
- * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files.
+ * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files;
+ * `credentials.json` may hold the credential that was made for it.
  */
 import {
   existsSync,
@@ -15,6 +16,7 @@ import {
 import { join } from 'node:path'
 import type { Logger } from '../util/log.js'
 import { DataFiles } from './data-files.js'
+import { CREDENTIAL_FILE } from './kept-credential.js'
 import { LmdbIndex } from './lmdb-index.js'
 import { LmdbStore } from './lmdb-store.js'
 import { currentOwner, isOwnerAlive } from './owner.js'
@@ -81,7 +83,9 @@ function prepare(path: string): void {
       return
     }
     const draft = 'format.json.new'
-    if (readdirSync(path).some(name => name !== draft)) {
+    // The credential may have been made before the server was first started.
+    const early = [draft, CREDENTIAL_FILE]
+    if (readdirSync(path).some(name => !early.includes(name))) {
       throw new ServerStartError(
         `${path} is not empty and not a data directory of this server; choose an empty one`,
       )

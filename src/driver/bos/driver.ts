@@ -104,6 +104,10 @@ class BosDriver implements StorageDriver {
     this.#checks = pathChecks(NAME, { keyPrefixBytes })
   }
 
+  checkPath(path: string): void {
+    this.#checks.target(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)

@@ -111,6 +111,10 @@ class MemoryDriver implements StorageDriver {
     }
   }
 
+  checkPath(path: string): void {
+    this.#checks.target(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
