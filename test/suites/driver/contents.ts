@@ -74,7 +74,7 @@ export function contents(behaviour: Behaviour): void {
       const put = await failure(driver.putContent(path, Buffer.from('x')))
       t.ok(put instanceof InvalidPathError, `putContent ${JSON.stringify(path)}`)
       if (put instanceof InvalidPathError) t.match(put.message, driver.name)
-      t.throws(() => driver.checkPath(path), InvalidPathError)
+      t.throws(() => driver.checkPath(path), { code: 'INVALID_PATH', path })
       t.ok((await failure(driver.writer(path))) instanceof InvalidPathError)
       t.ok((await failure(driver.compose(path))) instanceof InvalidPathError)
       const get = await failure(driver.getContent(path))
