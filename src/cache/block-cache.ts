@@ -114,9 +114,13 @@ export class BlockCache {
     return slices
   }
 
-  /** Starts fetching a block that will be wanted soon. Does nothing if it is there or on its way. */
+  /**
+   * Starts fetching a block that will be wanted soon. Does nothing if it is there or on its way, or
+   * if so much is on its way that blocks would be dropped before they were read.
+   */
   prefetch(object: ObjectId, index: number): void {
     if (this.#closed || index * this.blockSize >= object.size) return
+    if (this.#flights.size * this.blockSize >= this.capacity / 2) return
     const id = key(object, index)
     if (this.#blocks.has(id) || this.#flights.has(id)) return
     const flight = this.#start(object, index)

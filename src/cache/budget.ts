@@ -3,7 +3,7 @@
  *
  * Model: `tryReserve` answers at once; `reserve` waits until enough was released. A reservation
  * larger than the whole budget is granted alone, when nothing else is reserved: a single request must
- * never wait for what cannot come. Waiting calls `onPressure`, whose task is to make somebody release.
+ * never wait for what cannot come. Who needs nothing never waits. Waiting calls `onPressure`, whose task is to make somebody release.
  */
 import { abortable } from '../util/abort.js'
 import type { Bytes } from '../util/units.js'
@@ -34,6 +34,7 @@ export class Budget {
   }
 
   tryReserve(bytes: Bytes): boolean {
+    if (bytes === 0) return true
     if (this.#waiters.length > 0 || !this.#fits(bytes)) return false
     this.#reserved += bytes
     return true

@@ -136,7 +136,8 @@ export class MetadataCache {
     }
     edit(record)
     const size = Math.min(1 + record.names.size, this.#maxNames)
-    this.#directories.set(directory, record, { size })
+    // A new object: the size of one that is there already would be left as it was.
+    this.#directories.set(directory, { ...record }, { size })
   }
 }
 

@@ -48,9 +48,10 @@ export class Extents implements Iterable<Extent> {
     this.#ranges.splice(from, to - from, merged)
   }
 
-  /** Takes [start, end) out. */
+  /** Takes [start, end) out. An empty range changes nothing. */
   remove(start: number, end: number): void {
     check(start, end)
+    if (start === end) return
     const kept: Extent[] = []
     for (const range of this.#ranges) {
       if (range.end <= start || range.start >= end) {

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Binding, Mount } from '../../src/fs/binding.js'
 import { createFuseBinding } from '../../src/fs/fuse/binding.js'
+import { createNativeBinding } from '../../src/fs/native/binding.js'
 import { MemoryOperations } from './memory-operations.js'
 
 export interface ServeSettings {
@@ -49,6 +50,8 @@ export type ServeEvent =
   | {
       readonly calls: Record<string, number>
       readonly maxWrite: number
+      /** References that the kernel holds to inodes, the root's own included. */
+      readonly lookups: number
       /** Microseconds of processor time so far. */
       readonly cpu: number
     }
@@ -60,7 +63,7 @@ function say(event: ServeEvent): void {
 }
 
 function bindingOf(): Binding {
-  return createFuseBinding()
+  return settings.binding === 'fuse' ? createFuseBinding() : createNativeBinding()
 }
 
 const operations = new MemoryOperations({
@@ -97,7 +100,8 @@ function obey(mount: Mount, command: ServeCommand): void {
     case 'stats': {
       const { user, system } = process.cpuUsage()
       const calls = Object.fromEntries(operations.calls)
-      say({ calls, maxWrite: operations.session?.maxWrite ?? 0, cpu: user + system })
+      const { lookups, session } = operations
+      say({ calls, lookups, maxWrite: session?.maxWrite ?? 0, cpu: user + system })
     }
   }
 }

@@ -94,7 +94,7 @@ function resized(bytes: Buffer, size: number): Buffer {
 }
 
 async function run(steps: readonly Step[]): Promise<void> {
-  const driver = createMemoryDriver({ partSize: MiB })
+  const driver = createMemoryDriver({ partSize: MiB, minPartSize: MiB })
   const fs = createCore(driver, { writeMemory: 4 * MiB })
   const os = new CoreOs(fs)
   const model = new Map<string, Content>()

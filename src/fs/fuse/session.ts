@@ -214,24 +214,22 @@ export class Session implements RequestHandler {
   }
 
   #succeed(request: Request, handler: AnyHandler, result?: unknown): void {
-    let acceptance: Acceptance
     try {
       const missing = handler.error?.(result)
       if (missing !== undefined) return this.#answerErrno(request, ERRNO[missing])
       if (!request.markAnswered()) return
-      acceptance =
+      const acceptance =
         handler.slices === undefined
           ? this.#sendRecord(request, handler, result)
           : this.#sendSlices(request, handler.slices(result))
+      if (acceptance === 'accepted' || acceptance === 'ended') return
+      if (acceptance === 'refused') {
+        this.#log.error(describe(request), 'an answer was refused by the kernel')
+      }
     } catch (error) {
       // The method gave what no answer can hold. Nothing was sent yet: sending does not throw.
       this.#logFault(request, error)
       this.#sendErrno(request, ERRNO.EIO)
-      acceptance = 'refused'
-    }
-    if (acceptance === 'accepted' || acceptance === 'ended') return
-    if (acceptance === 'refused') {
-      this.#log.error(describe(request), 'an answer was refused by the kernel')
     }
     this.#undo(request, handler, result)
   }
