@@ -46,7 +46,9 @@ async function ensureNpmPackages() {
     // npm writes incomplete lock files where a registry lacks packages of other platforms, and then
     // refuses them. The versions in it hold all the same.
     if (!error.message.includes('EUSAGE')) throw error
-    await step('npm ci does not accept the lock file; npm install', () => npm('install', '--no-save'))
+    await step('npm ci does not accept the lock file; npm install', () =>
+      npm('install', '--no-save'),
+    )
   }
 }
 
