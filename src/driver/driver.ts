@@ -218,6 +218,12 @@ export interface StorageDriver {
   readonly partLimits: PartLimits
 
   /**
+   * Checks, without asking the store, that a file or directory of this path could be made.
+   * @throws InvalidPathError, PathTooLongError
+   */
+  checkPath(path: string): void
+
+  /**
    * Reads a whole small file.
    * @throws PathNotFoundError, InvalidPathError
    */

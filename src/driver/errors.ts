@@ -78,6 +78,9 @@ export class InvalidPathError extends DriverError {
   }
 }
 
+/** A component, or the whole key, is longer than the store or the kernel takes. */
+export class PathTooLongError extends InvalidPathError {}
+
 /** A negative offset, or one past the end. */
 export class InvalidOffsetError extends DriverError {
   override readonly code = 'INVALID_OFFSET'

@@ -40,7 +40,11 @@ export function formatBytes(bytes: Bytes): string {
   return `${bytes} bytes`
 }
 
-/** Reads a duration such as `250ms`, `1s`, `5m`, `2h`; a bare number is seconds. */
+/**
+ * Reads a duration such as `250ms`, `1s`, `5m`, `2h`; a bare number is seconds.
+ *
+ * @returns milliseconds, or undefined if the text is not a duration that fits a safe integer
+ */
 export function parseDuration(text: string): Milliseconds | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i.exec(text.trim())
   if (match === null) return undefined
@@ -51,5 +55,7 @@ export function parseDuration(text: string): Milliseconds | undefined {
     h: 3_600_000,
     d: 86_400_000,
   }
-  return Math.round(Number(match[1]) * (factors[(match[2] ?? 's').toLowerCase()] ?? 1000))
+  const factor = factors[(match[2] ?? 's').toLowerCase()] ?? 1000
+  const duration = Math.round(Number(match[1]) * factor)
+  return Number.isSafeInteger(duration) ? duration : undefined
 }

@@ -1,0 +1,72 @@
+/**
+ * How many requests a registry costs: a push into an empty bucket and a pull through a fresh mount,
+ * counted in the server's access log. Requests of mounting and unmounting are counted apart.
+ *
+ * The image is the one that docs compare with: three layers of 1, 8 and 40 MiB. Counts do not depend
+ * on the machine; no time is measured.
+ */
+import { join } from 'node:path'
+import { MountedBucket, startServer } from '../test/helpers/bosmount.js'
+import { countOperations, readAccessLog, type Access } from '../test/helpers/access-log.js'
+import { differences, makeImage } from '../test/helpers/oci-image.js'
+import { Cleanup } from '../test/helpers/owner.js'
+import { Registry } from '../test/helpers/registry.js'
+import { scratchFolder } from '../test/helpers/scratch.js'
+import { formatBytes, MiB } from '../src/util/units.js'
+
+const LAYERS = [1 * MiB, 8 * MiB, 40 * MiB]
+
+async function measure(owner: Cleanup): Promise<void> {
+  const folder = scratchFolder(owner)
+  const root = join(folder, 'mount')
+  const server = await startServer(owner, folder)
+  const image = makeImage(join(folder, 'image'), 'bench', LAYERS)
+  let seen = 0
+  const report = (title: string) => {
+    const accesses = readAccessLog(server.accessLog)
+    print(title, accesses.slice(seen))
+    seen = accesses.length
+  }
+
+  const first = await MountedBucket.mount(owner, { server, mountpoint: root })
+  let registry = await Registry.start(owner, { root, folder })
+  report('mount, start of the registry')
+  await registry.push(image, 'app:v1')
+  report('push')
+  await registry.push(image, 'app:v1')
+  report('push of the same again')
+  await registry.stop()
+  await first.unmount()
+  report('unmount')
+
+  const second = await MountedBucket.mount(owner, { server, mountpoint: root })
+  registry = await Registry.start(owner, { root, folder })
+  report('mount, start of the registry')
+  for (const title of ['pull, cold', 'pull, warm']) {
+    const target = join(folder, title)
+    const pulled = await registry.pull('app:v1', target)
+    const wrong = pulled.code === 0 ? differences(image, target) : [pulled.stderr]
+    if (wrong.length > 0) throw new Error(`${title}: ${wrong.join(', ')}`)
+    report(title)
+  }
+  await (await registry.fetch('/v2/_catalog')).text()
+  report('catalog')
+  await registry.stop()
+  await second.unmount()
+}
+
+function print(title: string, accesses: readonly Access[]): void {
+  const operations = [...countOperations(accesses)].map(([name, count]) => `${name} ${count}`)
+  const up = accesses.reduce((total, { bytesIn }) => total + bytesIn, 0)
+  const down = accesses.reduce((total, { bytesOut }) => total + bytesOut, 0)
+  console.log(`${title}: ${accesses.length} requests`)
+  if (operations.length > 0) console.log(`  ${operations.join(', ')}`)
+  console.log(`  ${formatBytes(up)} up, ${formatBytes(down)} down`)
+}
+
+const owner = new Cleanup()
+try {
+  await measure(owner)
+} finally {
+  await owner.finish()
+}

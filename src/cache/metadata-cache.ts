@@ -1,0 +1,153 @@
+/**
+ * What is known of names: attributes, absences and complete listings, each for a limited time.
+ *
+ * Model: one record per directory, holding what was seen of its children, and since when the record
+ * is complete, if a listing was read to its end. A name that a complete and fresh record does not
+ * hold is known to be absent. Records are evicted whole (least recently used, bounded by the number
+ * of names), so that an evicted name can never be taken for an absent one.
+ *
+ * What a request brings is older than what was changed here while it was under way: `began`, taken
+ * from `now()` before the request is sent, keeps a late answer from undoing a local change.
+ *
+ * A time-to-live of 0 turns all of it off.
+ */
+import { LRUCache } from 'lru-cache'
+import type { FileInfo } from '../driver/driver.js'
+import type { Milliseconds } from '../util/units.js'
+
+export interface MetadataCacheOptions {
+  ttl: Milliseconds
+  /** Most names kept; default 1,000,000. */
+  maxNames?: number
+  /** A clock that never goes back. */
+  now: () => Milliseconds
+}
+
+export interface Knowledge {
+  /** undefined: the name does not exist. */
+  readonly info: FileInfo | undefined
+  /** When it was so, by `now()`. */
+  readonly seen: Milliseconds
+}
+
+interface Known extends Knowledge {
+  /** Time of the last change made here, or -Infinity. */
+  readonly changed: Milliseconds
+}
+
+interface Directory {
+  readonly names: Map<string, Known>
+  completeSince: Milliseconds
+}
+
+export class MetadataCache {
+  readonly ttl: Milliseconds
+  readonly now: () => Milliseconds
+  readonly #directories: LRUCache<string, Directory>
+  readonly #maxNames: number
+
+  constructor({ ttl, maxNames = 1_000_000, now }: MetadataCacheOptions) {
+    this.ttl = ttl
+    this.now = now
+    this.#maxNames = maxNames
+    this.#directories = new LRUCache({ maxSize: maxNames, ttl: 0 })
+  }
+
+  /** What is known of a name, or undefined when nothing fresh is. */
+  get(directory: string, name: string): Knowledge | undefined {
+    const record = this.#directories.get(directory)
+    if (record === undefined) return undefined
+    const known = record.names.get(name)
+    if (known !== undefined) return this.#isFresh(known.seen) ? known : undefined
+    const seen = record.completeSince
+    return this.#isFresh(seen) ? { info: undefined, seen } : undefined
+  }
+
+  /** All children of a directory, if a listing not older than the time-to-live was complete. */
+  listing(directory: string): readonly FileInfo[] | undefined {
+    const record = this.#directories.get(directory)
+    if (record === undefined || !this.#isFresh(record.completeSince)) return undefined
+    return [...record.names.values()].flatMap(({ info }) => (info === undefined ? [] : [info]))
+  }
+
+  /** What a request that began at `began` has told of a name. */
+  put(directory: string, name: string, info: FileInfo | undefined, began: Milliseconds): void {
+    if (this.ttl <= 0) return
+    this.#edit(directory, record => learn(record, name, info, began))
+  }
+
+  /** What one page of a listing has told. */
+  putPage(
+    directory: string,
+    page: readonly (readonly [string, FileInfo])[],
+    began: Milliseconds,
+  ): void {
+    if (this.ttl <= 0) return
+    this.#edit(directory, record => {
+      for (const [name, info] of page) learn(record, name, info, began)
+    })
+  }
+
+  /** A listing that began at `began` has come to its end, all its pages having been put. */
+  complete(directory: string, began: Milliseconds): void {
+    if (this.ttl <= 0) return
+    this.#edit(directory, record => {
+      for (const [name, known] of record.names) {
+        // What the whole listing did not show is gone, unless it was made here meanwhile.
+        if (known.seen < began && known.changed < began) record.names.delete(name)
+      }
+      record.completeSince = began
+    })
+  }
+
+  /** A change made here: `info` is what the name is from now on, undefined for nothing. */
+  changed(directory: string, name: string, info: FileInfo | undefined): void {
+    const now = this.now()
+    this.#edit(directory, record => record.names.set(name, { info, seen: now, changed: now }))
+  }
+
+  /** Whether a name was changed here after `since`; the answer of an older request is then void. */
+  hasChangedSince(directory: string, name: string, since: Milliseconds): boolean {
+    const known = this.#directories.peek(directory)?.names.get(name)
+    return known !== undefined && known.changed >= since
+  }
+
+  /** Forgets what is known of a directory's children. */
+  forget(directory: string): void {
+    this.#directories.delete(directory)
+  }
+
+  /** Forgets a directory and everything below it. */
+  forgetTree(directory: string): void {
+    const below = directory === '/' ? '/' : `${directory}/`
+    for (const path of this.#directories.keys()) {
+      if (path === directory || path.startsWith(below)) this.#directories.delete(path)
+    }
+  }
+
+  #isFresh(since: Milliseconds): boolean {
+    return this.now() - since < this.ttl
+  }
+
+  #edit(directory: string, edit: (record: Directory) => void): void {
+    const record = this.#directories.get(directory) ?? {
+      names: new Map<string, Known>(),
+      completeSince: -Infinity,
+    }
+    edit(record)
+    const size = Math.min(1 + record.names.size, this.#maxNames)
+    // A new object: the size of one that is there already would be left as it was.
+    this.#directories.set(directory, { ...record }, { size })
+  }
+}
+
+function learn(
+  record: Directory,
+  name: string,
+  info: FileInfo | undefined,
+  began: Milliseconds,
+): void {
+  const known = record.names.get(name)
+  if (known !== undefined && (known.changed >= began || known.seen > began)) return
+  record.names.set(name, { info, seen: began, changed: known?.changed ?? -Infinity })
+}

@@ -1,0 +1,598 @@
+/**
+ * Brings the files that are being written to the store: parts leave while a file is still growing,
+ * the rest at flush, all files together within one memory budget.
+ *
+ * Model: a file is cut into parts of one size; part k holds bytes [k*partSize, (k+1)*partSize) and
+ * has part number k+1. A part that is wholly dirty, with the file reaching beyond it, is sealed and
+ * uploaded at once, and its memory given back. `flush` publishes the file: a small one that has no
+ * sealed part by one put; any other by completing a composition, whose missing parts are uploaded
+ * (dirty bytes, filled up from the base) or, where nothing changed, copied inside the store.
+ *
+ * Uploaded parts cannot be read back before they are published, so whatever needs a sealed byte (a
+ * read, an overwrite, a truncate) flushes first, and goes on over the published file as its base.
+ *
+ * Locks, taken in this order: the guard (shared; held exclusively while a directory is renamed, so
+ * that nothing is put under a path that is about to change), then the file's mutex. Writes take the
+ * mutex only. Work that needs no waiting, while nobody is in, takes neither.
+ *
+ * Promises: after `flush` has resolved the store has every byte written before it was called. After
+ * it has rejected nothing is lost: the file is still dirty and `flush` can be tried again. A
+ * composition with a missing part is never completed.
+ */
+import type {
+  Composition,
+  Part,
+  PartLimits,
+  WriteConditions,
+  WriteResult,
+} from '../driver/driver.js'
+import { abortable } from '../util/abort.js'
+import { ErrnoError } from '../util/errno.js'
+import { Mutex } from '../util/lock.js'
+import type { Logger } from '../util/log.js'
+import { formatBytes, MiB } from '../util/units.js'
+import type { Bytes, Milliseconds } from '../util/units.js'
+import { Budget } from './budget.js'
+import { BufferPool } from './buffer-pool.js'
+import type { ObjectId } from './object-id.js'
+import { PAGE_SIZE, WriteBuffer } from './write-buffer.js'
+import type { Piece } from './write-buffer.js'
+
+/** How one file reaches the store. Its path may change between calls, but not during one. */
+export interface FileStore {
+  put(content: readonly Uint8Array[], conditions: WriteConditions): Promise<WriteResult>
+  compose(): Promise<Composition>
+  /** The file was published under a name it no longer has: moves it to where it belongs now. */
+  moveHere(publishedAt: string): Promise<WriteResult>
+  /** Bytes of the version `base`, all of them or a rejection. They need not outlive the next await. */
+  readBase(base: ObjectId, offset: Bytes, length: Bytes): Promise<readonly Uint8Array[]>
+  /** The driver path now. */
+  path(): string
+  /** false once the file was unlinked: it then has no place in the store. */
+  isLinked(): boolean
+  /** The store has all bytes, as this version. Called before another write can go ahead. */
+  published(version: ObjectId): void
+}
+
+/** Somebody who waits, and may stop waiting; RequestContext is one. Read only when there is a wait. */
+export interface Waiter {
+  readonly signal: AbortSignal
+}
+
+export type Guard = <T>(work: () => Promise<T>) => Promise<T>
+
+export interface WriteBackOptions {
+  limits: PartLimits
+  /** Memory for dirty bytes of all files. */
+  memory: Bytes
+  /** How long a write may wait for memory before it fails with EIO. */
+  patience: Milliseconds
+  /** Held shared around everything that publishes. */
+  guard: Guard
+  log: Logger
+}
+
+/** Parts of one flush under way at a time, beyond those already being uploaded. */
+const FLUSH_PARALLELISM = 4
+const ZEROS = new Uint8Array(MiB)
+
+export class WriteBack {
+  readonly partSize: Bytes
+  readonly limits: PartLimits
+  readonly budget: Budget
+  readonly pool: BufferPool
+  readonly guard: Guard
+  readonly patience: Milliseconds
+  readonly #log: Logger
+  readonly #files = new Set<DirtyFile>()
+  #relieving = false
+
+  constructor({ limits, memory, patience, guard, log }: WriteBackOptions) {
+    this.limits = limits
+    this.guard = guard
+    this.patience = patience
+    this.#log = log
+    // Whole pages per part, so that each page belongs to one part; BOS advises whole MiB anyway.
+    this.partSize = Math.max(PAGE_SIZE, Math.floor(limits.partSize / PAGE_SIZE) * PAGE_SIZE)
+    // Less could not hold the part that is filling and the one that is leaving.
+    this.budget = new Budget(Math.max(memory, 3 * this.partSize), () => this.#onPressure())
+    this.pool = new BufferPool(PAGE_SIZE, Math.ceil(this.budget.capacity / PAGE_SIZE / 4))
+  }
+
+  /** Files that hold bytes the store does not have. */
+  get dirtyFiles(): readonly DirtyFile[] {
+    return [...this.#files].filter(file => file.isDirty)
+  }
+
+  /** Starts writing to a file whose present version is `base`, or that is not in the store yet. */
+  open(store: FileStore, base: ObjectId | undefined): DirtyFile {
+    const file = new DirtyFile(this, store, base)
+    this.#files.add(file)
+    return file
+  }
+
+  /** Called by a file that was discarded. */
+  forget(file: DirtyFile): void {
+    this.#files.delete(file)
+  }
+
+  #onPressure(): void {
+    if (this.#relieving) return
+    this.#relieving = true
+    void this.#relieve().finally(() => {
+      this.#relieving = false
+    })
+  }
+
+  /**
+   * Memory is short and somebody waits. Uploads under way will bring some; failing that, the file
+   * that holds most is published before its time, as the kernel does with dirty pages.
+   */
+  async #relieve(): Promise<void> {
+    const failed = new Set<DirtyFile>()
+    while (this.budget.wanted > 0) {
+      const uploads = [...this.#files].flatMap(file => file.uploadsUnderWay)
+      if (uploads.length > 0) {
+        await Promise.race(uploads)
+        continue
+      }
+      const fullest = [...this.#files]
+        .filter(file => file.held > 0 && !failed.has(file))
+        .toSorted((a, b) => b.held - a.held)[0]
+      if (fullest === undefined) return
+      try {
+        await fullest.flush()
+      } catch (error) {
+        failed.add(fullest)
+        this.#log.warn({ path: fullest.path, err: error }, 'cannot free memory by flushing a file')
+      }
+    }
+  }
+}
+
+interface Upload {
+  readonly settled: Promise<void>
+  part: Part | undefined
+}
+
+/** One file under write. */
+export class DirtyFile {
+  readonly #owner: WriteBack
+  readonly #store: FileStore
+  readonly #buffer: WriteBuffer
+  readonly #mutex = new Mutex()
+  readonly #uploads = new Map<number, Upload>()
+  #base: ObjectId | undefined
+  #composition: Promise<Composition> | undefined
+  #abort = new AbortController()
+  #changed: boolean
+  /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
+  #attempted = false
+  #error: unknown
+
+  constructor(owner: WriteBack, store: FileStore, base: ObjectId | undefined) {
+    this.#owner = owner
+    this.#store = store
+    this.#base = base
+    this.#changed = base === undefined
+    this.#buffer = new WriteBuffer(owner.pool, base?.size ?? 0)
+  }
+
+  get size(): Bytes {
+    return this.#buffer.size
+  }
+
+  /** The store lacks something: bytes, or the file itself. */
+  get isDirty(): boolean {
+    return this.#changed
+  }
+
+  /** Nothing of this file has been sent to the store yet, so nothing of it can be there. */
+  get isUnsent(): boolean {
+    return this.#base === undefined && this.#uploads.size === 0 && !this.#attempted
+  }
+
+  /** Bytes of memory held. */
+  get held(): Bytes {
+    return this.#buffer.held
+  }
+
+  get path(): string {
+    return this.#store.path()
+  }
+
+  /** The version in the store that this file's clean bytes come from. */
+  get base(): ObjectId | undefined {
+    return this.#base
+  }
+
+  get uploadsUnderWay(): readonly Promise<void>[] {
+    return [...this.#uploads.values()]
+      .filter(upload => upload.part === undefined)
+      .map(upload => upload.settled)
+  }
+
+  /**
+   * Takes a copy of the data; at once if memory is free and nothing is in the way.
+   *
+   * @returns the number of bytes, always all
+   * @throws the error of an upload that failed in the background, once; EFBIG; the signal's reason
+   */
+  write(offset: Bytes, data: Uint8Array, waiter?: Waiter): number | Promise<number> {
+    this.#throwLatched()
+    this.#checkSize(offset + data.length)
+    if (this.#mutex.isIdle && !this.#buffer.isSealed(offset, offset + data.length)) {
+      const cost = this.#buffer.cost(offset, data.length)
+      if (this.#owner.budget.tryReserve(cost)) return this.#take(offset, data)
+    }
+    return this.#writeSlowly(offset, data, waiter?.signal)
+  }
+
+  /**
+   * The bytes [offset, offset+length), fewer where the file ends. What is returned at once must be
+   * used before the caller's next await; what is promised is the caller's own.
+   */
+  read(
+    offset: Bytes,
+    length: Bytes,
+    waiter?: Waiter,
+  ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    const pieces = this.#buffer.pieces(offset, offset + length)
+    if (pieces.every(piece => piece.kind === 'memory' || piece.kind === 'hole')) {
+      return pieces.flatMap(piece => this.#resident(piece))
+    }
+    if (pieces.some(piece => piece.kind === 'sealed')) {
+      return this.flush(waiter?.signal).then(() => this.read(offset, length, waiter))
+    }
+    // Memory may be written to, or reused, while the base is being read.
+    const snapshot = pieces.map(piece =>
+      piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
+    )
+    return abortable(this.#assemble(snapshot), waiter?.signal)
+  }
+
+  /** Cuts the file, or extends it by a hole. */
+  async truncate(size: Bytes, signal?: AbortSignal): Promise<void> {
+    this.#throwLatched()
+    this.#checkSize(size)
+    for (;;) {
+      const done = await this.#mutex.run(async () => {
+        signal?.throwIfAborted()
+        if (size === 0) await this.#dropUploads()
+        if (this.#buffer.isSealed(size, Infinity)) return false
+        const before = this.#buffer.held
+        this.#buffer.truncate(size)
+        this.#owner.budget.release(before - this.#buffer.held)
+        if (size === 0) this.#base = undefined
+        this.#changed = true
+        return true
+      })
+      if (done) return
+      await this.flush(signal)
+    }
+  }
+
+  /**
+   * Publishes the file. Given up by the signal it goes on in the background, and the next flush
+   * waits for it: a program that is interrupted again and again still gets on.
+   */
+  flush(signal?: AbortSignal): Promise<void> {
+    return abortable(
+      this.#owner.guard(() => this.flushGuarded()),
+      signal,
+    )
+  }
+
+  /** As `flush`, for callers that hold the guard. */
+  flushGuarded(): Promise<void> {
+    return this.#mutex.run(() => this.#flushLocked())
+  }
+
+  /**
+   * Publishes the file, then does what must not be overtaken by a write or another flush, such as
+   * moving it. For callers that hold the guard.
+   */
+  flushAnd<T>(work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(async () => {
+      await this.#flushLocked()
+      return work()
+    })
+  }
+
+  /** Does what must not overlap with a write or a flush, such as deleting the file. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(work)
+  }
+
+  /** The file lies elsewhere in the store now, or was replaced there while it was not dirty. */
+  rebase(base: ObjectId): void {
+    if (this.#changed) throw new Error('cannot rebase a dirty file')
+    this.#base = base
+    this.#buffer.reset(base.size)
+  }
+
+  /** Forgets everything that is not in the store, and aborts what is on its way there. */
+  async discard(): Promise<void> {
+    this.#owner.forget(this)
+    await this.#mutex.run(async () => {
+      await this.#dropUploads()
+      this.#releaseMemory(this.#base?.size ?? 0)
+      this.#changed = false
+    })
+  }
+
+  #throwLatched(): void {
+    if (this.#error === undefined) return
+    const error = this.#error
+    this.#error = undefined
+    throw error
+  }
+
+  #checkSize(size: Bytes): void {
+    const limit = this.#owner.limits.maxParts * this.#owner.partSize
+    if (size > limit) {
+      throw new ErrnoError('EFBIG', `${this.path}: larger than ${formatBytes(limit)}`)
+    }
+  }
+
+  async #writeSlowly(offset: Bytes, data: Uint8Array, signal?: AbortSignal): Promise<number> {
+    const end = offset + data.length
+    for (;;) {
+      if (this.#buffer.isSealed(offset, end)) await this.flush(signal)
+      const reserved = this.#buffer.cost(offset, data.length)
+      await this.#reserve(reserved, signal)
+      const written = await this.#mutex.run(async () => {
+        const cost = this.#buffer.cost(offset, data.length)
+        const blocked = this.#buffer.isSealed(offset, end) || cost > reserved
+        // Once the signal is aborted the data is no longer the caller's to lend.
+        if (blocked || signal?.aborted === true) {
+          this.#owner.budget.release(reserved)
+          return undefined
+        }
+        this.#owner.budget.release(reserved - cost)
+        return this.#take(offset, data)
+      })
+      signal?.throwIfAborted()
+      if (written !== undefined) return written
+    }
+  }
+
+  async #reserve(bytes: Bytes, signal: AbortSignal | undefined): Promise<void> {
+    const patience = AbortSignal.timeout(this.#owner.patience)
+    try {
+      await this.#owner.budget.reserve(
+        bytes,
+        signal === undefined ? patience : AbortSignal.any([signal, patience]),
+      )
+    } catch (error) {
+      if (!patience.aborted) throw error
+      const waited = `${this.#owner.patience} ms`
+      throw new ErrnoError('EIO', `${this.path}: no memory came free within ${waited}`, {
+        cause: error,
+      })
+    }
+  }
+
+  /** For callers that have reserved the cost. */
+  #take(offset: Bytes, data: Uint8Array): number {
+    this.#buffer.write(offset, data)
+    this.#changed ||= data.length > 0
+    this.#sealParts(offset, offset + data.length)
+    return data.length
+  }
+
+  #sealParts(start: Bytes, end: Bytes): void {
+    const { partSize } = this.#owner
+    if (!this.#store.isLinked()) return
+    const first = Math.max(0, Math.floor(start / partSize) - 1)
+    for (let index = first; (index + 1) * partSize < this.#buffer.size; index += 1) {
+      if (index * partSize >= end) return
+      if (this.#buffer.isWhollyDirty(index * partSize, (index + 1) * partSize)) this.#upload(index)
+    }
+  }
+
+  /** Seals a wholly dirty part and sends it. */
+  #upload(index: number): void {
+    const { start, end } = this.#extent(index)
+    const data = this.#buffer.seal(start, end)
+    const signal = this.#abort.signal
+    const upload: Upload = {
+      part: undefined,
+      settled: this.#send(index, data).then(
+        part => {
+          if (signal.aborted) return
+          upload.part = part
+          this.#owner.budget.release(this.#buffer.drop(start, end))
+        },
+        (error: unknown) => {
+          if (signal.aborted) return
+          this.#uploads.delete(index)
+          this.#buffer.unseal(start, end)
+          this.#error ??= error
+        },
+      ),
+    }
+    this.#uploads.set(index, upload)
+  }
+
+  async #send(index: number, data: readonly Uint8Array[]): Promise<Part> {
+    const { signal } = this.#abort
+    const composition = await this.#compose()
+    signal.throwIfAborted()
+    return composition.uploadPart(index + 1, data, { signal })
+  }
+
+  #compose(): Promise<Composition> {
+    this.#composition ??= this.#store.compose().catch((error: unknown) => {
+      this.#composition = undefined
+      throw error
+    })
+    return this.#composition
+  }
+
+  async #flushLocked(): Promise<void> {
+    if (!this.#changed) return
+    if (!this.#store.isLinked()) throw new ErrnoError('ESTALE', `${this.path} was unlinked`)
+    await Promise.all(this.uploadsUnderWay)
+    // What failed in the background is tried again now; this attempt's outcome is what counts.
+    this.#error = undefined
+    this.#attempted = true
+    const result =
+      this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
+        ? await this.#putWhole()
+        : await this.#composeWhole()
+    if (result.size !== this.#buffer.size) {
+      throw new ErrnoError(
+        'EIO',
+        `${this.path}: the store reports ${result.size} bytes instead of ${this.#buffer.size}`,
+      )
+    }
+    this.#uploads.clear()
+    this.#composition = undefined
+    this.#releaseMemory(result.size)
+    const version = { path: this.path, etag: result.etag, size: result.size }
+    this.#base = version
+    this.#changed = false
+    this.#store.published(version)
+  }
+
+  async #putWhole(): Promise<WriteResult> {
+    const pieces = this.#buffer.pieces(0, this.#buffer.size)
+    const usesBase = pieces.some(piece => piece.kind === 'base')
+    return this.#store.put(await this.#assemble(pieces), this.#conditions(usesBase))
+  }
+
+  async #composeWhole(): Promise<WriteResult> {
+    const composition = await this.#compose()
+    const { size } = this.#buffer
+    const tasks: (() => Promise<Part>)[] = []
+    let usesBase = false
+    const { partSize, limits } = this.#owner
+    for (let index = 0; index * partSize < size; index += 1) {
+      if (this.#uploads.has(index)) continue
+      const start = index * partSize
+      let end = Math.min(start + partSize, size)
+      const base = this.#base
+      if (base === undefined || !this.#buffer.isClean(start, end)) {
+        tasks.push(() => this.#sendAssembled(index, start, end))
+        continue
+      }
+      usesBase = true
+      // One copied part spans as many untouched grid parts as it may.
+      while (end < size) {
+        const next = Math.min(end + partSize, size)
+        if (next - start > limits.maxPartSize || this.#uploads.has(index + 1)) break
+        if (!this.#buffer.isClean(end, next)) break
+        end = next
+        index += 1
+      }
+      const range = { path: this.path, etag: base.etag, offset: start, length: end - start }
+      const partNumber = start / partSize + 1
+      tasks.push(() => composition.copyPart(partNumber, range, { signal: this.#abort.signal }))
+    }
+    const made = await inParallel(tasks, FLUSH_PARALLELISM).catch((error: unknown) =>
+      this.#abandon(composition, error),
+    )
+    const uploaded = [...this.#uploads.values()].flatMap(({ part }) => (part ? [part] : []))
+    const parts = [...uploaded, ...made].toSorted((a, b) => a.partNumber - b.partNumber)
+    const total = parts.reduce((sum, part) => sum + part.size, 0)
+    if (total !== size) {
+      throw new ErrnoError('EIO', `${this.path}: parts make ${total} bytes instead of ${size}`)
+    }
+    const result = await composition
+      .complete(parts, { ...this.#conditions(usesBase), signal: this.#abort.signal })
+      .catch((error: unknown) => this.#abandon(composition, error))
+    // A directory above may have been renamed since the composition was begun.
+    return composition.path === this.path ? result : this.#store.moveHere(composition.path)
+  }
+
+  /** Ends a failed composition, unless parts that are not in memory any more depend on it. */
+  async #abandon(composition: Composition, error: unknown): Promise<never> {
+    if (this.#uploads.size === 0) {
+      this.#composition = undefined
+      await composition.abort().catch(() => undefined)
+    }
+    throw error
+  }
+
+  async #sendAssembled(index: number, start: Bytes, end: Bytes): Promise<Part> {
+    return this.#send(index, await this.#assemble(this.#buffer.pieces(start, end)))
+  }
+
+  /** What was made from a version may replace that version only. */
+  #conditions(usesBase: boolean): WriteConditions {
+    return usesBase && this.#base !== undefined ? { ifMatch: this.#base.etag } : {}
+  }
+
+  async #assemble(pieces: readonly Piece[]): Promise<Uint8Array[]> {
+    const parts = await Promise.all(
+      pieces.map(async piece => {
+        if (piece.kind !== 'base') return this.#resident(piece)
+        if (this.#base === undefined) throw new Error('a file without a base has base bytes')
+        const slices = await this.#store.readBase(this.#base, piece.offset, piece.length)
+        // They are valid until the next await only, and other pieces are still being waited for.
+        return slices.map(slice => Uint8Array.from(slice))
+      }),
+    )
+    return parts.flat()
+  }
+
+  #resident(piece: Piece): Uint8Array[] {
+    if (piece.kind === 'memory') return [piece.data]
+    if (piece.kind !== 'hole') throw new Error(`a ${piece.kind} piece is not in memory`)
+    const zeros: Uint8Array[] = []
+    for (let left = piece.length; left > 0; left -= ZEROS.length) {
+      zeros.push(ZEROS.subarray(0, Math.min(left, ZEROS.length)))
+    }
+    return zeros
+  }
+
+  /** Calls off all uploads and gives up what was uploaded. */
+  async #dropUploads(): Promise<void> {
+    const composition = this.#composition
+    if (composition === undefined && this.#uploads.size === 0) return
+    this.#abort.abort(new Error('the upload was called off'))
+    const underWay = this.uploadsUnderWay
+    this.#abort = new AbortController()
+    await Promise.all(underWay)
+    this.#uploads.clear()
+    this.#composition = undefined
+    this.#releaseMemory(0)
+    await composition?.then(
+      started => started.abort(),
+      () => undefined,
+    )
+  }
+
+  #releaseMemory(size: Bytes): void {
+    const { held } = this.#buffer
+    this.#buffer.reset(size)
+    this.#owner.budget.release(held)
+  }
+
+  #extent(index: number): { start: Bytes; end: Bytes } {
+    const start = index * this.#owner.partSize
+    return { start, end: Math.min(start + this.#owner.partSize, this.#buffer.size) }
+  }
+}
+
+/** Runs tasks, a few at a time; after a failure starts no more, and waits for those under way. */
+async function inParallel<T>(tasks: readonly (() => Promise<T>)[], width: number): Promise<T[]> {
+  const results: T[] = []
+  const queue = tasks.values()
+  let failed = false
+  const worker = async (): Promise<void> => {
+    for (const task of queue) {
+      if (failed) return
+      try {
+        results.push(await task())
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const outcomes = await Promise.allSettled(Array.from({ length: width }, worker))
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  return results
+}

@@ -1,0 +1,215 @@
+/** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CommandModule } from 'yargs'
+import { ConfigError, resolveConfig } from '../../config.js'
+import type { MountConfig } from '../../config.js'
+import { openMount } from '../../mount.js'
+import type { RunningMount } from '../../mount.js'
+import { ErrnoError } from '../../util/errno.js'
+import type { Milliseconds } from '../../util/units.js'
+import { createLogger } from '../logger.js'
+import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
+import { CommandError, EXIT, explain } from '../errors.js'
+import { readConfigFile } from '../config-file.js'
+import { addConfigOptions } from '../option-flags.js'
+import { isMounted } from '../mounts.js'
+import { isAlive, readRecord, removeRecord, stateDirectory, writeRecord } from '../state.js'
+
+interface MountArguments {
+  readonly operands: string[]
+  readonly o: string[]
+  readonly foreground: boolean
+  readonly embedded: string | undefined
+  readonly config: string | undefined
+  readonly [flag: string]: unknown
+}
+
+/** What the arguments come to, before anything is touched. */
+interface Plan {
+  readonly config: MountConfig
+  readonly mountpoint: string
+  readonly embedded: string | undefined
+}
+
+const BUSY_POLL: Milliseconds = 250
+
+export const mountCommand: CommandModule<object, MountArguments> = {
+  command: 'mount <operands..>',
+  describe: 'Mount BUCKET[/ROOTDIRECTORY] at MOUNTPOINT',
+  builder: yargs =>
+    addConfigOptions(
+      yargs
+        .usage('$0 mount BUCKET[/ROOTDIRECTORY] MOUNTPOINT [options]')
+        .usage('$0 mount --embedded DIR [BUCKET] MOUNTPOINT [options]')
+        .positional('operands', { type: 'string', array: true, demandOption: true })
+        .option('o', {
+          type: 'string',
+          array: true,
+          nargs: 1,
+          default: [] as string[],
+          defaultDescription: 'none',
+          describe: 'mount options as in fstab: KEY[=VALUE],…',
+          group: 'Mount:',
+        })
+        .option('foreground', {
+          alias: 'f',
+          type: 'boolean',
+          default: false,
+          describe: 'stay in the foreground',
+          group: 'Mount:',
+        })
+        .option('embedded', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'run the embedded BOS server inside, with its data in this directory',
+          group: 'Mount:',
+        })
+        .option('config', {
+          type: 'string',
+          requiresArg: true,
+          describe: "YAML file of options, or a registry's own config.yml",
+          group: 'Mount:',
+        }),
+    ),
+  handler: async argv => {
+    const plan = await makePlan(argv)
+    if (argv.foreground || isDaemonChild()) return serve(plan)
+    const { mountpoint } = plan
+    const { source, logFile } = await startDaemon()
+    process.stderr.write(`${source} is mounted at ${mountpoint}; log: ${logFile}\n`)
+  },
+}
+
+async function makePlan(argv: MountArguments): Promise<Plan> {
+  const { operands, embedded } = argv
+  const mountpoint = operands.at(-1)
+  const source = operands.length > 1 ? operands[0] : undefined
+  if (operands.length > 2 || mountpoint === undefined) {
+    throw new CommandError('give a bucket and a mount point, and options with dashes', EXIT.usage)
+  }
+  const flags = { ...argv, ...parseSource(source) }
+  const config = resolveConfig({
+    flags,
+    mountOptions: argv.o,
+    environment: process.env,
+    ...(argv.config === undefined ? {} : { file: await readConfigFile(argv.config) }),
+  })
+  if (embedded === undefined && config.bos['bucket'] === undefined) {
+    throw new CommandError(
+      'give a bucket before the mount point (or --embedded DIR to try it without one)',
+      EXIT.usage,
+    )
+  }
+  return {
+    config,
+    mountpoint: await absolute(mountpoint),
+    embedded: embedded === undefined ? undefined : resolve(embedded),
+  }
+}
+
+/** `bucket`, `bucket/root` or `bos://bucket/root`. */
+function parseSource(source: string | undefined): Record<string, string> {
+  if (source === undefined) return {}
+  const match = /^(?:bos:\/\/)?([^/]+)(?:\/(.*))?$/.exec(source)
+  if (match === null) throw new ConfigError([`'${source}' is not BUCKET or BUCKET/ROOTDIRECTORY`])
+  const rootdirectory = (match[2] ?? '').replace(/\/+$/, '')
+  return { bucket: match[1] ?? '', ...(rootdirectory === '' ? {} : { rootdirectory }) }
+}
+
+/** Resolves everything but the last component: the mount point itself may be a dead mount. */
+async function absolute(mountpoint: string): Promise<string> {
+  const path = resolve(mountpoint)
+  try {
+    return join(await realpath(dirname(path)), basename(path))
+  } catch (error) {
+    throw new CommandError(`mount point ${path}: ${explain(error)}`, EXIT.failed, { cause: error })
+  }
+}
+
+/** Mounts and stays until the mount is gone. */
+async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
+  await refuseSecondMount(mountpoint)
+  const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
+  const log = createLogger(config.logLevel, logFile)
+  const mount = await openMount({
+    config,
+    mountpoint,
+    log,
+    ...(embedded === undefined ? {} : { embedded }),
+  })
+  const { source } = mount
+  const record = { mountpoint, source, ...(logFile === undefined ? {} : { logFile }) }
+  const removeSignals = unmountOnSignals(mount)
+  try {
+    await writeRecord(record)
+    log.info({ mountpoint, source }, 'mounted')
+    if (isDaemonChild()) reportReady({ source, logFile: logFile ?? '' })
+    else process.stderr.write(`${source} is mounted at ${mountpoint}\n`)
+    await mount.closed
+    await removeRecord(mountpoint)
+    log.info({ mountpoint, source }, 'unmounted')
+  } catch (error) {
+    log.error({ mountpoint, source, err: error }, 'the mount ended with something left to store')
+    await writeRecord({ ...record, failure: explain(error) })
+    throw error
+  } finally {
+    removeSignals()
+  }
+}
+
+/** Linux would stack a second mount on the first and hide it. A dead one is cleared away instead. */
+async function refuseSecondMount(mountpoint: string): Promise<void> {
+  const record = await readRecord(mountpoint)
+  if (record === undefined || !(await isAlive(record)) || !(await isMounted(mountpoint))) return
+  throw new CommandError(
+    `${record.source} is mounted at ${mountpoint} already; to end that: bosmount umount ${mountpoint}`,
+  )
+}
+
+/**
+ * The first signal unmounts as soon as nothing is open any more; the next one detaches the mount at
+ * once, and what is open can still be used, and is flushed when it is closed.
+ */
+function unmountOnSignals(mount: RunningMount): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  let received = 0
+  const onSignal = (): void => {
+    received += 1
+    unmountWhenFree(mount, () => received > 1).catch((error: unknown) => {
+      process.stderr.write(`cannot unmount ${mount.mountpoint}: ${explain(error)}\n`)
+    })
+  }
+  for (const signal of signals) process.on(signal, onSignal)
+  return () => {
+    for (const signal of signals) process.off(signal, onSignal)
+  }
+}
+
+async function unmountWhenFree(mount: RunningMount, isLazy: () => boolean): Promise<void> {
+  let announced = false
+  for (;;) {
+    try {
+      await mount.unmount({ lazy: isLazy() })
+      return
+    } catch (error) {
+      if (!(error instanceof ErrnoError) || error.code !== 'EBUSY') throw error
+    }
+    if (!announced) {
+      process.stderr.write(
+        `${mount.mountpoint} is busy: waiting until nothing is open on it any more; ` +
+          'signal again to detach it at once\n',
+      )
+    }
+    announced = true
+    await sleep(BUSY_POLL)
+  }
+}
+
+function defaultLogFile(mountpoint: string): string {
+  const name = `${mountpoint.slice(1).replaceAll('/', '-') || 'root'}.log`
+  return process.getuid?.() === 0
+    ? join('/var/log/bosmount', name)
+    : join(process.env['XDG_STATE_HOME'] ?? stateDirectory(), 'bosmount', name)
+}

@@ -1,0 +1,137 @@
+/** `bosmount serve`: the embedded BOS server as a program of its own. */
+import { createWriteStream } from 'node:fs'
+import type { WriteStream } from 'node:fs'
+import { once } from 'node:events'
+import { isIP } from 'node:net'
+import { join, resolve } from 'node:path'
+import type { CommandModule } from 'yargs'
+import { EMBEDDED_BUCKET } from '../../embedded.js'
+import { CREDENTIAL_FILE, keptCredential } from '../../server/kept-credential.js'
+import type { KeptCredential } from '../../server/kept-credential.js'
+import { startBosServer } from '../../server/server.js'
+import { CommandError, EXIT, explain } from '../errors.js'
+import { createLogger } from '../logger.js'
+
+interface ServeArguments {
+  readonly 'data-dir': string
+  readonly listen: string
+  readonly bucket: string[]
+  readonly 'access-log': string | undefined
+  readonly 'allow-remote': boolean
+  readonly sync: boolean
+}
+
+export const serveCommand: CommandModule<object, ServeArguments> = {
+  command: 'serve',
+  describe: 'Run the embedded BOS server',
+  builder: yargs =>
+    yargs
+      .option('data-dir', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'where everything is kept; made if missing',
+      })
+      .option('listen', {
+        type: 'string',
+        default: '127.0.0.1:8010',
+        requiresArg: true,
+        describe: 'HOST:PORT; port 0 takes any free one',
+      })
+      .option('bucket', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [EMBEDDED_BUCKET],
+        describe: 'bucket to make if missing; may be repeated',
+      })
+      .option('access-log', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'append one JSON object per request to this file',
+      })
+      .option('allow-remote', {
+        type: 'boolean',
+        default: false,
+        describe: 'listen on an address that other machines can reach, without TLS',
+      })
+      .option('sync', {
+        type: 'boolean',
+        default: false,
+        describe: 'bring every change to the disk before it is answered',
+      }),
+  handler: async argv => {
+    const { host, port } = parseListen(argv.listen, argv['allow-remote'])
+    const dataDirectory = resolve(argv['data-dir'])
+    const log = createLogger('info')
+    const accessLog = await openAccessLog(argv['access-log'])
+    const server = await startBosServer({
+      dataDirectory,
+      host,
+      port,
+      buckets: argv.bucket,
+      credentials: [await credentials(dataDirectory)],
+      sync: argv.sync,
+      log,
+      ...(accessLog === undefined
+        ? {}
+        : { accessLog: entry => void accessLog.write(`${JSON.stringify(entry)}\n`) }),
+    })
+    const ended = signalled()
+    process.stdout.write(`listening on ${server.url}\n`)
+    await ended
+    await server.close()
+    if (accessLog !== undefined) await new Promise<void>(done => accessLog.end(done))
+  },
+}
+
+function signalled(): Promise<void> {
+  return new Promise(resolve => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+}
+
+function parseListen(listen: string, allowRemote: boolean): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(listen)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || !(port <= 65_535)) {
+    throw new CommandError(`--listen: '${listen}' is not HOST:PORT`, EXIT.usage)
+  }
+  const isLoopback =
+    host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+  if (!isLoopback && !allowRemote) {
+    throw new CommandError(
+      `--listen ${listen} can be reached from other machines, without TLS: add --allow-remote if that is meant`,
+      EXIT.usage,
+    )
+  }
+  return { host, port }
+}
+
+/** From the environment variables that a mount uses, else made once and kept with the data. */
+async function credentials(dataDirectory: string): Promise<KeptCredential> {
+  const accessKeyId = process.env['BCE_ACCESS_KEY_ID']
+  const secretAccessKey = process.env['BCE_SECRET_ACCESS_KEY']
+  if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey }
+  if (accessKeyId || secretAccessKey) {
+    throw new CommandError(
+      'set both BCE_ACCESS_KEY_ID and BCE_SECRET_ACCESS_KEY, or neither',
+      EXIT.usage,
+    )
+  }
+  process.stderr.write(`credentials are in ${join(dataDirectory, CREDENTIAL_FILE)}\n`)
+  return keptCredential(dataDirectory)
+}
+
+async function openAccessLog(file: string | undefined): Promise<WriteStream | undefined> {
+  if (file === undefined) return undefined
+  const stream = createWriteStream(file, { flags: 'a', mode: 0o600 })
+  try {
+    await once(stream, 'open')
+  } catch (error) {
+    throw new CommandError(`cannot write the access log ${file}: ${explain(error)}`)
+  }
+  return stream
+}

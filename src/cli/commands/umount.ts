@@ -1,0 +1,89 @@
+/** `bosmount umount`: unmounts, then waits until the serving process has brought all to BOS. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CommandModule } from 'yargs'
+import { parseDuration } from '../../util/units.js'
+import type { Milliseconds } from '../../util/units.js'
+import { CommandError, EXIT } from '../errors.js'
+import { isMounted } from '../mounts.js'
+import { isAlive, readRecord, removeRecord } from '../state.js'
+import type { MountRecord } from '../state.js'
+
+interface UmountArguments {
+  readonly mountpoint: string
+  readonly lazy: boolean
+  readonly timeout: string
+}
+
+const POLL: Milliseconds = 50
+
+export const umountCommand: CommandModule<object, UmountArguments> = {
+  command: 'umount <mountpoint>',
+  aliases: ['unmount'],
+  describe: 'Flush and unmount',
+  builder: yargs =>
+    yargs
+      .positional('mountpoint', { type: 'string', demandOption: true })
+      .option('lazy', {
+        alias: 'l',
+        type: 'boolean',
+        default: false,
+        describe: 'detach now, even while files are open; they are flushed when they are closed',
+      })
+      .option('timeout', {
+        type: 'string',
+        default: '5m',
+        requiresArg: true,
+        describe: 'how long to wait for what is still being flushed',
+      }),
+  handler: async argv => {
+    const mountpoint = resolve(argv.mountpoint)
+    const timeout = parseDuration(argv.timeout)
+    if (timeout === undefined) {
+      throw new CommandError(
+        `--timeout: '${argv.timeout}' is not a time such as 30s or 5m`,
+        EXIT.usage,
+      )
+    }
+    const record = await readRecord(mountpoint)
+    if (await isMounted(mountpoint)) await unmount(mountpoint, argv.lazy)
+    else if (record === undefined) throw new CommandError(`nothing is mounted at ${mountpoint}`)
+    if (record !== undefined) await waitForEnd(record, timeout)
+  },
+}
+
+/** As root by umount(8), else by the setuid fusermount3(1), which checks whose mount it is. */
+async function unmount(mountpoint: string, lazy: boolean): Promise<void> {
+  const [command, ...args] =
+    process.getuid?.() === 0
+      ? ['umount', ...(lazy ? ['-l'] : []), mountpoint]
+      : ['fusermount3', '-u', ...(lazy ? ['-z'] : []), mountpoint]
+  const child = spawn(command ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let complaint = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code === 0) return
+  const hint = /busy/i.test(complaint)
+    ? `; something is open below it (see: fuser -vm ${mountpoint}), or use --lazy`
+    : ''
+  throw new CommandError(`cannot unmount ${mountpoint}: ${complaint.trim()}${hint}`)
+}
+
+async function waitForEnd(record: MountRecord, timeout: Milliseconds): Promise<void> {
+  const { mountpoint, pid } = record
+  const deadline = Date.now() + timeout
+  while (await isAlive(record)) {
+    if (Date.now() > deadline) {
+      throw new CommandError(
+        `${mountpoint} is unmounted, but process ${pid} is still flushing; its log: ${record.logFile ?? 'on its standard error'}`,
+      )
+    }
+    await sleep(POLL)
+  }
+  const left = await readRecord(mountpoint)
+  await removeRecord(mountpoint)
+  if (left?.failure === undefined) return
+  throw new CommandError(`unmounted, but not everything could be stored: ${left.failure}`)
+}

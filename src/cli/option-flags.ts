@@ -1,0 +1,24 @@
+/** The option table as yargs flags, in the table's groups. Secrets are flags too, to be refused. */
+import type { Argv } from 'yargs'
+import { OPTIONS, refuseSecret } from '../config.js'
+import { CommandError, EXIT } from './errors.js'
+
+export function addConfigOptions<T>(yargs: Argv<T>): Argv<T> {
+  for (const option of OPTIONS) {
+    const { name, type, group, fallback, help, secret = false } = option
+    yargs.option(name, {
+      // Read as text: resolveConfig checks all sources alike and says what is wrong.
+      type: type === 'boolean' ? 'boolean' : 'string',
+      requiresArg: type !== 'boolean',
+      describe: help,
+      defaultDescription: fallback,
+      group: `${group}:`,
+      hidden: secret,
+    })
+  }
+  return yargs.check(argv => {
+    const given = OPTIONS.find(({ name, secret }) => secret === true && argv[name] !== undefined)
+    if (given !== undefined) throw new CommandError(refuseSecret(given), EXIT.usage)
+    return true
+  })
+}

@@ -1,0 +1,70 @@
+/**
+ * One small file per mount of this user, so that `bosmount umount` finds the process that serves a
+ * mount point and can wait until it has brought everything to BOS.
+ *
+ * A record is believed only while a process of its number and start time lives: numbers come again.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export interface MountRecord {
+  readonly pid: number
+  /** Start of the process in clock ticks since boot: field 22 of /proc/PID/stat (proc(5)). */
+  readonly started: string
+  readonly mountpoint: string
+  readonly source: string
+  readonly logFile?: string
+  /** Why the process ended with something left to flush. */
+  readonly failure?: string
+}
+
+/** For the user's own eyes: /run for root, the user's runtime directory, or one below /tmp. */
+export function stateDirectory(): string {
+  const uid = process.getuid?.() ?? 0
+  if (uid === 0) return '/run/bosmount'
+  const runtime = process.env['XDG_RUNTIME_DIR']
+  return runtime === undefined || runtime === ''
+    ? `/tmp/bosmount-${uid}`
+    : join(runtime, 'bosmount')
+}
+
+export async function writeRecord(record: Omit<MountRecord, 'pid' | 'started'>): Promise<void> {
+  await mkdir(stateDirectory(), { recursive: true, mode: 0o700 })
+  const started = (await startOf(process.pid)) ?? ''
+  const text = JSON.stringify({ pid: process.pid, started, ...record })
+  await writeFile(fileOf(record.mountpoint), text, { mode: 0o600 })
+}
+
+export async function removeRecord(mountpoint: string): Promise<void> {
+  await rm(fileOf(mountpoint), { force: true })
+}
+
+export async function readRecord(mountpoint: string): Promise<MountRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(fileOf(mountpoint), 'utf8')) as MountRecord
+  } catch {
+    // None, or one that was cut off while it was written: the mount can be found without it.
+    return undefined
+  }
+}
+
+/** Whether the process that wrote the record still runs. */
+export async function isAlive(record: MountRecord): Promise<boolean> {
+  return (await startOf(record.pid)) === record.started
+}
+
+async function startOf(pid: number): Promise<string | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
+    // The command name, in parentheses, may hold spaces; field 3 follows it.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined
+  }
+}
+
+function fileOf(mountpoint: string): string {
+  const id = createHash('sha256').update(mountpoint).digest('hex').slice(0, 16)
+  return join(stateDirectory(), `${id}.json`)
+}

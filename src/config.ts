@@ -1,0 +1,388 @@
+/**
+ * The one table of options, and how the sources of their values add up: command line, then
+ * environment, then a YAML file, then defaults.
+ *
+ * The names in group BOS are the storage driver's own parameters; they are collected here and checked
+ * by the driver (driver/parameters.ts). Everything else is checked here. All mistakes are reported at
+ * once, each with its source.
+ *
+ * A secret is never taken from the command line, where every user of the machine can read it.
+ */
+import { nearest } from './util/nearest.js'
+import { GiB, MiB, parseBytes, parseDuration } from './util/units.js'
+import type { Bytes, Milliseconds } from './util/units.js'
+
+export type OptionType = 'text' | 'bytes' | 'duration' | 'boolean' | 'octal' | 'integer'
+
+export interface Option {
+  /** As a flag; with underscores for hyphens it is the `-o` and YAML name. */
+  readonly name: string
+  readonly type: OptionType
+  readonly group: 'BOS' | 'Mount' | 'Cache' | 'Logging'
+  /** What is shown as the default. */
+  readonly fallback: string
+  readonly help: string
+  /** Environment variables, strongest first. */
+  readonly environment: readonly string[]
+  readonly secret?: boolean
+  readonly choices?: readonly string[]
+}
+
+function bos(
+  name: string,
+  rest: Omit<Option, 'name' | 'group' | 'environment'>,
+  more: string[] = [],
+) {
+  const environment = [`REGISTRY_STORAGE_BOS_${name.toUpperCase()}`, ...more]
+  return { name, group: 'BOS' as const, environment, ...rest }
+}
+
+function own(name: string, rest: Omit<Option, 'name' | 'environment'>): Option {
+  return { name, environment: [`BOSMOUNT_${name.toUpperCase().replaceAll('-', '_')}`], ...rest }
+}
+
+export const OPTIONS: readonly Option[] = [
+  bos('accesskeyid', { type: 'text', fallback: '(required)', help: 'access key id' }, [
+    'BCE_ACCESS_KEY_ID',
+  ]),
+  bos(
+    'accesskeysecret',
+    { type: 'text', fallback: '(required)', help: 'access key secret', secret: true },
+    ['BCE_SECRET_ACCESS_KEY'],
+  ),
+  bos(
+    'sessiontoken',
+    { type: 'text', fallback: 'none', help: 'token of temporary (STS) credentials', secret: true },
+    ['BCE_SESSION_TOKEN'],
+  ),
+  bos('region', { type: 'text', fallback: '(required)', help: 'region, selects the endpoint' }),
+  bos('bucket', { type: 'text', fallback: '(required)', help: 'bucket; must exist' }),
+  bos(
+    'endpoint',
+    { type: 'text', fallback: '<region>.bcebos.com', help: 'host, host:port or URL' },
+    ['BOS_ENDPOINT'],
+  ),
+  bos('secure', { type: 'boolean', fallback: 'true', help: 'HTTPS, certificates verified' }),
+  bos('chunksize', {
+    type: 'text',
+    fallback: '10 MiB',
+    help: 'multipart part size, 5 MiB or more',
+  }),
+  bos('rootdirectory', {
+    type: 'text',
+    fallback: '(the bucket root)',
+    help: 'key prefix that holds everything',
+  }),
+  own('binding', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'fuse',
+    choices: ['fuse', 'fuse-native'],
+    help: 'how to speak FUSE',
+  }),
+  own('allow-other', {
+    type: 'boolean',
+    group: 'Mount',
+    fallback: 'false',
+    help: 'users other than the mounter may use the mount',
+  }),
+  own('read-only', {
+    type: 'boolean',
+    group: 'Mount',
+    fallback: 'false',
+    help: 'refuse every change',
+  }),
+  own('uid', {
+    type: 'integer',
+    group: 'Mount',
+    fallback: 'the mounter',
+    help: 'owner of what the bucket holds',
+  }),
+  own('gid', {
+    type: 'integer',
+    group: 'Mount',
+    fallback: 'the mounter',
+    help: 'group of what the bucket holds',
+  }),
+  own('file-mode', { type: 'octal', group: 'Mount', fallback: '0644', help: 'mode of files' }),
+  own('dir-mode', { type: 'octal', group: 'Mount', fallback: '0755', help: 'mode of directories' }),
+  own('metadata-ttl', {
+    type: 'duration',
+    group: 'Cache',
+    fallback: '1s',
+    help: 'how long names and attributes are believed; 0 asks each time',
+  }),
+  own('cache-memory', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '256 MiB',
+    help: 'memory for blocks of files that were read',
+  }),
+  own('read-ahead', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '16 MiB',
+    help: 'most bytes fetched ahead of a sequential reader',
+  }),
+  own('write-memory', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '256 MiB',
+    help: 'memory for bytes that BOS does not have yet',
+  }),
+  own('log-level', {
+    type: 'text',
+    group: 'Logging',
+    fallback: 'info',
+    choices: ['debug', 'info', 'warn', 'error'],
+    help: 'least level that is logged',
+  }),
+  own('log-file', {
+    type: 'text',
+    group: 'Logging',
+    fallback: 'standard error, or a file of its own for a daemon',
+    help: 'where the log goes',
+  }),
+]
+
+/** Mount options that mean something to mount(8), systemd or the kernel, by what becomes of them. */
+const KERNEL_OPTIONS = ['noexec', 'nosuid', 'nodev', 'exec', 'suid', 'dev', 'noatime', 'atime']
+const IGNORED_OPTIONS = ['_netdev', 'nofail', 'auto', 'noauto', 'defaults', 'user', 'users', 'rw']
+
+export interface Sources {
+  /** Flag values by option name. */
+  readonly flags: Readonly<Record<string, unknown>>
+  /** The text of each `-o`. */
+  readonly mountOptions: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** What the configuration file holds, and its name. */
+  readonly file?: { readonly name: string; readonly content: unknown }
+}
+
+export interface MountConfig {
+  /** Parameters of the BOS driver that were given anywhere, not yet checked. */
+  readonly bos: Readonly<Record<string, unknown>>
+  readonly binding: 'fuse' | 'fuse-native'
+  readonly allowOther: boolean
+  readonly readOnly: boolean
+  readonly uid: number
+  readonly gid: number
+  readonly fileMode: number
+  readonly directoryMode: number
+  readonly metadataTtl: Milliseconds
+  readonly cacheMemory: Bytes
+  readonly readAhead: Bytes
+  readonly writeMemory: Bytes
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  readonly logFile: string | undefined
+  /** Options for the kernel as they were given. */
+  readonly kernelOptions: readonly string[]
+}
+
+/** The configuration is wrong; the message has one line per mistake. */
+export class ConfigError extends Error {
+  readonly code = 'CONFIG'
+  readonly mistakes: readonly string[]
+
+  constructor(mistakes: readonly string[]) {
+    super(`invalid configuration:\n${mistakes.map(mistake => `  ${mistake}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.mistakes = mistakes
+  }
+}
+
+interface Given {
+  readonly value: unknown
+  /** Where it was given, for messages. */
+  readonly source: string
+}
+
+/** @throws ConfigError with all mistakes */
+export function resolveConfig(sources: Sources): MountConfig {
+  const mistakes: string[] = []
+  const parsed = parseMountOptions(sources.mountOptions, mistakes)
+  const layers = [
+    fromFlags(sources.flags),
+    parsed.given,
+    fromEnvironment(sources.environment),
+    fromFile(sources.file, mistakes),
+  ]
+  const given = (name: string): Given | undefined => {
+    for (const layer of layers) {
+      const found = layer.get(name)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  const read = <T>(name: string, fallback: T): T => {
+    const found = given(name)
+    const option = OPTIONS.find(candidate => candidate.name === name)
+    if (found === undefined || option === undefined) return fallback
+    const value = convert(option, found.value)
+    if (value !== undefined) return value as T
+    mistakes.push(
+      `${name}: ${describe(option)} is needed, not ${show(found.value)} (${found.source})`,
+    )
+    return fallback
+  }
+  const bosGiven: Record<string, unknown> = {}
+  for (const { name, group } of OPTIONS) {
+    const found = group === 'BOS' ? given(name) : undefined
+    if (found !== undefined) bosGiven[name] = found.value
+  }
+  const config: MountConfig = {
+    bos: bosGiven,
+    binding: read('binding', 'fuse'),
+    allowOther: read('allow-other', false),
+    readOnly: read('read-only', false),
+    uid: read('uid', process.getuid?.() ?? 0),
+    gid: read('gid', process.getgid?.() ?? 0),
+    fileMode: read('file-mode', 0o644),
+    directoryMode: read('dir-mode', 0o755),
+    metadataTtl: read('metadata-ttl', 1000),
+    cacheMemory: read('cache-memory', GiB / 4),
+    readAhead: read('read-ahead', 16 * MiB),
+    writeMemory: read('write-memory', GiB / 4),
+    logLevel: read('log-level', 'info'),
+    logFile: read<string | undefined>('log-file', undefined),
+    kernelOptions: parsed.kernel,
+  }
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return config
+}
+
+type Layer = ReadonlyMap<string, Given>
+
+function fromFlags(flags: Readonly<Record<string, unknown>>): Layer {
+  const layer = new Map<string, Given>()
+  for (const { name } of OPTIONS) {
+    const value = flags[name]
+    if (value !== undefined) layer.set(name, { value, source: `--${name}` })
+  }
+  return layer
+}
+
+function fromEnvironment(environment: Sources['environment']): Layer {
+  const layer = new Map<string, Given>()
+  for (const option of OPTIONS) {
+    for (const variable of option.environment) {
+      const value = environment[variable]
+      if (value === undefined || value === '' || layer.has(option.name)) continue
+      layer.set(option.name, { value, source: `environment ${variable}` })
+    }
+  }
+  return layer
+}
+
+function fromFile(file: Sources['file'], mistakes: string[]): Layer {
+  const layer = new Map<string, Given>()
+  if (file === undefined) return layer
+  const content = asRecord(file.content)
+  if (content === undefined) {
+    mistakes.push(`${file.name} does not hold a map of options`)
+    return layer
+  }
+  // A registry's own config.yml, as it is, or a file of our own with an optional section `bos`.
+  const storage = asRecord(content['storage'])
+  const isRegistry = storage !== undefined
+  const section = asRecord(isRegistry ? storage['bos'] : content['bos']) ?? {}
+  if (isRegistry && storage['bos'] === undefined) {
+    mistakes.push(`${file.name} has a section 'storage' without 'bos'`)
+  }
+  const { bos: _section, ...rest } = content
+  const values = isRegistry ? section : { ...rest, ...section }
+  for (const [key, value] of Object.entries(values)) {
+    const option = find(key)
+    if (option === undefined) mistakes.push(`${file.name}: ${unknown(key)}`)
+    else if (value !== null) layer.set(option.name, { value, source: file.name })
+  }
+  return layer
+}
+
+function parseMountOptions(
+  texts: readonly string[],
+  mistakes: string[],
+): { given: Layer; kernel: readonly string[] } {
+  const given = new Map<string, Given>()
+  const kernel: string[] = []
+  for (const text of texts.flatMap(each => each.split(',')).filter(each => each !== '')) {
+    const [key = '', ...rest] = text.split('=')
+    const value = rest.length === 0 ? true : rest.join('=')
+    const option = find(key)
+    if (key === 'ro') given.set('read-only', { value: true, source: '-o ro' })
+    else if (key.startsWith('x-') || IGNORED_OPTIONS.includes(key)) continue
+    else if (key === 'default_permissions') continue
+    else if (KERNEL_OPTIONS.includes(key)) kernel.push(text)
+    else if (option === undefined) mistakes.push(`-o: ${unknown(key)}`)
+    else if (option.secret === true) mistakes.push(refuseSecret(option))
+    else given.set(option.name, { value, source: `-o ${key}` })
+  }
+  return { given, kernel }
+}
+
+/** Why a secret was not taken from the command line, and where to put it. */
+export function refuseSecret(option: Option): string {
+  const variable = option.environment.at(-1) ?? ''
+  return (
+    `${option.name}: not taken from the command line, where everybody can read it; ` +
+    `set the environment variable ${variable} or use --config FILE`
+  )
+}
+
+function find(key: string): Option | undefined {
+  const name = key.replaceAll('_', '-')
+  return OPTIONS.find(option => option.name === name)
+}
+
+function unknown(key: string): string {
+  const near = nearest(
+    key.replaceAll('_', '-'),
+    OPTIONS.map(option => option.name),
+  )
+  return `unknown option '${key}'` + (near === undefined ? '' : `; did you mean '${near}'?`)
+}
+
+function convert(option: Option, value: unknown): unknown {
+  const text = String(value).trim()
+  switch (option.type) {
+    case 'text':
+      return option.choices === undefined || option.choices.includes(text) ? text : undefined
+    case 'bytes':
+      return parseBytes(text)
+    case 'duration':
+      return parseDuration(text)
+    case 'boolean':
+      if (/^(true|yes|on|1)$/i.test(text)) return true
+      return /^(false|no|off|0)$/i.test(text) ? false : undefined
+    case 'octal':
+      return /^0?o?[0-7]{1,4}$/.test(text)
+        ? Number.parseInt(text.replace(/^0?o/, ''), 8)
+        : undefined
+    case 'integer':
+      return /^\d{1,10}$/.test(text) ? Number(text) : undefined
+    default:
+      return undefined
+  }
+}
+
+function describe({ type, choices }: Option): string {
+  if (choices !== undefined) return `one of ${choices.join(', ')}`
+  const descriptions: Readonly<Record<OptionType, string>> = {
+    text: 'a text',
+    bytes: 'a size such as 64m or 1GiB',
+    duration: 'a time such as 500ms, 1s or 5m',
+    boolean: 'true or false',
+    octal: 'an octal mode such as 0644',
+    integer: 'a whole number',
+  }
+  return descriptions[type]
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value) ?? String(value)
+}
+
+function asRecord(value: unknown): Record<string, unknown> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  return value as Record<string, unknown>
+}

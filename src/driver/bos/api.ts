@@ -1,0 +1,376 @@
+/**
+ * The calls to BOS that the driver makes: typed, retried, and found out about when an answer got lost.
+ * Keys are raw keys of one bucket. Rejects with BosError, or with the signal's reason.
+ *
+ * Uploads carry a CRC-32 that the service verifies; CRC because it costs a third of MD5.
+ */
+import type { Bytes } from '../../util/units.js'
+import { Calls, isCode, refuseErrorInOk, type CallOptions } from './calls.js'
+import {
+  readDeleteFailures,
+  readDocumentEtag,
+  readHead,
+  readListPage,
+  readPartsPage,
+  readUploadId,
+  readUploadsPage,
+  type DeleteFailure,
+  type ListedPart,
+  type ListedUpload,
+  type ListPage,
+  type ObjectHead,
+} from './documents.js'
+import { BosError, statusOfCode } from './error.js'
+import {
+  checksum,
+  checkUpload,
+  conditionHeaders,
+  copyHeaders,
+  md5,
+  multipartEtag,
+  propertyHeaders,
+  type Conditions,
+  type CopySource,
+  type Headers,
+  type ObjectProperties,
+} from './headers.js'
+import type { HttpBody } from './exchange.js'
+import type { ChooseSink, HttpResponse, HttpStream } from './http.js'
+import type { RetryPolicy } from './retry.js'
+import { encodeKey } from './sign.js'
+import type { BosRequest, Transport } from './transport.js'
+
+export interface GetOptions extends CallOptions {
+  /** First and last byte; an open end is to the end of the object. Never on an empty object. */
+  range?: { readonly first: Bytes; readonly last?: Bytes | undefined } | undefined
+  ifMatch?: string | undefined
+}
+
+export interface PartName {
+  readonly key: string
+  readonly uploadId: string
+  readonly partNumber: number
+}
+
+export interface UploadName {
+  readonly key: string
+  readonly uploadId: string
+}
+
+/** Keys per batch delete. @see https://cloud.baidu.com/doc/BOS/s/tkc5twspg */
+export const DELETE_BATCH = 1000
+/** A copy may take the service a while: it counts as this many bytes of transfer for its deadline. */
+const COPY_ALLOWANCE: Bytes = 16 * 1024 * 1024
+
+export class BosApi {
+  readonly #calls: Calls
+  readonly #transport: Transport
+  readonly #bucket: string
+
+  constructor(options: { transport: Transport; bucket: string; policy: RetryPolicy }) {
+    this.#transport = options.transport
+    this.#bucket = options.bucket
+    this.#calls = new Calls(options.transport, options.policy)
+  }
+
+  /** @returns the headers of the bucket */
+  async headBucket(options: CallOptions = {}): Promise<Readonly<Record<string, string>>> {
+    return (await this.#calls.call({ method: 'HEAD', ...options })).headers
+  }
+
+  async head(key: string, options: CallOptions = {}): Promise<ObjectHead> {
+    const { headers } = await this.#calls.call({ method: 'HEAD', key, ...options })
+    return readHead(headers)
+  }
+
+  /** As `head`, undefined if there is no such object. */
+  async find(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
+    try {
+      return await this.head(key, options)
+    } catch (error) {
+      if (error instanceof BosError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  /** One GET into a sink, or into the response; `chooseSink` is called anew for each attempt. */
+  get(
+    key: string,
+    options: GetOptions & { expectedBytes?: Bytes } = {},
+    chooseSink?: ChooseSink,
+  ): Promise<HttpResponse> {
+    const { expectedBytes = 0 } = options
+    return this.#calls.call({ ...this.#getRequest(key, options), expectedBytes }, chooseSink)
+  }
+
+  /** One GET as a stream; retried until its head has come, not afterwards. */
+  getStream(key: string, options: GetOptions = {}): Promise<HttpStream> {
+    const request = this.#getRequest(key, options)
+    return this.#calls.retry(options, () => this.#transport.stream(request))
+  }
+
+  /** @returns the new etag */
+  async put(
+    key: string,
+    body: HttpBody,
+    options: CallOptions & Conditions & ObjectProperties = {},
+  ): Promise<string> {
+    const { signal } = options
+    const crc = checksum(body)
+    const headers = { ...propertyHeaders(options), ...conditionHeaders(options) }
+    const request = this.#upload({ key, body, headers, crc, signal })
+    const etagOfBody = (): string => md5(body)
+    return await this.#calls.conditional(options, { key, expected: etagOfBody }, async () => {
+      const response = await this.#transport.request(request)
+      return checkUpload(response, crc)
+    })
+  }
+
+  /** @returns the etag of the copy */
+  async copy(source: CopySource, key: string, options: CallOptions = {}): Promise<string> {
+    const request: BosRequest = {
+      method: 'PUT',
+      key,
+      headers: { ...copyHeaders(this.#bucket, source), 'x-bce-metadata-directive': 'copy' },
+      expectedBytes: COPY_ALLOWANCE,
+      ...options,
+    }
+    const response = await this.#calls.retry(options, async () =>
+      refuseErrorInOk(await this.#transport.request(request)),
+    )
+    return readDocumentEtag(response.body)
+  }
+
+  /**
+   * Renames an object inside the store, where the service can. What it does to an existing target is
+   * not described: use it for names that are free.
+   *
+   * @see baidubce/bce-sdk-java, RenameObject
+   */
+  rename(from: string, to: string, options: CallOptions = {}): Promise<void> {
+    const headers = { 'x-bce-rename-key': encodeKey(from) }
+    const request: BosRequest = { method: 'POST', key: to, headers, ...options }
+    return this.#calls.retry(options, async ({ ambiguous }) => {
+      try {
+        refuseErrorInOk(await this.#transport.request(request))
+      } catch (error) {
+        // After a lost answer the source may be missing because it has its new name.
+        const mayBeEcho = ambiguous && isCode(error, 'NoSuchKey')
+        if (!mayBeEcho || (await this.find(to, options)) === undefined) throw error
+      }
+    })
+  }
+
+  /** @returns whether there was an object; true if an earlier attempt may have deleted it */
+  delete(key: string, options: CallOptions = {}): Promise<boolean> {
+    return this.#calls.retry(options, async ({ ambiguous }) => {
+      try {
+        await this.#transport.request({ method: 'DELETE', key, ...options })
+        return true
+      } catch (error) {
+        if (isCode(error, 'NoSuchKey')) return ambiguous
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Deletes at most 1000 objects.
+   *
+   * @returns what could not be deleted; a key that was not there has been deleted
+   */
+  async deleteBatch(
+    keys: readonly string[],
+    options: CallOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    const body = Buffer.from(JSON.stringify({ objects: keys.map(key => ({ key })) }))
+    const response = await this.#calls.call({
+      method: 'POST',
+      params: { delete: '' },
+      headers: { 'content-type': 'application/json; charset=utf-8' },
+      body,
+      ...options,
+    })
+    return readDeleteFailures(response.body).filter(({ code }) => code !== 'NoSuchKey')
+  }
+
+  /** Deletes any number of objects. @throws BosError for the first that could not be deleted */
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<void> {
+    for (let at = 0; at < keys.length; at += DELETE_BATCH) {
+      const [failure] = await this.deleteBatch(keys.slice(at, at + DELETE_BATCH), options)
+      if (failure === undefined) continue
+      const { key, code, message } = failure
+      const status = statusOfCode(code)
+      throw new BosError(`deleting ${key}: ${message}`, { kind: 'response', status, code })
+    }
+  }
+
+  async list(
+    query: { prefix: string; delimiter?: '/'; marker?: string; maxKeys?: number },
+    options: CallOptions = {},
+  ): Promise<ListPage> {
+    const { prefix, delimiter, marker, maxKeys = 1000 } = query
+    const params = {
+      prefix,
+      maxKeys: String(maxKeys),
+      ...(delimiter === undefined ? {} : { delimiter }),
+      ...(marker === undefined ? {} : { marker }),
+    }
+    const response = await this.#calls.call({ method: 'GET', params, ...options })
+    return readListPage(response.body)
+  }
+
+  /**
+   * Starts a multipart upload. An answer that got lost leaves an upload without parts behind, which
+   * costs nothing and which nobody takes for his own.
+   *
+   * @returns the upload id
+   */
+  async initiate(key: string, options: CallOptions & ObjectProperties = {}): Promise<string> {
+    const { signal } = options
+    const headers = propertyHeaders(options)
+    const request: BosRequest = { method: 'POST', key, params: { uploads: '' }, headers, signal }
+    return readUploadId((await this.#calls.call(request)).body)
+  }
+
+  /** @returns the etag of the part */
+  async uploadPart(part: PartName, body: HttpBody, options: CallOptions = {}): Promise<string> {
+    const crc = checksum(body)
+    const headers = { 'content-type': 'application/octet-stream' }
+    const params = partParams(part)
+    const request = this.#upload({ key: part.key, body, headers, params, crc, ...options })
+    return await this.#calls.retry(options, async () =>
+      checkUpload(await this.#transport.request(request), crc),
+    )
+  }
+
+  /** Makes a part of a range of an object, inside the store. @returns the etag of the part */
+  async copyPart(
+    part: PartName,
+    source: CopySource & { readonly first: Bytes; readonly last: Bytes },
+    options: CallOptions = {},
+  ): Promise<string> {
+    const range = `bytes=${source.first}-${source.last}`
+    const request: BosRequest = {
+      method: 'PUT',
+      key: part.key,
+      params: partParams(part),
+      headers: { ...copyHeaders(this.#bucket, source), 'x-bce-copy-source-range': range },
+      expectedBytes: COPY_ALLOWANCE,
+      ...options,
+    }
+    const response = await this.#calls.retry(options, async () =>
+      refuseErrorInOk(await this.#transport.request(request)),
+    )
+    return readDocumentEtag(response.body)
+  }
+
+  /**
+   * Publishes an upload. If an answer got lost, the object itself tells whether it was published.
+   *
+   * @returns the etag of the object
+   */
+  async complete(
+    upload: UploadName,
+    parts: readonly ListedPart[],
+    options: CallOptions & Conditions = {},
+  ): Promise<string> {
+    const { key, uploadId } = upload
+    const expected = multipartEtag(parts.map(part => part.etag))
+    const document = {
+      parts: parts.map(({ partNumber, etag }) => ({ partNumber, eTag: etag })),
+    }
+    const request: BosRequest = {
+      method: 'POST',
+      key,
+      params: { uploadId },
+      headers: {
+        'content-type': 'application/json; charset=utf-8',
+        ...conditionHeaders(options),
+      },
+      body: Buffer.from(JSON.stringify(document)),
+      expectedBytes: COPY_ALLOWANCE,
+      signal: options.signal,
+    }
+    return await this.#calls.conditional(options, { key, expected: () => expected }, async () => {
+      const response = refuseErrorInOk(await this.#transport.request(request))
+      return readDocumentEtag(response.body)
+    })
+  }
+
+  /** Drops an upload and its parts; no error if it is gone. */
+  async abort({ key, uploadId }: UploadName, options: CallOptions = {}): Promise<void> {
+    try {
+      await this.#calls.call({ method: 'DELETE', key, params: { uploadId }, ...options })
+    } catch (error) {
+      if (!isCode(error, 'NoSuchUpload', 'NoSuchKey')) throw error
+    }
+  }
+
+  /** All parts of an upload, ascending. */
+  async listParts({ key, uploadId }: UploadName, options: CallOptions = {}): Promise<ListedPart[]> {
+    const parts: ListedPart[] = []
+    let marker: number | undefined
+    do {
+      const params = {
+        uploadId,
+        maxParts: '1000',
+        ...(marker === undefined ? {} : { partNumberMarker: String(marker) }),
+      }
+      const response = await this.#calls.call({ method: 'GET', key, params, ...options })
+      const page = readPartsPage(response.body)
+      parts.push(...page.parts)
+      marker = advanced(marker, page.nextMarker)
+    } while (marker !== undefined)
+    return parts
+  }
+
+  /** All unfinished uploads whose keys start with `prefix`, in the order of their keys. */
+  async *listUploads(prefix: string, options: CallOptions = {}): AsyncGenerator<ListedUpload> {
+    let marker: string | undefined
+    do {
+      const params = {
+        uploads: '',
+        prefix,
+        maxUploads: '1000',
+        ...(marker === undefined ? {} : { keyMarker: marker }),
+      }
+      const response = await this.#calls.call({ method: 'GET', params, ...options })
+      const page = readUploadsPage(response.body)
+      yield* page.uploads
+      marker = advanced(marker, page.nextMarker)
+    } while (marker !== undefined)
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close()
+  }
+
+  #getRequest(key: string, { range, ifMatch, signal }: GetOptions): BosRequest {
+    const headers: Headers = conditionHeaders({ ifMatch })
+    if (range !== undefined) headers['range'] = `bytes=${range.first}-${range.last ?? ''}`
+    return { method: 'GET', key, headers, signal }
+  }
+
+  #upload(upload: {
+    key: string
+    body: HttpBody
+    headers: Headers
+    crc: string
+    params?: Readonly<Record<string, string>>
+    signal?: AbortSignal | undefined
+  }): BosRequest {
+    const { crc, headers, ...rest } = upload
+    return { method: 'PUT', ...rest, headers: { ...headers, 'x-bce-content-crc32': crc } }
+  }
+}
+
+function partParams({ uploadId, partNumber }: PartName): Record<string, string> {
+  return { partNumber: String(partNumber), uploadId }
+}
+
+/** A marker that does not move would page forever. */
+function advanced<T>(before: T | undefined, next: T | undefined): T | undefined {
+  if (next === undefined || next !== before) return next
+  throw new BosError('the listing does not advance', { kind: 'integrity' })
+}

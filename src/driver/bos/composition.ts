@@ -1,0 +1,126 @@
+/** A multipart upload as a Composition. */
+import type {
+  ComposeOptions,
+  Composition,
+  CopyRange,
+  DriverOptions,
+  Part,
+  WriteConditions,
+  WriteResult,
+} from '../driver.js'
+import { ClosedError, DriverError, InvalidOffsetError } from '../errors.js'
+import { bodyLength } from './http.js'
+import { forPath, type BosContext } from './context.js'
+import { BosError } from './error.js'
+
+export class BosComposition implements Composition {
+  readonly path: string
+  readonly uploadId: string
+  readonly #context: BosContext
+  #ended = false
+
+  constructor(context: BosContext, path: string, uploadId: string) {
+    this.#context = context
+    this.path = path
+    this.uploadId = uploadId
+  }
+
+  async uploadPart(
+    partNumber: number,
+    data: readonly Uint8Array[],
+    options: DriverOptions = {},
+  ): Promise<Part> {
+    const size = bodyLength(data)
+    this.#check(partNumber, size)
+    const { api } = this.#context
+    const etag = await this.#run(options, () =>
+      api.uploadPart({ ...this.#name, partNumber }, data, options),
+    )
+    return { partNumber, etag, size }
+  }
+
+  async copyPart(
+    partNumber: number,
+    source: CopyRange,
+    options: DriverOptions = {},
+  ): Promise<Part> {
+    const { path, etag, offset, length } = source
+    this.#check(partNumber, length)
+    if (length === 0) throw this.#error('a copied part has at least one byte')
+    const { api, keys, name: driver } = this.#context
+    const range = { key: keys.file(path), etag, first: offset, last: offset + length - 1 }
+    // What fails here is about the source, except for the upload itself.
+    const copied = await forPath(this.#context, path, async () => {
+      options.signal?.throwIfAborted()
+      this.#checkOpen()
+      try {
+        return await api.copyPart({ ...this.#name, partNumber }, range, options)
+      } catch (error) {
+        const isRange = error instanceof BosError && error.code === 'InvalidRange'
+        throw isRange ? new InvalidOffsetError(path, offset, { driver, cause: error }) : error
+      }
+    })
+    return { partNumber, etag: copied, size: length }
+  }
+
+  async complete(
+    parts: readonly Part[],
+    options: DriverOptions & WriteConditions = {},
+  ): Promise<WriteResult> {
+    if (parts.length === 0) throw this.#error('a composition needs at least one part')
+    const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
+    const { api } = this.#context
+    const etag = await this.#run(options, () => api.complete(this.#name, ordered, options))
+    this.#ended = true
+    return { etag, size: ordered.reduce((sum, part) => sum + part.size, 0) }
+  }
+
+  async abort(options: DriverOptions = {}): Promise<void> {
+    if (this.#ended) return
+    const { api } = this.#context
+    await this.#run(options, () => api.abort(this.#name, options))
+    this.#ended = true
+  }
+
+  get #name(): { key: string; uploadId: string } {
+    return { key: this.#context.keys.file(this.path), uploadId: this.uploadId }
+  }
+
+  #run<T>({ signal }: DriverOptions, work: () => Promise<T>): Promise<T> {
+    return forPath(this.#context, this.path, () => {
+      signal?.throwIfAborted()
+      this.#checkOpen()
+      return work()
+    })
+  }
+
+  #checkOpen(): void {
+    if (!this.#ended) return
+    const options = { driver: this.#context.name, path: this.path }
+    throw new ClosedError(`composition of ${this.path} has ended`, options)
+  }
+
+  #check(partNumber: number, size: number): void {
+    const { maxParts, maxPartSize } = this.#context.limits
+    if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > maxParts) {
+      throw this.#error(`part number ${partNumber} is not between 1 and ${maxParts}`)
+    }
+    if (size > maxPartSize) throw this.#error(`a part is larger than ${maxPartSize} bytes`)
+  }
+
+  #error(message: string): DriverError {
+    return new DriverError(message, { driver: this.#context.name, path: this.path })
+  }
+}
+
+/** Starts a composition. */
+export function startComposition(
+  context: BosContext,
+  path: string,
+  options: ComposeOptions & { metadata?: Readonly<Record<string, string>> } = {},
+): Promise<BosComposition> {
+  return forPath(context, path, async () => {
+    const uploadId = await context.api.initiate(context.keys.file(path), options)
+    return new BosComposition(context, path, uploadId)
+  })
+}

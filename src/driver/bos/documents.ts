@@ -1,0 +1,236 @@
+/**
+ * BOS's answers as records: what is in headers and JSON documents, checked while it is read. A
+ * document that is not what the interface describes is an integrity error, never `undefined` further
+ * on. Etags come without quotes.
+ */
+import type { Bytes } from '../../util/units.js'
+import { BosError } from './error.js'
+
+export interface ObjectHead {
+  readonly size: Bytes
+  readonly etag: string
+  readonly modTime?: Date
+  readonly contentType?: string
+  readonly storageClass?: string
+  /** User metadata by lower-case name without `x-bce-meta-`. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+export interface ListedObject {
+  readonly key: string
+  readonly size: Bytes
+  readonly etag: string
+  readonly modTime: Date
+}
+
+export interface ListPage {
+  readonly objects: readonly ListedObject[]
+  readonly prefixes: readonly string[]
+  readonly truncated: boolean
+  readonly nextMarker?: string
+}
+
+export interface ListedPart {
+  readonly partNumber: number
+  readonly etag: string
+  readonly size: Bytes
+}
+
+export interface PartsPage {
+  readonly parts: readonly ListedPart[]
+  /** Where the next page starts; absent on the last. */
+  readonly nextMarker?: number
+}
+
+export interface ListedUpload {
+  readonly key: string
+  readonly uploadId: string
+  readonly initiated: Date
+}
+
+export interface UploadsPage {
+  readonly uploads: readonly ListedUpload[]
+  /** Where the next page starts; absent on the last. */
+  readonly nextMarker?: string
+}
+
+export interface DeleteFailure {
+  readonly key: string
+  readonly code: string
+  readonly message: string
+}
+
+type Headers = Readonly<Record<string, string>>
+
+function malformed(what: string): BosError {
+  return new BosError(`the answer is not understood: ${what}`, { kind: 'integrity' })
+}
+
+export function unquote(etag: string): string {
+  return etag.replace(/^"(.*)"$/, '$1')
+}
+
+/** A member-by-member view of a JSON object. */
+class Fields {
+  readonly #members: Readonly<Record<string, unknown>>
+
+  constructor(value: unknown) {
+    if (typeof value !== 'object' || value === null) throw malformed('no object')
+    this.#members = value as Readonly<Record<string, unknown>>
+  }
+
+  optionalText(name: string): string | undefined {
+    const value = this.#members[name]
+    return typeof value === 'string' ? value : undefined
+  }
+
+  text(name: string): string {
+    const value = this.optionalText(name)
+    if (value === undefined) throw malformed(`no text ${name}`)
+    return value
+  }
+
+  count(name: string): number {
+    const value = this.#members[name]
+    if (!Number.isSafeInteger(value) || (value as number) < 0) throw malformed(`no number ${name}`)
+    return value as number
+  }
+
+  flag(name: string): boolean {
+    return this.#members[name] === true
+  }
+
+  time(name: string): Date {
+    const time = new Date(this.text(name))
+    if (Number.isNaN(time.getTime())) throw malformed(`no time ${name}`)
+    return time
+  }
+
+  /** An absent list is an empty one. */
+  list<T>(name: string, read: (fields: Fields) => T): T[] {
+    const value = this.#members[name]
+    if (value === undefined || value === null) return []
+    if (!Array.isArray(value)) throw malformed(`no list ${name}`)
+    return value.map(item => read(new Fields(item)))
+  }
+}
+
+function document(body: Buffer): Fields {
+  try {
+    return new Fields(JSON.parse(body.toString()))
+  } catch (error) {
+    throw error instanceof BosError ? error : malformed('no JSON')
+  }
+}
+
+function count(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
+}
+
+export function readEtag(headers: Headers): string {
+  const etag = headers['etag']
+  if (etag === undefined) throw malformed('no ETag')
+  return unquote(etag)
+}
+
+export function readModTime(headers: Headers): Date | undefined {
+  const time = new Date(headers['last-modified'] ?? '')
+  return Number.isNaN(time.getTime()) ? undefined : time
+}
+
+export function readHead(headers: Headers): ObjectHead {
+  const size = count(headers['content-length'])
+  if (size === undefined) throw malformed('no Content-Length')
+  const modTime = readModTime(headers)
+  const contentType = headers['content-type']
+  const storageClass = headers['x-bce-storage-class']
+  const metadata = Object.entries(headers)
+    .filter(([name]) => name.startsWith('x-bce-meta-'))
+    .map(([name, value]) => [name.slice('x-bce-meta-'.length), value] as const)
+  return {
+    size,
+    etag: readEtag(headers),
+    ...(modTime === undefined ? {} : { modTime }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(storageClass === undefined ? {} : { storageClass }),
+    metadata: Object.fromEntries(metadata),
+  }
+}
+
+export interface BodyRange {
+  readonly offset: Bytes
+  readonly length: Bytes
+  /** Size of the whole object. */
+  readonly size: Bytes
+}
+
+/** Which bytes the body of a GET holds. */
+export function readRange(status: number, headers: Headers): BodyRange {
+  const length = count(headers['content-length'])
+  if (length === undefined) throw malformed('no Content-Length')
+  if (status !== 206) return { offset: 0, length, size: length }
+  const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '')
+  if (range === null) throw malformed('no Content-Range')
+  const [first, last, size] = [Number(range[1]), Number(range[2]), Number(range[3])]
+  if (last - first + 1 !== length || last >= size) throw malformed('Content-Range contradicts')
+  return { offset: first, length, size }
+}
+
+export function readListPage(body: Buffer): ListPage {
+  const fields = document(body)
+  const nextMarker = fields.optionalText('nextMarker')
+  return {
+    objects: fields.list('contents', item => ({
+      key: item.text('key'),
+      size: item.count('size'),
+      etag: unquote(item.text('eTag')),
+      modTime: item.time('lastModified'),
+    })),
+    prefixes: fields.list('commonPrefixes', item => item.text('prefix')),
+    truncated: fields.flag('isTruncated'),
+    ...(nextMarker === undefined || nextMarker === '' ? {} : { nextMarker }),
+  }
+}
+
+export function readPartsPage(body: Buffer): PartsPage {
+  const fields = document(body)
+  return {
+    parts: fields.list('parts', item => ({
+      partNumber: item.count('partNumber'),
+      etag: unquote(item.text('eTag')),
+      size: item.count('size'),
+    })),
+    ...(fields.flag('isTruncated') ? { nextMarker: fields.count('nextPartNumberMarker') } : {}),
+  }
+}
+
+export function readUploadsPage(body: Buffer): UploadsPage {
+  const fields = document(body)
+  return {
+    uploads: fields.list('uploads', item => ({
+      key: item.text('key'),
+      uploadId: item.text('uploadId'),
+      initiated: item.time('initiated'),
+    })),
+    ...(fields.flag('isTruncated') ? { nextMarker: fields.text('nextKeyMarker') } : {}),
+  }
+}
+
+export function readUploadId(body: Buffer): string {
+  return document(body).text('uploadId')
+}
+
+/** The etag in the document of a copy or a completion. */
+export function readDocumentEtag(body: Buffer): string {
+  return unquote(document(body).text('eTag'))
+}
+
+/** What a batch delete could not delete; it answers nothing when all went well. */
+export function readDeleteFailures(body: Buffer): DeleteFailure[] {
+  if (body.length === 0) return []
+  return document(body).list('errors', item => ({
+    key: item.text('key'),
+    code: item.text('code'),
+    message: item.optionalText('message') ?? '',
+  }))
+}

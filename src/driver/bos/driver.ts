@@ -1,0 +1,379 @@
+/**
+ * The storage driver over BOS.
+ *
+ * Model: see key.ts for names, list.ts for directories, writer.ts and composition.ts for writes,
+ * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
+ * it checks paths, turns failures into driver errors, and owns the connections.
+ */
+import { silentLogger, type Logger } from '../../util/log.js'
+import type { Clock } from '../../util/clock.js'
+import { GiB, MiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import type {
+  ComposeOptions,
+  Composition,
+  ContentReader,
+  DriverCapabilities,
+  DriverOptions,
+  EntriesOptions,
+  EntriesPage,
+  FileInfo,
+  FileWriter,
+  MoveOptions,
+  PartLimits,
+  ReadIntoResult,
+  ReadOptions,
+  RedirectOptions,
+  StatOptions,
+  StorageDriver,
+  UploadInfo,
+  WalkDirective,
+  WalkOptions,
+  WriteOptions,
+  WriteResult,
+  WriterOptions,
+} from '../driver.js'
+import { ClosedError, PathNotFoundError } from '../errors.js'
+import { addressing, MIN_CHUNK_SIZE, type BosParameters } from '../parameters.js'
+import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
+import { walk } from '../walk.js'
+import { BosApi } from './api.js'
+import { checkBucket } from './check.js'
+import { startComposition } from './composition.js'
+import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.js'
+import { bodyLength } from './http.js'
+import { KeyMap } from './key.js'
+import { ListingMerger, type MergedPage } from './list.js'
+import { openReader, readContent, readInto } from './read.js'
+import { dropUpload } from './resume.js'
+import { retryPolicy, type RetryOptions } from './retry.js'
+import { copyFile, look, move, remove } from './transfer.js'
+import { createTransport, type CredentialsProvider, type Transport } from './transport.js'
+import { openWriter } from './writer.js'
+
+export interface BosDriverOptions extends Partial<BosConfig> {
+  /** Credentials that may change while the driver runs; default those of the parameters. */
+  credentials?: CredentialsProvider
+  /** Most connections; default 32. */
+  connections?: number
+  /** Certificates to trust instead of the built-in ones, PEM. */
+  ca?: string | Buffer
+  /** Default 10 s. */
+  connectTimeout?: Milliseconds
+  /** Longest time for one attempt, the time for its bytes excepted; default 60 s. */
+  requestTimeout?: Milliseconds
+  /** Longest silence within an answer's body; default 30 s. */
+  idleTimeout?: Milliseconds
+  retry?: RetryOptions
+  clock?: Clock
+  log?: Logger
+}
+
+const DEFAULT_CONFIG: BosConfig = {
+  partsInFlight: 4,
+  copiesInFlight: 16,
+  // One copy call moves up to 5 GB, but the connection waits for all of it.
+  copyThreshold: 512 * MiB,
+  copyPartSize: 128 * MiB,
+  rename: true,
+  listPageSize: 1000,
+}
+
+const NAME = 'bos'
+/** As in distribution's S3 driver. */
+const REDIRECT_EXPIRY: Milliseconds = 20 * 60_000
+const MARKER_TYPE = 'application/x-directory'
+
+class BosDriver implements StorageDriver {
+  readonly name = NAME
+  readonly capabilities: DriverCapabilities = {
+    conditionalWrites: true,
+    serverSideCopy: true,
+    redirects: true,
+  }
+  readonly partLimits: PartLimits
+  readonly #context: BosContext
+  readonly #transport: Transport
+  readonly #checks: PathChecks
+  #closed = false
+
+  constructor(context: BosContext, transport: Transport) {
+    this.#context = context
+    this.#transport = transport
+    this.partLimits = context.limits
+    const keyPrefixBytes = Buffer.byteLength(context.keys.rootPrefix)
+    this.#checks = pathChecks(NAME, { keyPrefixBytes })
+  }
+
+  checkPath(path: string): void {
+    this.#checks.target(path)
+  }
+
+  async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await readContent(this.#context, path, options)
+  }
+
+  async putContent(
+    path: string,
+    content: Uint8Array | readonly Uint8Array[],
+    options: WriteOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const { api, keys } = this.#context
+    const etag = await this.#at(path, () => api.put(keys.file(path), content, options))
+    return { etag, size: bodyLength(content) }
+  }
+
+  async reader(path: string, options: ReadOptions = {}): Promise<ContentReader> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await openReader(this.#context, path, options)
+  }
+
+  async readInto(
+    path: string,
+    target: Uint8Array,
+    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+  ): Promise<ReadIntoResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await readInto(this.#context, path, target, options)
+  }
+
+  async writer(path: string, options: WriterOptions = {}): Promise<FileWriter> {
+    this.#begin(options)
+    this.#checks.target(path)
+    return await openWriter(this.#context, path, options)
+  }
+
+  async compose(path: string, options: ComposeOptions = {}): Promise<Composition> {
+    this.#begin(options)
+    this.#checks.target(path)
+    return await startComposition(this.#context, path, options)
+  }
+
+  async stat(path: string, options: StatOptions = {}): Promise<FileInfo> {
+    this.#begin(options)
+    this.#checks.directory(path)
+    if (path === '/') return { path, size: 0, isDir: true }
+    const { file, isDir, markerTime } = await this.#at(path, () =>
+      look(this.#context, path, options),
+    )
+    if (isDir) {
+      const time = markerTime === undefined ? {} : { modTime: markerTime }
+      return { path, size: 0, isDir, ...time }
+    }
+    if (file === undefined) throw new PathNotFoundError(path, { driver: NAME })
+    const { size, etag, modTime } = file
+    return { path, size, isDir, etag, ...(modTime === undefined ? {} : { modTime }) }
+  }
+
+  async list(path: string, options: DriverOptions = {}): Promise<string[]> {
+    this.#begin(options)
+    this.#checks.directory(path)
+    const paths: string[] = []
+    let exists = path === '/'
+    for await (const page of this.#children(path, options)) {
+      exists ||= page.exists
+      for (const entry of page.entries) paths.push(entry.path)
+    }
+    if (!exists) throw new PathNotFoundError(path, { driver: NAME })
+    return paths
+  }
+
+  async *entries(path: string, options: EntriesOptions = {}): AsyncIterable<EntriesPage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    for await (const { entries, hidden } of this.#children(path, options)) {
+      yield { entries, hidden }
+    }
+  }
+
+  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const { api, keys } = this.#context
+    await this.#at(path, () =>
+      api.put(keys.directory(path), Buffer.alloc(0), { ...options, contentType: MARKER_TYPE }),
+    )
+  }
+
+  async removeDirectoryMarker(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const { api, keys } = this.#context
+    await this.#at(path, () => api.delete(keys.directory(path), options))
+  }
+
+  async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(source)
+    this.#checks.target(destination)
+    return await copyFile(this.#context, source, destination, options)
+  }
+
+  async move(source: string, destination: string, options: MoveOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.existing(source)
+    this.#checks.target(destination)
+    await move(this.#context, source, destination, options)
+  }
+
+  async delete(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    await remove(this.#context, path, options)
+  }
+
+  async deleteFile(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const { api, keys } = this.#context
+    await this.#at(path, () => api.delete(keys.file(path), options))
+  }
+
+  async redirectURL(path: string, options: RedirectOptions): Promise<string | undefined> {
+    this.#begin({})
+    this.#checks.existing(path)
+    const { method, expires = REDIRECT_EXPIRY } = options
+    return await this.#transport.presign(method, this.#context.keys.file(path), expires)
+  }
+
+  async walk(
+    path: string,
+    visit: (info: FileInfo) => WalkDirective | Promise<WalkDirective>,
+    options: WalkOptions = {},
+  ): Promise<void> {
+    await walk(this, path, visit, options)
+  }
+
+  async *uploads(path: string, options: DriverOptions = {}): AsyncIterable<UploadInfo> {
+    this.#begin(options)
+    this.#checks.directory(path)
+    const { api, keys, name } = this.#context
+    const prefix = path === '/' ? keys.rootPrefix : keys.file(path)
+    const uploads = api.listUploads(prefix, options)
+    for (;;) {
+      const next = await forPath({ name }, path, () => uploads.next())
+      if (next.done === true) return
+      const { key, uploadId, initiated } = next.value
+      const found = keys.path(key)
+      if (found === undefined || (found !== path && !isBelow(found, path))) continue
+      yield { path: found, uploadId, initiated }
+    }
+  }
+
+  async abortUpload({ path, uploadId }: UploadInfo, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const key = this.#context.keys.file(path)
+    await this.#at(path, () => dropUpload(this.#context, { key, uploadId }, options))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#transport.close()
+  }
+
+  #begin({ signal }: DriverOptions): void {
+    signal?.throwIfAborted()
+    if (this.#closed) throw new ClosedError('already closed', { driver: NAME })
+  }
+
+  #at<T>(path: string, work: () => Promise<T>): Promise<T> {
+    return forPath(this.#context, path, work)
+  }
+
+  async *#children(path: string, options: EntriesOptions): AsyncGenerator<MergedPage> {
+    const { signal, startAfter } = options
+    const prefix = this.#context.keys.directory(path)
+    const merger = new ListingMerger({ path, prefix, startAfter })
+    const io = signal === undefined ? {} : { signal }
+    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter })
+    for (;;) {
+      const next = await this.#at(path, () => pages.next())
+      if (next.done === true) return
+      yield merger.add(next.value)
+    }
+  }
+}
+
+/**
+ * Makes a driver without any I/O: whether the bucket is there shows with the first call.
+ *
+ * @param parameters  from `parseBosParameters`
+ */
+export function createBosDriver(
+  parameters: BosParameters,
+  options: BosDriverOptions = {},
+): StorageDriver {
+  const { context, transport } = assemble(parameters, options)
+  return new BosDriver(context, transport)
+}
+
+/**
+ * Makes a driver and checks that the bucket can be used.
+ *
+ * @throws NotFoundError (no such bucket), AccessDeniedError (credentials, region), DriverError
+ *         (endpoint unreachable), each saying what to change
+ */
+export async function openBosDriver(
+  parameters: BosParameters,
+  options: BosDriverOptions & DriverOptions = {},
+): Promise<StorageDriver> {
+  const { signal, ...rest } = options
+  const { context, transport } = assemble(parameters, rest)
+  try {
+    await checkBucket(context, parameters, { signal })
+  } catch (error) {
+    await transport.close()
+    throw error
+  }
+  return new BosDriver(context, transport)
+}
+
+function assemble(
+  parameters: BosParameters,
+  options: BosDriverOptions,
+): { context: BosContext; transport: Transport } {
+  const { credentials, retry, log = silentLogger, clock } = options
+  const { bucket, chunksize, rootdirectory } = parameters
+  const own = {
+    accessKeyId: parameters.accesskeyid,
+    secretAccessKey: parameters.accesskeysecret,
+    ...(parameters.sessiontoken === undefined ? {} : { sessionToken: parameters.sessiontoken }),
+  }
+  const transport = createTransport({
+    ...options,
+    ...addressing(parameters),
+    bucket,
+    credentials: credentials ?? (() => own),
+  })
+  const time = clock === undefined ? {} : { clock }
+  const api = new BosApi({ transport, bucket, policy: retryPolicy({ ...time, ...retry }) })
+  const context: BosContext = {
+    name: NAME,
+    api,
+    keys: new KeyMap(rootdirectory),
+    limits: {
+      partSize: chunksize,
+      minPartSize: MIN_CHUNK_SIZE,
+      maxPartSize: 5 * GiB,
+      maxParts: 10_000,
+    },
+    config: {
+      partsInFlight: options.partsInFlight ?? DEFAULT_CONFIG.partsInFlight,
+      copiesInFlight: options.copiesInFlight ?? DEFAULT_CONFIG.copiesInFlight,
+      copyThreshold: options.copyThreshold ?? DEFAULT_CONFIG.copyThreshold,
+      copyPartSize: options.copyPartSize ?? DEFAULT_CONFIG.copyPartSize,
+      rename: options.rename ?? DEFAULT_CONFIG.rename,
+      listPageSize: options.listPageSize ?? DEFAULT_CONFIG.listPageSize,
+    },
+    log,
+    learned: { noRename: false },
+  }
+  return { context, transport }
+}

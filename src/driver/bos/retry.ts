@@ -1,0 +1,105 @@
+/**
+ * Trying again: when it can help, after how long, and how often.
+ *
+ * Every request of api.ts may be repeated: most are idempotent, and those that are not (complete,
+ * conditional writes, rename) are told that an earlier attempt was `ambiguous`, so that they find out
+ * what became of it instead of taking the second answer for the truth.
+ */
+import { systemClock, type Clock } from '../../util/clock.js'
+import type { Milliseconds } from '../../util/units.js'
+import { BosError } from './error.js'
+
+export interface RetryOptions {
+  /** Attempts in all; default 6. */
+  attempts?: number
+  /** Bound of the first delay; doubled for each further one. Default 100 ms. */
+  baseDelay?: Milliseconds
+  /** Bound of every delay but one that the service asks for; default 10 s. */
+  maxDelay?: Milliseconds
+  /** No attempt starts later than this after the first; default 5 minutes. */
+  deadline?: Milliseconds
+  clock?: Clock
+  /** Uniform in [0, 1). */
+  random?: () => number
+}
+
+export type RetryPolicy = Required<RetryOptions>
+
+export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
+  return {
+    attempts: 6,
+    baseDelay: 100,
+    maxDelay: 10_000,
+    deadline: 5 * 60_000,
+    clock: systemClock,
+    random: Math.random,
+    ...options,
+  }
+}
+
+const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
+/** 400s that are the transfer's fault, not the request's. Http400: a gateway, without BOS's body. */
+const RETRYABLE_CODES: ReadonlySet<string> = new Set(['Http400', 'RequestTimeout', 'BadDigest'])
+
+/** Whether another attempt can have another outcome. */
+export function isRetryable(error: unknown): boolean {
+  if (!(error instanceof BosError) || error.kind === 'tls') return false
+  if (error.kind !== 'response') return true
+  return RETRYABLE_STATUS.has(error.status ?? 0) || RETRYABLE_CODES.has(error.code ?? '')
+}
+
+/** A throttled service wants more time than a dropped connection. */
+const THROTTLED_FACTOR = 8
+
+/**
+ * Exponential backoff with full jitter, never shorter than what `Retry-After` asks for.
+ *
+ * @param failures  attempts that have failed so far, at least 1
+ */
+export function delayAfter(failures: number, error: unknown, policy: RetryPolicy): Milliseconds {
+  const throttled = error instanceof BosError && error.status === 429
+  const base = policy.baseDelay * (throttled ? THROTTLED_FACTOR : 1)
+  const bound = Math.min(policy.maxDelay, base * 2 ** (failures - 1))
+  const asked = error instanceof BosError ? (error.retryAfter ?? 0) : 0
+  return Math.max(asked, Math.round(policy.random() * bound))
+}
+
+export interface Attempt {
+  /** From 1. */
+  readonly number: number
+  /** An earlier attempt may have been executed although it failed. */
+  readonly ambiguous: boolean
+}
+
+export interface RetryingOptions {
+  policy: RetryPolicy
+  /** Default `isRetryable`. */
+  retryable?: (error: unknown) => boolean
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Runs `work` until it succeeds, fails for good, or attempts and time are used up; then throws the
+ * last error. An aborted signal ends it at once with its reason.
+ */
+export async function retrying<T>(
+  work: (attempt: Attempt) => Promise<T>,
+  options: RetryingOptions,
+): Promise<T> {
+  const { policy, retryable = isRetryable, signal } = options
+  const end = policy.clock.now() + policy.deadline
+  let ambiguous = false
+  for (let number = 1; ; number++) {
+    signal?.throwIfAborted()
+    try {
+      return await work({ number, ambiguous })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (number >= policy.attempts || !retryable(error)) throw error
+      const delay = delayAfter(number, error, policy)
+      if (policy.clock.now() + delay > end) throw error
+      ambiguous ||= error instanceof BosError && error.ambiguous
+      await policy.clock.sleep(delay, signal)
+    }
+  }
+}

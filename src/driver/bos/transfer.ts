@@ -1,0 +1,302 @@
+/**
+ * Copies and moves inside the store. A move is a copy, its verification, and only then the removal of
+ * the source; repeating an interrupted one finishes it. A file that moves to a free name is renamed by
+ * the service if it can: not all buckets can, so the first refusal is remembered.
+ *
+ * BOS knows no condition on the target of a copy. A conditional copy is therefore an upload whose only
+ * part is copied and whose completion, which does know conditions, publishes it.
+ */
+import { forEachParallel } from '../../util/semaphore.js'
+import { MiB, type Bytes } from '../../util/units.js'
+import type { DriverOptions, MoveOptions, WriteConditions, WriteResult } from '../driver.js'
+import { ConflictError, IntegrityError, PathNotFoundError, PreconditionError } from '../errors.js'
+import { isBelow } from '../path.js'
+import type { Conditions, CopySource } from './headers.js'
+import { forPath, pagesBelow, type BosContext } from './context.js'
+import type { ListedPart, ObjectHead } from './documents.js'
+import { BosError } from './error.js'
+
+export interface ByteRange {
+  readonly offset: Bytes
+  readonly length: Bytes
+}
+
+/**
+ * Cuts [0, size) into the fewest ranges of at most `largest` bytes, of nearly the same size: whole
+ * mebibytes but for the last, as old documents want parts to be.
+ */
+export function evenRanges(size: Bytes, largest: Bytes): ByteRange[] {
+  if (size === 0) return []
+  const even = size / Math.ceil(size / largest)
+  const length = Math.min(largest, Math.ceil(even / MiB) * MiB)
+  return Array.from({ length: Math.ceil(size / length) }, (_, i) => ({
+    offset: i * length,
+    length: Math.min(length, size - i * length),
+  }))
+}
+
+interface CopyJob {
+  /** The version to be copied. */
+  readonly source: CopySource & { readonly etag: string; readonly size: Bytes }
+  readonly key: string
+  /** What the source is known to be; asked for when it matters. */
+  readonly head?: ObjectHead | undefined
+}
+
+/** Copies one object in the way that its size and the conditions ask for, and verifies the copy. */
+async function copyObject(
+  context: BosContext,
+  job: CopyJob,
+  options: DriverOptions & WriteConditions,
+): Promise<string> {
+  const { api, config } = context
+  const { source, key } = job
+  const { signal, ifMatch, ifNoneMatch } = options
+  const conditional = ifMatch !== undefined || ifNoneMatch !== undefined
+  if (!conditional && source.size <= config.copyThreshold) {
+    const etag = await api.copy(source, key, { signal })
+    await verify(context, { key, etag, source }, signal)
+    return etag
+  }
+  const head = job.head ?? (await api.head(source.key, { signal }))
+  // An empty range cannot be copied, and nothing needs to be.
+  if (source.size === 0) {
+    return await api.put(key, Buffer.alloc(0), { ...head, signal, ifMatch, ifNoneMatch })
+  }
+  const etag = await copyInParts(context, { ...job, head }, { signal, ifMatch, ifNoneMatch })
+  await verify(context, { key, etag, source }, signal)
+  return etag
+}
+
+async function copyInParts(
+  context: BosContext,
+  { source, key, head }: CopyJob,
+  options: Conditions & { signal: AbortSignal | undefined },
+): Promise<string> {
+  const { api, config, limits } = context
+  const { signal } = options
+  const { size } = source
+  const largest =
+    size <= config.copyThreshold
+      ? size
+      : Math.max(config.copyPartSize, Math.ceil(size / limits.maxParts))
+  const uploadId = await api.initiate(key, { ...head, signal })
+  try {
+    const ranges = evenRanges(size, largest).map((range, i) => ({ ...range, partNumber: i + 1 }))
+    const parts: ListedPart[] = []
+    await forEachParallel(
+      ranges,
+      async ({ offset, length, partNumber }, stop) => {
+        const range = { ...source, first: offset, last: offset + length - 1 }
+        const etag = await api.copyPart({ key, uploadId, partNumber }, range, { signal: stop })
+        parts.push({ partNumber, etag, size: length })
+      },
+      { limit: config.copiesInFlight, ...(signal === undefined ? {} : { signal }) },
+    )
+    parts.sort((a, b) => a.partNumber - b.partNumber)
+    return await api.complete({ key, uploadId }, parts, options)
+  } catch (error) {
+    await api.abort({ key, uploadId }).catch((failure: unknown) => {
+      context.log.warn({ key, uploadId, error: failure }, 'could not abort an upload')
+    })
+    throw error
+  }
+}
+
+/** The copy has the source's etag, or else at least its size. */
+async function verify(
+  { api, name: driver }: BosContext,
+  copy: { readonly key: string; readonly etag: string; readonly source: CopyJob['source'] },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (copy.etag === copy.source.etag) return
+  const { size } = await api.head(copy.key, { signal })
+  if (size === copy.source.size) return
+  const message = `the copy ${copy.key} has ${size} bytes instead of ${copy.source.size}`
+  throw new IntegrityError(message, { driver })
+}
+
+/** @see StorageDriver.copy */
+export async function copyFile(
+  context: BosContext,
+  from: string,
+  to: string,
+  options: MoveOptions,
+): Promise<WriteResult> {
+  const { api, keys } = context
+  const head = await forPath(context, from, () => api.head(keys.file(from), options))
+  return await copyKnown(context, { from, to, head }, options)
+}
+
+async function copyKnown(
+  context: BosContext,
+  { from, to, head }: { from: string; to: string; head: ObjectHead },
+  options: MoveOptions,
+): Promise<WriteResult> {
+  const { keys } = context
+  const source = { key: keys.file(from), etag: head.etag, size: head.size }
+  const etag = await forPath(context, to, () =>
+    copyObject(context, { source, key: keys.file(to), head }, options),
+  )
+  return { etag, size: head.size }
+}
+
+/** What is at a path: the file's head, and whether anything is below it. */
+export interface Found {
+  readonly file: ObjectHead | undefined
+  readonly isDir: boolean
+  /** When the directory's marker was written. */
+  readonly markerTime?: Date
+}
+
+/** Looks for both kinds at once: one round trip. */
+export async function look(
+  { api, keys }: BosContext,
+  path: string,
+  options: DriverOptions & { expect?: 'file' | 'directory' | undefined },
+): Promise<Found> {
+  const { expect, signal } = options
+  const prefix = keys.directory(path)
+  const [file, below] = await Promise.all([
+    expect === 'directory' ? undefined : api.find(keys.file(path), { signal }),
+    expect === 'file' ? undefined : api.list({ prefix, maxKeys: 1 }, { signal }),
+  ])
+  const first = below?.objects[0]
+  const isMarker = first?.key === prefix
+  return {
+    file,
+    isDir: first !== undefined,
+    ...(isMarker ? { markerTime: first.modTime } : {}),
+  }
+}
+
+/** @see StorageDriver.move */
+export async function move(
+  context: BosContext,
+  from: string,
+  to: string,
+  options: MoveOptions,
+): Promise<void> {
+  const { api, keys, name: driver } = context
+  const { signal } = options
+  const io = signal === undefined ? {} : { signal }
+  const [source, target] = await Promise.all([
+    forPath(context, from, () => look(context, from, io)),
+    forPath(context, to, () => look(context, to, io)),
+  ])
+  if (source.file === undefined && !source.isDir) throw new PathNotFoundError(from, { driver })
+  if (from === to) return
+  if (options.ifNoneMatch === '*' && (target.isDir || target.file !== undefined)) {
+    throw new PreconditionError(`${to} exists`, { driver, path: to })
+  }
+  if (source.isDir) {
+    if (options.ifMatch !== undefined && target.file?.etag !== options.ifMatch) {
+      const message = `${to} does not hold version ${options.ifMatch}`
+      throw new PreconditionError(message, { driver, path: to })
+    }
+    await moveDirectory(context, from, to, io)
+    if (target.file !== undefined) await api.delete(keys.file(to), io)
+    return
+  }
+  if (source.file === undefined) return
+  if (target.isDir) throw new ConflictError(`${to} is a directory`, { driver, path: to })
+  const job = { from, to, head: source.file }
+  const isFree = target.file === undefined && options.ifMatch === undefined
+  // A rename knows no conditions: with one, only the copy can tell a race.
+  if (isFree && options.ifNoneMatch === undefined && (await renamed(context, job, io))) return
+  await copyKnown(context, job, options)
+  await forPath(context, from, () => api.delete(keys.file(from), io))
+}
+
+const NO_RENAME_STATUS: ReadonlySet<number> = new Set([400, 405, 501])
+
+/** Lets the service rename a file to a free name; false if it cannot, with nothing changed. */
+async function renamed(
+  context: BosContext,
+  { from, to, head }: { from: string; to: string; head: ObjectHead },
+  options: DriverOptions,
+): Promise<boolean> {
+  const { api, keys, config, learned } = context
+  if (!config.rename || learned.noRename) return false
+  try {
+    await forPath(context, from, async () => {
+      try {
+        await api.rename(keys.file(from), keys.file(to), options)
+      } catch (error) {
+        const isRefusal = error instanceof BosError && NO_RENAME_STATUS.has(error.status ?? 0)
+        throw isRefusal ? new NoRename() : error
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof NoRename)) throw error
+    learned.noRename = true
+    return false
+  }
+  const found = await forPath(context, to, () => api.find(keys.file(to), options))
+  if (found?.size === head.size) return true
+  const source = await forPath(context, from, () => api.find(keys.file(from), options))
+  // Without a source it was renamed, whatever it has become since.
+  if (source === undefined && found !== undefined) return true
+  // The service said yes and did something else: copy.
+  learned.noRename = true
+  return false
+}
+
+/** The service has no rename. */
+class NoRename extends Error {}
+
+/** Copies everything, and when all of it is verified deletes exactly what was copied. */
+async function moveDirectory(
+  context: BosContext,
+  from: string,
+  to: string,
+  options: DriverOptions,
+): Promise<void> {
+  const { api, keys, config, name: driver } = context
+  if (isBelow(to, from)) {
+    throw new ConflictError(`${to} lies inside ${from}`, { driver, path: to })
+  }
+  const [fromPrefix, toPrefix] = [keys.directory(from), keys.directory(to)]
+  const copied: string[] = []
+  await forPath(context, from, async () => {
+    await forEachParallel(
+      objectsBelow(context, fromPrefix, options),
+      async ({ key, etag, size }, signal) => {
+        const target = toPrefix + key.slice(fromPrefix.length)
+        await copyObject(context, { source: { key, etag, size }, key: target }, { signal })
+        copied.push(key)
+      },
+      { limit: config.copiesInFlight, ...options },
+    )
+    await api.deleteMany(copied, options)
+  })
+}
+
+async function* objectsBelow(
+  context: BosContext,
+  prefix: string,
+  options: DriverOptions,
+): AsyncGenerator<{ key: string; etag: string; size: Bytes }> {
+  for await (const page of pagesBelow(context, prefix, options)) yield* page.objects
+}
+
+/** @see StorageDriver.delete */
+export async function remove(
+  context: BosContext,
+  path: string,
+  options: DriverOptions,
+): Promise<void> {
+  const { api, keys, name: driver } = context
+  await forPath(context, path, async () => {
+    const pages = pagesBelow(context, keys.directory(path), options)
+    const [wasFile, first] = await Promise.all([api.delete(keys.file(path), options), pages.next()])
+    let found = wasFile
+    for (let page = first; page.done !== true; page = await pages.next()) {
+      const below = page.value.objects.map(object => object.key)
+      if (below.length === 0) continue
+      found = true
+      await api.deleteMany(below, options)
+    }
+    if (!found) throw new PathNotFoundError(path, { driver })
+  })
+}

@@ -1,0 +1,400 @@
+/**
+ * The storage driver in memory: the reference implementation of the contract, and what everything
+ * above the driver is tested on. It behaves as the BOS driver does where that can be seen: keys,
+ * markers, listing order, part limits and etags are BOS's. It promises no speed for huge trees.
+ */
+import { Readable } from 'node:stream'
+import { systemClock, type Clock } from '../../util/clock.js'
+import { compareUtf8 } from '../../util/utf8.js'
+import { GiB, MiB, type Bytes } from '../../util/units.js'
+import type {
+  ComposeOptions,
+  Composition,
+  ContentReader,
+  DriverCapabilities,
+  DriverOptions,
+  EntriesOptions,
+  EntriesPage,
+  FileInfo,
+  FileWriter,
+  MoveOptions,
+  PartLimits,
+  ReadIntoResult,
+  ReadOptions,
+  RedirectOptions,
+  StatOptions,
+  StorageDriver,
+  UploadInfo,
+  WalkDirective,
+  WalkOptions,
+  WriteConditions,
+  WriteOptions,
+  WriteResult,
+  WriterOptions,
+} from '../driver.js'
+import {
+  ClosedError,
+  ConflictError,
+  InvalidOffsetError,
+  PathNotFoundError,
+  PreconditionError,
+} from '../errors.js'
+import { baseName, childPath, isBelow, isReserved, pathChecks } from '../path.js'
+import { walk } from '../walk.js'
+import { MemoryComposition, type MemoryUpload } from './composition.js'
+import { md5, ObjectMap, type StoredObject } from './store.js'
+import { MemoryWriter, type WriterHost, type WriterSession } from './writer.js'
+
+export interface MemoryDriverOptions {
+  /** Default `memory`. */
+  name?: string
+  /** Entries per page of `entries`; default 1000. */
+  pageSize?: number
+  /** Default 10 MiB. */
+  partSize?: Bytes
+  /** Default 5 MiB, the part that BOS takes everywhere. */
+  minPartSize?: Bytes
+  clock?: Pick<Clock, 'now'>
+}
+
+const EMPTY = Buffer.alloc(0)
+
+function keyOf(path: string): string {
+  return path.slice(1)
+}
+
+function prefixOf(path: string): string {
+  return path === '/' ? '' : `${keyOf(path)}/`
+}
+
+class MemoryDriver implements StorageDriver {
+  readonly name: string
+  readonly capabilities: DriverCapabilities = {
+    conditionalWrites: true,
+    serverSideCopy: true,
+    redirects: false,
+  }
+  readonly partLimits: PartLimits
+  readonly #pageSize: number
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #objects = new ObjectMap()
+  readonly #host: WriterHost
+  readonly #checks: ReturnType<typeof pathChecks>
+  #closed = false
+
+  constructor(options: MemoryDriverOptions) {
+    this.name = options.name ?? 'memory'
+    this.#pageSize = options.pageSize ?? 1000
+    this.#clock = options.clock ?? systemClock
+    this.partLimits = {
+      partSize: options.partSize ?? 10 * MiB,
+      minPartSize: options.minPartSize ?? 5 * MiB,
+      maxPartSize: 5 * GiB,
+      maxParts: 10_000,
+    }
+    this.#checks = pathChecks(this.name)
+    this.#host = {
+      name: this.name,
+      partLimits: this.partLimits,
+      uploads: new Map<string, MemoryUpload>(),
+      sessions: new Map<string, WriterSession>(),
+      now: () => this.#now(),
+      readRange: range => {
+        const { content, etag } = this.#object(range.path)
+        if (etag !== range.etag) throw this.#precondition(range.path, range.etag)
+        if (range.offset < 0 || range.offset + range.length > content.length) {
+          throw new InvalidOffsetError(range.path, range.offset, { driver: this.name })
+        }
+        return content.subarray(range.offset, range.offset + range.length)
+      },
+      publish: (path, content, conditions, etag) => this.#publish(path, content, conditions, etag),
+    }
+  }
+
+  checkPath(path: string): void {
+    this.#checks.target(path)
+  }
+
+  async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return Buffer.from(this.#object(path).content)
+  }
+
+  async putContent(
+    path: string,
+    content: Uint8Array | readonly Uint8Array[],
+    options: WriteOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const bytes = content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
+    return this.#publish(path, bytes, options)
+  }
+
+  async reader(path: string, options: ReadOptions = {}): Promise<ContentReader> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    const offset = options.offset ?? 0
+    const object = this.#range(path, offset, options.etag)
+    const { content, etag, modTime } = object
+    const end = Math.min(content.length, offset + (options.length ?? Infinity))
+    const bytes = Buffer.from(content.subarray(offset, end))
+    const stream = Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
+    return { stream, size: content.length, etag, modTime }
+  }
+
+  async readInto(
+    path: string,
+    target: Uint8Array,
+    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+  ): Promise<ReadIntoResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    const offset = options.offset ?? 0
+    const { content, etag } = this.#range(path, offset, options.etag)
+    const bytesRead = content.copy(target, 0, offset, offset + target.length)
+    return { bytesRead, size: content.length, etag }
+  }
+
+  async writer(path: string, options: WriterOptions = {}): Promise<FileWriter> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const { sessions } = this.#host
+    if (options.append !== true) {
+      sessions.delete(path)
+      return new MemoryWriter(this.#host, path, EMPTY)
+    }
+    const content = sessions.get(path)?.content ?? this.#object(path).content
+    return new MemoryWriter(this.#host, path, content)
+  }
+
+  async compose(path: string, options: ComposeOptions = {}): Promise<Composition> {
+    this.#begin(options)
+    this.#checks.target(path)
+    return new MemoryComposition(this.#host, path, options)
+  }
+
+  async stat(path: string, options: StatOptions = {}): Promise<FileInfo> {
+    this.#begin(options)
+    this.#checks.directory(path)
+    const info = this.#info(path, options.expect)
+    if (info === undefined) throw new PathNotFoundError(path, { driver: this.name })
+    return info
+  }
+
+  async list(path: string, options: DriverOptions = {}): Promise<string[]> {
+    this.#begin(options)
+    this.#checks.directory(path)
+    if (this.#info(path, 'directory') === undefined) {
+      throw new PathNotFoundError(path, { driver: this.name })
+    }
+    return this.#children(path).map(entry => entry.path)
+  }
+
+  async *entries(path: string, options: EntriesOptions = {}): AsyncIterable<EntriesPage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    const { startAfter } = options
+    const wanted = this.#children(path).filter(
+      entry => startAfter === undefined || compareUtf8(baseName(entry.path), startAfter) > 0,
+    )
+    for (let at = 0; at < wanted.length; at += this.#pageSize) {
+      options.signal?.throwIfAborted()
+      yield { entries: wanted.slice(at, at + this.#pageSize), hidden: 0 }
+    }
+  }
+
+  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    const key = prefixOf(path)
+    if (this.#objects.get(key) !== undefined) return
+    this.#objects.set(key, { content: EMPTY, etag: md5(EMPTY), modTime: this.#now() })
+  }
+
+  async removeDirectoryMarker(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    this.#objects.delete(prefixOf(path))
+  }
+
+  async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(source)
+    this.#checks.target(destination)
+    const { content, etag } = this.#object(source)
+    return this.#publish(destination, content, options, etag)
+  }
+
+  async move(source: string, destination: string, options: MoveOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.existing(source)
+    this.#checks.target(destination)
+    const from = this.#info(source)
+    if (from === undefined) throw new PathNotFoundError(source, { driver: this.name })
+    if (source === destination) return
+    const to = this.#info(destination)
+    if (options.ifNoneMatch === '*' && to !== undefined) throw this.#precondition(destination)
+    if (!from.isDir) {
+      if (to?.isDir === true) throw this.#conflict(destination, 'is a directory')
+      const { content, etag } = this.#object(source)
+      this.#publish(destination, content, options, etag)
+      this.#objects.delete(keyOf(source))
+      return
+    }
+    if (isBelow(destination, source)) throw this.#conflict(destination, `lies inside ${source}`)
+    this.#checkConditions(destination, options)
+    const prefix = prefixOf(source)
+    for (const key of this.#objects.keysBelow(prefix)) {
+      const object = this.#objects.get(key)
+      if (object === undefined) continue
+      this.#objects.set(prefixOf(destination) + key.slice(prefix.length), object)
+      this.#objects.delete(key)
+    }
+    this.#objects.delete(keyOf(destination))
+  }
+
+  async delete(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    const keys = this.#objects.keysBelow(prefixOf(path))
+    const wasFile = this.#objects.delete(keyOf(path))
+    for (const key of keys) this.#objects.delete(key)
+    if (!wasFile && keys.length === 0) throw new PathNotFoundError(path, { driver: this.name })
+  }
+
+  async deleteFile(path: string, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    this.#checks.target(path)
+    this.#objects.delete(keyOf(path))
+  }
+
+  async redirectURL(path: string, _options: RedirectOptions): Promise<string | undefined> {
+    this.#checks.existing(path)
+    return undefined
+  }
+
+  async walk(
+    path: string,
+    visit: (info: FileInfo) => WalkDirective | Promise<WalkDirective>,
+    options: WalkOptions = {},
+  ): Promise<void> {
+    await walk(this, path, visit, options)
+  }
+
+  async *uploads(path: string, options: DriverOptions = {}): AsyncIterable<UploadInfo> {
+    this.#begin(options)
+    this.#checks.directory(path)
+    for (const upload of [...this.#host.uploads.values(), ...this.#host.sessions.values()]) {
+      if (upload.path !== path && !isBelow(upload.path, path)) continue
+      yield { path: upload.path, uploadId: upload.uploadId, initiated: upload.initiated }
+    }
+  }
+
+  async abortUpload(upload: UploadInfo, options: DriverOptions = {}): Promise<void> {
+    this.#begin(options)
+    const { uploads, sessions } = this.#host
+    uploads.delete(upload.uploadId)
+    if (sessions.get(upload.path)?.uploadId === upload.uploadId) sessions.delete(upload.path)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #begin(options: DriverOptions): void {
+    options.signal?.throwIfAborted()
+    if (this.#closed) throw new ClosedError('already closed', { driver: this.name })
+  }
+
+  #now(): Date {
+    return new Date(this.#clock.now())
+  }
+
+  #object(path: string): StoredObject {
+    const object = this.#objects.get(keyOf(path))
+    if (object === undefined) throw new PathNotFoundError(path, { driver: this.name })
+    return object
+  }
+
+  #range(path: string, offset: Bytes, etag: string | undefined): StoredObject {
+    if (offset < 0) throw new InvalidOffsetError(path, offset, { driver: this.name })
+    const object = this.#object(path)
+    if (etag !== undefined && etag !== object.etag) throw this.#precondition(path, etag)
+    if (offset > object.content.length) {
+      throw new InvalidOffsetError(path, offset, { driver: this.name })
+    }
+    return object
+  }
+
+  #publish(
+    path: string,
+    content: Buffer,
+    conditions: WriteConditions,
+    etag: string = md5(content),
+  ): WriteResult {
+    this.#checkConditions(path, conditions)
+    this.#objects.set(keyOf(path), { content, etag, modTime: this.#now() })
+    return { etag, size: content.length }
+  }
+
+  #checkConditions(path: string, { ifMatch, ifNoneMatch }: WriteConditions): void {
+    const etag = this.#objects.get(keyOf(path))?.etag
+    if (ifNoneMatch === '*' && etag !== undefined) throw this.#precondition(path)
+    if (ifMatch !== undefined && etag !== ifMatch) throw this.#precondition(path, ifMatch)
+  }
+
+  #precondition(path: string, etag?: string): PreconditionError {
+    const message = etag === undefined ? `${path} exists` : `${path} does not hold version ${etag}`
+    return new PreconditionError(message, { driver: this.name, path })
+  }
+
+  #conflict(path: string, problem: string): ConflictError {
+    return new ConflictError(`${path} ${problem}`, { driver: this.name, path })
+  }
+
+  #info(path: string, expect?: 'file' | 'directory'): FileInfo | undefined {
+    if (path === '/') return { path, size: 0, isDir: true }
+    if (expect !== 'file' && this.#objects.hasPrefix(prefixOf(path))) {
+      return this.#directoryInfo(path)
+    }
+    const object = expect === 'directory' ? undefined : this.#objects.get(keyOf(path))
+    if (object === undefined) return undefined
+    const { content, etag, modTime } = object
+    return { path, size: content.length, modTime, isDir: false, etag }
+  }
+
+  #directoryInfo(path: string): FileInfo {
+    const marker = this.#objects.get(prefixOf(path))
+    const time = marker === undefined ? {} : { modTime: marker.modTime }
+    return { path, size: 0, isDir: true, ...time }
+  }
+
+  /** The direct children in key order, directories in place of files of the same name. */
+  #children(path: string): FileInfo[] {
+    const prefix = prefixOf(path)
+    const found = new Map<string, FileInfo>()
+    for (const key of this.#objects.keysBelow(prefix)) {
+      const rest = key.slice(prefix.length)
+      const slash = rest.indexOf('/')
+      const name = slash === -1 ? rest : rest.slice(0, slash)
+      if (name === '') continue
+      const child = childPath(path, name)
+      const info = this.#info(child, slash === -1 ? 'file' : 'directory')
+      if (info !== undefined) found.set(name, slash === -1 ? info : withoutTime(info))
+    }
+    return [...found.values()]
+  }
+}
+
+/** As BOS lists directories: a marker's time does not show from the level above. */
+function withoutTime({ path, size, isDir }: FileInfo): FileInfo {
+  return { path, size, isDir }
+}
+
+/** Makes an empty store. */
+export function createMemoryDriver(options: MemoryDriverOptions = {}): StorageDriver {
+  return new MemoryDriver(options)
+}

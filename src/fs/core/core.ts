@@ -1,0 +1,40 @@
+/** What the parts of the file system core share. Made once by filesystem.ts. */
+import type { BlockCache } from '../../cache/block-cache.js'
+import type { MetadataCache } from '../../cache/metadata-cache.js'
+import type { WriteBack } from '../../cache/write-back.js'
+import type { StorageDriver } from '../../driver/driver.js'
+import type { SharedLock } from '../../util/lock.js'
+import type { Logger } from '../../util/log.js'
+import type { Bytes, Milliseconds } from '../../util/units.js'
+import type { Notifier } from '../operations.js'
+import type { AttributeDefaults } from './attributes.js'
+import type { InodeTable } from './inode-table.js'
+import type { Markers } from './markers.js'
+
+export interface CoreConfig extends AttributeDefaults {
+  /** How long attributes and dentries may be believed without asking the store. */
+  readonly metadataTtl: Milliseconds
+  /** Most bytes fetched ahead of a sequential reader. */
+  readonly readAhead: Bytes
+  /** How long a directory made here may exist in this mount only. */
+  readonly markerDelay: Milliseconds
+}
+
+export interface Core {
+  readonly config: CoreConfig
+  readonly driver: StorageDriver
+  readonly inodes: InodeTable
+  readonly metadata: MetadataCache
+  readonly blocks: BlockCache
+  readonly writeBack: WriteBack
+  readonly markers: Markers
+  /**
+   * Shared by whatever changes the store below a path; exclusive while a directory is renamed, when
+   * the paths of all that is below it change.
+   */
+  readonly tree: SharedLock
+  /** Unix time. */
+  readonly clock: () => Milliseconds
+  readonly log: Logger
+  notifier: Notifier
+}

@@ -1,0 +1,227 @@
+/**
+ * Open directories: opendir, readdir and releasedir.
+ *
+ * Model: a handle collects entries as it goes and hands each out under its index, so cookies stay
+ * right whatever is made or removed meanwhile (rm -rf reads while it deletes), and seekdir works. The
+ * store's pages are asked for only when the reader gets there: the first entries of a huge directory
+ * come before its last page was fetched. Reading from the start again begins a new listing.
+ *
+ * What only this mount knows comes first; names removed here since a page was asked for are left out.
+ */
+import type { EntriesPage, FileInfo } from '../../driver/driver.js'
+import { abortable } from '../../util/abort.js'
+import type { Milliseconds } from '../../util/units.js'
+import { hash53 } from '../../util/hash.js'
+import type {
+  AddEntry,
+  DirectoryEntry,
+  Entry,
+  Fh,
+  OpenReply,
+  RequestContext,
+} from '../operations.js'
+import { S_IFDIR, S_IFREG } from './attributes.js'
+import type { Core } from './core.js'
+import { HandleTable } from './handle-table.js'
+import { isLocal } from './inode.js'
+import type { DirectoryInode, Inode } from './inode.js'
+import type { Namespace } from './namespace.js'
+
+interface Listed {
+  readonly name: string
+  /** undefined for what this mount made and has not stored yet. */
+  readonly info: FileInfo | undefined
+  readonly seen: Milliseconds
+}
+
+interface Listing {
+  readonly entries: Listed[]
+  readonly names: Set<string>
+  /** undefined once the last page was read, or when none is needed. */
+  pages: AsyncIterator<EntriesPage> | undefined
+  readonly began: Milliseconds
+}
+
+interface DirectoryHandle {
+  readonly directory: DirectoryInode
+  readonly controller: AbortController
+  listing: Listing | undefined
+  /** Readers of one handle take turns. */
+  turn: Promise<void>
+}
+
+/** `.` and `..` have cookies 1 and 2; entry i has cookie i + 3. */
+const DOTS = 2
+
+export class Directories {
+  readonly #core: Core
+  readonly #namespace: Namespace
+  readonly #entryOf: (inode: Inode) => Entry
+  readonly #handles = new HandleTable<DirectoryHandle>()
+
+  /** @param entryOf makes the reply for an inode; the caller raises the lookup count */
+  constructor(core: Core, namespace: Namespace, entryOf: (inode: Inode) => Entry) {
+    this.#core = core
+    this.#namespace = namespace
+    this.#entryOf = entryOf
+  }
+
+  get openHandles(): number {
+    return this.#handles.size
+  }
+
+  open(directory: DirectoryInode): OpenReply {
+    directory.handles += 1
+    const fh = this.#handles.add({
+      directory,
+      controller: new AbortController(),
+      listing: undefined,
+      turn: Promise.resolve(),
+    })
+    return { fh }
+  }
+
+  async release(fh: Fh): Promise<void> {
+    const handle = this.#handles.remove(fh)
+    if (handle === undefined) return
+    handle.controller.abort()
+    handle.directory.handles -= 1
+    this.#core.inodes.drop(handle.directory)
+    await handle.listing?.pages?.return?.().catch(() => undefined)
+  }
+
+  async read(
+    context: RequestContext,
+    fh: Fh,
+    request: { readonly offset: number; readonly plus: boolean; readonly add: AddEntry },
+  ): Promise<void> {
+    const handle = this.#handles.get(fh)
+    const before = handle.turn
+    let done: () => void = () => undefined
+    handle.turn = new Promise(resolve => (done = resolve))
+    try {
+      await abortable(before, context.signal)
+      await this.#read(context, handle, request)
+    } finally {
+      // A turn given up while waiting must not let the next one overtake the one before.
+      void before.then(done)
+    }
+  }
+
+  async #read(
+    context: RequestContext,
+    handle: DirectoryHandle,
+    { offset, plus, add }: { offset: number; plus: boolean; add: AddEntry },
+  ): Promise<void> {
+    if (offset === 0 || handle.listing === undefined) this.#start(handle)
+    if (offset < DOTS && !this.#addDots(handle.directory, offset, add)) return
+    const { listing } = handle
+    if (listing === undefined) return
+    for (let index = Math.max(0, offset - DOTS); ; index += 1) {
+      while (index >= listing.entries.length) {
+        // What fits is in the reply already: better to send that than to wait for a page.
+        if (index > Math.max(0, offset - DOTS) && listing.pages !== undefined) return
+        if (!(await this.#nextPage(context, handle, listing))) return
+      }
+      const listed = listing.entries[index]
+      if (listed === undefined) return
+      if (!this.#add(handle.directory, listed, { cookie: index + DOTS + 1, plus, add })) return
+    }
+  }
+
+  #start(handle: DirectoryHandle): void {
+    const { directory } = handle
+    const { driver, inodes, metadata } = this.#core
+    const path = inodes.path(directory)
+    const began = metadata.now()
+    const listing: Listing = { entries: [], names: new Set(), pages: undefined, began }
+    handle.listing = listing
+    for (const child of directory.children.values()) {
+      if (isLocal(child)) take(listing, { name: child.name, info: undefined, seen: began })
+    }
+    if (directory.presence === 'made' || !inodes.isLinked(directory)) return
+    const known = metadata.listing(path)
+    if (known !== undefined) {
+      for (const info of known) {
+        const name = nameOf(info)
+        take(listing, { name, info, seen: metadata.get(path, name)?.seen ?? -Infinity })
+      }
+      return
+    }
+    const { signal } = handle.controller
+    listing.pages = driver.entries(path, { signal })[Symbol.asyncIterator]()
+  }
+
+  /** false at the end. */
+  async #nextPage(
+    context: RequestContext,
+    { directory }: DirectoryHandle,
+    listing: Listing,
+  ): Promise<boolean> {
+    const { inodes, log, metadata } = this.#core
+    if (listing.pages === undefined) return false
+    const page = await abortable(listing.pages.next(), context.signal)
+    const path = inodes.path(directory)
+    if (page.done === true) {
+      listing.pages = undefined
+      metadata.complete(path, listing.began)
+      return false
+    }
+    const { entries, hidden } = page.value
+    if (hidden > 0) {
+      log.warn({ path, hidden }, 'objects are not shown: no path can express their keys')
+    }
+    const named = entries.map(info => [nameOf(info), info] as const)
+    metadata.putPage(path, named, listing.began)
+    for (const [name, info] of named) {
+      // What was removed here since the listing began must not come back.
+      const known = metadata.hasChangedSince(path, name, listing.began)
+        ? metadata.get(path, name)
+        : { info, seen: listing.began }
+      if (known?.info !== undefined) take(listing, { name, info: known.info, seen: known.seen })
+    }
+    return true
+  }
+
+  #addDots(directory: DirectoryInode, offset: number, add: AddEntry): boolean {
+    const dot = { name: '.', ino: directory.number, offset: 1, type: S_IFDIR }
+    if (offset < 1 && !add(dot)) return false
+    const parent = directory.parent ?? directory
+    return add({ name: '..', ino: parent.number, offset: 2, type: S_IFDIR })
+  }
+
+  #add(
+    directory: DirectoryInode,
+    { name, info, seen }: Listed,
+    { cookie, plus, add }: { cookie: number; plus: boolean; add: AddEntry },
+  ): boolean {
+    const { inodes } = this.#core
+    const child = directory.children.get(name)
+    if (info === undefined && child === undefined) return true
+    const isDirectory = child === undefined ? info?.isDir === true : child.kind === 'directory'
+    const plain: DirectoryEntry = {
+      name,
+      ino: child?.number ?? hash53(inodes.childPath(directory, name)),
+      offset: cookie,
+      type: isDirectory ? S_IFDIR : S_IFREG,
+    }
+    if (!plus) return add(plain)
+    const inode = info === undefined ? child : this.#namespace.meet(directory, name, info, seen)
+    if (inode === undefined) return add(plain)
+    const type = inode.kind === 'directory' ? S_IFDIR : S_IFREG
+    const taken = add({ ...plain, ino: inode.number, type, entry: this.#entryOf(inode) })
+    if (taken) inode.lookups += 1
+    else inodes.drop(inode)
+    return taken
+  }
+}
+
+function take(listing: Listing, listed: Listed): void {
+  if (listing.names.has(listed.name)) return
+  listing.names.add(listed.name)
+  listing.entries.push(listed)
+}
+
+function nameOf(info: FileInfo): string {
+  return info.path.slice(info.path.lastIndexOf('/') + 1)
+}

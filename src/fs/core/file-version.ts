@@ -1,0 +1,59 @@
+/** Keeps a file inode in step with the version in the store, whoever made that version. */
+import type { ObjectId } from '../../cache/object-id.js'
+import type { FileInfo } from '../../driver/driver.js'
+import { ErrnoError } from '../../util/errno.js'
+import type { Milliseconds } from '../../util/units.js'
+import type { Core } from './core.js'
+import type { FileInode } from './inode.js'
+
+type Version = NonNullable<FileInode['version']>
+
+/** The store was seen to have `info` at `seen`. A version made elsewhere makes open handles stale. */
+export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
+  const version = checked(info)
+  const before = file.version
+  file.seen = Math.max(file.seen, seen)
+  if (before?.etag === version.etag && before.size === version.size) {
+    // The same version at the same place: only the store's own idea of the time may be news.
+    if (version.modTime !== undefined) file.version = version
+    return file
+  }
+  file.version = version
+  if (before === undefined) return file
+  file.replaced += 1
+  delete file.overrides.mtime
+  delete file.overrides.ctime
+  rebase(core, file, version)
+  core.notifier.invalidateInode(file.ino, 0, 0)
+  return file
+}
+
+/** This mount has moved the file, or published it: handles go on with it. */
+export function follow(core: Core, file: FileInode, info: FileInfo): void {
+  const version = checked(info)
+  const hadPages = file.pagesOf !== undefined && file.pagesOf === file.version?.etag
+  if (hadPages) file.pagesOf = version.etag
+  file.version = version
+  file.seen = core.metadata.now()
+  rebase(core, file, version)
+}
+
+/** What cached blocks of the file are keyed by. @throws ErrnoError ESTALE if it was never stored */
+export function objectOf(core: Core, file: FileInode): ObjectId {
+  const { version } = file
+  const path = core.inodes.path(file)
+  if (version === undefined) throw new ErrnoError('ESTALE', `${path} is not in the store`)
+  return { path, etag: version.etag, size: version.size }
+}
+
+function rebase(core: Core, file: FileInode, { etag, size }: Version): void {
+  const { dirty } = file
+  if (dirty === undefined || dirty.isDirty || dirty.base?.etag === etag) return
+  dirty.rebase({ path: core.inodes.path(file), etag, size })
+}
+
+function checked(info: FileInfo): Version {
+  const { etag } = info
+  if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${info.path}`)
+  return { ...info, etag }
+}

@@ -1,0 +1,277 @@
+/**
+ * Open files: open, create, read, write, truncate, flush and release.
+ *
+ * A file that is being written has a DirtyFile, which holds or knows every byte of it; any other
+ * file is read through the block cache, pinned to the version that was open. A version that somebody
+ * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
+ */
+import { ReadAhead } from '../../cache/read-ahead.js'
+import type { DirtyFile, FileStore } from '../../cache/write-back.js'
+import { DriverError, PathNotFoundError } from '../../driver/errors.js'
+import { abortable } from '../../util/abort.js'
+import { ErrnoError } from '../../util/errno.js'
+import type { Bytes, Milliseconds } from '../../util/units.js'
+import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '../operations.js'
+import type { Core } from './core.js'
+import { timestamp } from './attributes.js'
+import { adopt, follow, objectOf } from './file-version.js'
+import { HandleTable } from './handle-table.js'
+import { isLocal } from './inode.js'
+import type { DirectoryInode, FileInode } from './inode.js'
+
+const O_ACCMODE = 0o3
+const O_RDONLY = 0o0
+const O_WRONLY = 0o1
+const O_TRUNC = 0o1000
+
+/**
+ * open(2) looks the name up and opens it in two requests to us. What was seen so short a time ago was
+ * seen for the same open, and close-to-open consistency needs no second request.
+ */
+const SAME_OPEN: Milliseconds = 20
+
+interface FileHandle {
+  readonly file: FileInode
+  readonly readable: boolean
+  readonly writable: boolean
+  readonly readAhead: ReadAhead
+  /** FileInode.replaced when the file was opened. */
+  readonly replaced: number
+}
+
+export class Files {
+  readonly #core: Core
+  readonly #handles = new HandleTable<FileHandle>()
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  get openHandles(): number {
+    return this.#handles.size
+  }
+
+  async open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
+    await this.revalidate(context, file)
+    if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
+    return this.#opened(file, flags)
+  }
+
+  /** A new file, which its first flush will store, however empty. */
+  create(parent: DirectoryInode, name: string, flags: number): { file: FileInode } & OpenReply {
+    const file = this.#core.inodes.addFile(parent, name)
+    this.#dirty(file)
+    return { file, ...this.#opened(file, flags) }
+  }
+
+  /** A new file that no handle is open on: stored before this resolves. */
+  async make(context: RequestContext, parent: DirectoryInode, name: string): Promise<FileInode> {
+    const file = this.#core.inodes.addFile(parent, name)
+    const dirty = this.#dirty(file)
+    try {
+      await dirty.flush(context.signal)
+    } catch (error) {
+      this.#core.inodes.unlink(file)
+      await this.#close(file)
+      throw error
+    }
+    await this.#close(file)
+    return file
+  }
+
+  read(
+    context: RequestContext,
+    fh: Fh,
+    offset: Bytes,
+    size: Bytes,
+  ): MaybePromise<readonly Uint8Array[]> {
+    const handle = this.#handles.get(fh)
+    const { file } = handle
+    if (!handle.readable) throw new ErrnoError('EBADF', `handle ${fh} is not open for reading`)
+    if (file.dirty?.isDirty === true) return file.dirty.read(offset, size, context)
+    this.#checkVersion(handle)
+    const object = objectOf(this.#core, file)
+    const { blocks } = this.#core
+    // The blocks asked for go out first.
+    const slices = blocks.read(object, offset, size, context)
+    for (const index of handle.readAhead.advance(offset, size)) blocks.prefetch(object, index)
+    if (!(slices instanceof Promise)) return slices
+    return slices.catch((error: unknown) => {
+      if (!(error instanceof PathNotFoundError)) throw error
+      throw new ErrnoError('ESTALE', `${object.path} was removed while open`, { cause: error })
+    })
+  }
+
+  write(context: RequestContext, fh: Fh, request: WriteRequest): MaybePromise<number> {
+    const handle = this.#handles.get(fh)
+    // Pages that were mapped are written back through any handle that could write.
+    if (!handle.writable) throw new ErrnoError('EBADF', `handle ${fh} is not open for writing`)
+    const { file } = handle
+    if (file.dirty?.isDirty !== true) this.#checkVersion(handle)
+    const written = this.#dirty(file).write(request.offset, request.data, context)
+    this.touch(file)
+    return written
+  }
+
+  /** Sets the size. Stored at the next flush, like a write. */
+  async truncate(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
+    await this.#dirty(file).truncate(size, context.signal)
+    this.touch(file)
+  }
+
+  /** Sets the size of a file that this caller has not open: stored before this resolves. */
+  async truncateByPath(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
+    await this.revalidate(context, file)
+    await this.truncate(context, file, size)
+    await this.flush(context, file)
+    if (file.handles === 0) await this.#close(file)
+  }
+
+  /** When this resolves the store has all that was written to the file. */
+  async flush(context: RequestContext, file: FileInode): Promise<void> {
+    // An unlinked file has no place in the store; its holders lose it when they close it.
+    if (file.dirty === undefined || file.parent === undefined) return
+    await file.dirty.flush(context.signal)
+  }
+
+  flushHandle(context: RequestContext, fh: Fh): MaybePromise<void> {
+    const { file } = this.#handles.get(fh)
+    if (file.dirty?.isDirty !== true) return
+    return this.flush(context, file)
+  }
+
+  async release(fh: Fh): Promise<void> {
+    const handle = this.#handles.remove(fh)
+    if (handle === undefined) return
+    const { file } = handle
+    file.handles -= 1
+    if (file.handles > 0) return
+    // Dirty even now: written through a mapping after close, or a close that failed or was interrupted.
+    if (file.dirty?.isDirty === true && file.parent !== undefined) await this.#lastFlush(file)
+    // Opened again meanwhile: whoever has it now goes on with what is there.
+    if (file.handles === 0) await this.#close(file)
+  }
+
+  /** Flushes every file; rejects with the first failure after having tried each. */
+  async flushAll(context: RequestContext): Promise<void> {
+    const failures: unknown[] = []
+    for (const dirty of this.#core.writeBack.dirtyFiles) {
+      await abortable(dirty.flush(), context.signal).catch((error: unknown) => {
+        failures.push(error)
+        this.#core.log.error({ path: dirty.path, err: error }, 'cannot store a file')
+      })
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Makes sure that `file.version` is what the store has now: what open(2) promises. */
+  async revalidate(context: RequestContext, file: FileInode): Promise<void> {
+    const { driver, inodes, metadata } = this.#core
+    if (file.dirty?.isDirty === true || file.version === undefined) return
+    const began = metadata.now()
+    if (began - file.seen < SAME_OPEN) return
+    if (file.parent === undefined)
+      throw new ErrnoError('ESTALE', `${inodes.path(file)} was removed`)
+    const path = inodes.path(file)
+    // Written or moved here meanwhile: what the store says is out of date.
+    const isOutdated = (): boolean =>
+      isLocal(file) || inodes.path(file) !== path || file.seen > began
+    try {
+      const info = await driver.stat(path, { expect: 'file', signal: context.signal })
+      if (isOutdated()) return
+      adopt(this.#core, file, info, began)
+      metadata.put(inodes.path(file.parent), file.name, info, began)
+    } catch (error) {
+      if (error instanceof PathNotFoundError && !isOutdated()) inodes.unlink(file)
+      throw error
+    }
+  }
+
+  /** The content was changed by this mount. */
+  touch(file: FileInode): void {
+    const now = timestamp(this.#core.clock())
+    file.overrides.mtime = now
+    file.overrides.ctime = now
+  }
+
+  #opened(file: FileInode, flags: number): OpenReply & { fh: Fh } {
+    const { blocks, config } = this.#core
+    const access = flags & O_ACCMODE
+    file.handles += 1
+    const maxBlocks = Math.floor(Math.min(config.readAhead, blocks.capacity / 4) / blocks.blockSize)
+    const fh = this.#handles.add({
+      file,
+      readable: access !== O_WRONLY,
+      writable: access !== O_RDONLY,
+      readAhead: new ReadAhead({ blockSize: blocks.blockSize, maxBlocks }),
+      replaced: file.replaced,
+    })
+    const dirty = file.dirty?.isDirty === true
+    const keepCache = dirty || (file.pagesOf !== undefined && file.pagesOf === file.version?.etag)
+    if (!dirty) file.pagesOf = file.version?.etag
+    return { fh, keepCache }
+  }
+
+  #checkVersion({ file, replaced }: FileHandle): void {
+    if (file.replaced === replaced) return
+    const path = this.#core.inodes.path(file)
+    throw new ErrnoError('ESTALE', `${path} was replaced by another host while open`)
+  }
+
+  #dirty(file: FileInode): DirtyFile {
+    if (file.dirty !== undefined) return file.dirty
+    const base = file.version === undefined ? undefined : objectOf(this.#core, file)
+    file.dirty = this.#core.writeBack.open(this.#storeOf(file), base)
+    return file.dirty
+  }
+
+  #storeOf(file: FileInode): FileStore {
+    const { blocks, driver, inodes, markers, metadata } = this.#core
+    const path = (): string => inodes.path(file)
+    return {
+      path,
+      isLinked: () => inodes.isLinked(file),
+      put: (content, conditions) => driver.putContent(path(), content, conditions),
+      compose: () => driver.compose(path()),
+      moveHere: async publishedAt => {
+        const here = path()
+        await driver.move(publishedAt, here)
+        const { etag, size } = await driver.stat(here, { expect: 'file' })
+        if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
+        return { etag, size }
+      },
+      readBase: async (base, offset, length) =>
+        blocks.read({ ...base, path: path() }, offset, length),
+      published: version => {
+        const modTime = new Date(this.#core.clock())
+        const info = { ...version, modTime, isDir: false }
+        follow(this.#core, file, info)
+        file.pagesOf = version.etag
+        file.covers = false
+        if (file.parent === undefined) return
+        metadata.changed(inodes.path(file.parent), file.name, info)
+        markers.stored(file)
+      },
+    }
+  }
+
+  /** Nobody waits for it, so nobody can interrupt it. */
+  async #lastFlush(file: FileInode): Promise<void> {
+    try {
+      await file.dirty?.flush()
+    } catch (error) {
+      const request = error instanceof DriverError ? { requestId: error.requestId } : {}
+      this.#core.log.error(
+        { path: this.#core.inodes.path(file), err: error, ...request },
+        'a file could not be stored when its last handle was closed; what was not stored is dropped',
+      )
+    }
+  }
+
+  async #close(file: FileInode): Promise<void> {
+    const { dirty } = file
+    file.dirty = undefined
+    await dirty?.discard()
+    this.#core.inodes.drop(file)
+  }
+}

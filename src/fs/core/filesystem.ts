@@ -1,0 +1,465 @@
+/**
+ * The file system: every operation that the kernel may ask for, over a storage driver.
+ *
+ * This file gives each operation its shape: it finds the inodes, lets namespace.ts, files.ts and
+ * directories.ts do the work, counts lookups, and turns every error into an ErrnoError, logged once.
+ *
+ * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
+ */
+import { BlockCache } from '../../cache/block-cache.js'
+import { MetadataCache } from '../../cache/metadata-cache.js'
+import { WriteBack } from '../../cache/write-back.js'
+import type { StorageDriver } from '../../driver/driver.js'
+import { IntegrityError } from '../../driver/errors.js'
+import { ErrnoError } from '../../util/errno.js'
+import { SharedLock } from '../../util/lock.js'
+import type { Logger } from '../../util/log.js'
+import { silentLogger } from '../../util/log.js'
+import type { Bytes, Milliseconds } from '../../util/units.js'
+import type {
+  AddEntry,
+  AttributesReply,
+  CreateReply,
+  CreateRequest,
+  Entry,
+  Fh,
+  Ino,
+  MaybePromise,
+  NegativeEntry,
+  Notifier,
+  OpenReply,
+  Operations,
+  RenameRequest,
+  RequestContext,
+  SessionInfo,
+  SetAttributes,
+  StatfsReply,
+  WriteRequest,
+} from '../operations.js'
+import { attributesOf, PERMISSIONS, S_IFMT, S_IFREG, timestamp } from './attributes.js'
+import type { Core, CoreConfig } from './core.js'
+import { Directories } from './directories.js'
+import { Files } from './files.js'
+import { InodeTable } from './inode-table.js'
+import { isLocal } from './inode.js'
+import type { Inode } from './inode.js'
+import { Markers } from './markers.js'
+import { Namespace } from './namespace.js'
+import { toErrnoError, toFailure } from './to-errno.js'
+
+export interface FileSystemOptions {
+  driver: StorageDriver
+  config: CoreConfig
+  /** Memory for cached blocks. */
+  cacheMemory: Bytes
+  /** Memory for bytes that the store does not have yet. */
+  writeMemory: Bytes
+  /** How long a write may wait for memory; default 2 minutes. */
+  writePatience?: Milliseconds
+  /** Unix time; default Date.now. */
+  clock?: () => Milliseconds
+  /** A clock that never goes back; default performance.now. */
+  monotonic?: () => Milliseconds
+  log?: Logger
+}
+
+const O_EXCL = 0o200
+
+/** What statfs shows of a store without a size: 1 PiB in blocks of 4 KiB, nothing used. */
+const STATFS: StatfsReply = {
+  blockSize: 4096,
+  blocks: 2 ** 38,
+  blocksFree: 2 ** 38,
+  blocksAvailable: 2 ** 38,
+  files: 2 ** 32,
+  filesFree: 2 ** 32,
+  nameLength: 255,
+}
+
+const NOBODY: RequestContext = { uid: 0, gid: 0, pid: 0, signal: new AbortController().signal }
+
+const NO_NOTIFIER: Notifier = {
+  invalidateInode: () => undefined,
+  invalidateEntry: () => undefined,
+}
+
+export class FileSystem implements Operations {
+  readonly #core: Core
+  readonly #files: Files
+  readonly #directories: Directories
+  readonly #namespace: Namespace
+  readonly #log: Logger
+  #attributesAnnounced = false
+
+  constructor(options: FileSystemOptions) {
+    this.#core = createCore(options)
+    this.#log = this.#core.log
+    this.#files = new Files(this.#core)
+    this.#namespace = new Namespace(this.#core)
+    this.#directories = new Directories(this.#core, this.#namespace, inode => this.#entry(inode))
+  }
+
+  /** What is alive, for tests and metrics. */
+  get counts(): { inodes: number; lookups: number; handles: number; dirty: number } {
+    const { inodes, writeBack } = this.#core
+    return {
+      inodes: inodes.size,
+      lookups: inodes.lookups,
+      handles: this.#files.openHandles + this.#directories.openHandles,
+      dirty: writeBack.dirtyFiles.length,
+    }
+  }
+
+  /** Throws if an internal invariant does not hold; for tests. */
+  checkInvariants(): void {
+    this.#core.inodes.checkInvariants()
+  }
+
+  init(_session: SessionInfo, notifier: Notifier): void {
+    this.#core.notifier = notifier
+  }
+
+  async destroy(): Promise<void> {
+    const outcomes = await Promise.allSettled([
+      this.#files.flushAll(NOBODY),
+      this.#core.markers.flushAll(),
+    ])
+    this.#core.blocks.close()
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') throw toErrnoError(outcome.reason)
+    }
+  }
+
+  lookup(context: RequestContext, parent: Ino, name: string): MaybePromise<Entry | NegativeEntry> {
+    return this.#answer('lookup', () =>
+      then(
+        this.#namespace.resolve(context, this.#core.inodes.directory(parent), name),
+        (inode): Entry | NegativeEntry =>
+          inode === undefined
+            ? { ino: undefined, entryValid: this.#core.config.metadataTtl / 1000 }
+            : this.#looked(inode),
+      ),
+    )
+  }
+
+  forget(ino: Ino, lookups: number): void {
+    this.#core.inodes.forget(ino, lookups)
+  }
+
+  getattr(context: RequestContext, ino: Ino): MaybePromise<AttributesReply> {
+    return this.#answer('getattr', () => {
+      const { config, inodes, metadata } = this.#core
+      const inode = inodes.get(ino)
+      const isFresh =
+        inode.kind === 'directory' ||
+        isLocal(inode) ||
+        !inodes.isLinked(inode) ||
+        metadata.now() - inode.seen < config.metadataTtl
+      if (isFresh) return this.#attributes(inode)
+      // fstat(2) on an open file never fails: what was last seen is better than an error.
+      const failing = (error: unknown): void => {
+        if (inode.handles === 0) throw error
+      }
+      return this.#files
+        .revalidate(context, inode)
+        .catch(failing)
+        .then(() => this.#attributes(inode))
+    })
+  }
+
+  setattr(context: RequestContext, ino: Ino, set: SetAttributes): MaybePromise<AttributesReply> {
+    return this.#answer('setattr', async () => {
+      const inode = this.#core.inodes.get(ino)
+      if (set.size !== undefined) await this.#truncate(context, inode, { ...set, size: set.size })
+      this.#override(inode, set)
+      return this.#attributes(inode)
+    })
+  }
+
+  readlink(): never {
+    throw new ErrnoError('EINVAL', 'there are no symbolic links')
+  }
+
+  mknod(
+    context: RequestContext,
+    parent: Ino,
+    request: CreateRequest & { readonly rdev: number },
+  ): MaybePromise<Entry> {
+    return this.#answer('mknod', async () => {
+      const type = request.mode & S_IFMT
+      if (type !== S_IFREG && type !== 0) {
+        throw new ErrnoError('EPERM', 'an object store has no device nodes, pipes and sockets')
+      }
+      const directory = this.#core.inodes.directory(parent)
+      await this.#namespace.checkAbsent(context, directory, request.name)
+      const file = await this.#files.make(context, directory, request.name)
+      this.#namespace.touch(directory)
+      this.#owned(context, file, request)
+      return this.#looked(file)
+    })
+  }
+
+  mkdir(context: RequestContext, parent: Ino, request: CreateRequest): MaybePromise<Entry> {
+    return this.#answer('mkdir', async () => {
+      const parentDirectory = this.#core.inodes.directory(parent)
+      const directory = await this.#namespace.mkdir(context, parentDirectory, request.name)
+      this.#owned(context, directory, request)
+      return this.#looked(directory)
+    })
+  }
+
+  unlink(context: RequestContext, parent: Ino, name: string): MaybePromise<void> {
+    return this.#answer('unlink', () =>
+      this.#namespace.unlink(context, this.#core.inodes.directory(parent), name),
+    )
+  }
+
+  rmdir(context: RequestContext, parent: Ino, name: string): MaybePromise<void> {
+    return this.#answer('rmdir', () =>
+      this.#namespace.rmdir(context, this.#core.inodes.directory(parent), name),
+    )
+  }
+
+  symlink(): never {
+    throw new ErrnoError('EPERM', 'symbolic links are not supported')
+  }
+
+  rename(context: RequestContext, request: RenameRequest): MaybePromise<void> {
+    return this.#answer('rename', () => this.#namespace.rename(context, request))
+  }
+
+  link(): never {
+    throw new ErrnoError('EPERM', 'an object store has no hard links')
+  }
+
+  open(context: RequestContext, ino: Ino, flags: number): MaybePromise<OpenReply> {
+    return this.#answer('open', () => this.#files.open(context, this.#core.inodes.file(ino), flags))
+  }
+
+  create(
+    context: RequestContext,
+    parent: Ino,
+    request: CreateRequest & { readonly flags: number },
+  ): MaybePromise<CreateReply> {
+    return this.#answer('create', async () => {
+      const directory = this.#core.inodes.directory(parent)
+      if ((request.flags & O_EXCL) !== 0) {
+        await this.#namespace.checkAbsent(context, directory, request.name)
+      }
+      const existing = await this.#namespace.resolve(context, directory, request.name)
+      if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
+      this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
+      const { file, ...opened } = this.#files.create(directory, request.name, request.flags)
+      this.#namespace.touch(directory)
+      this.#owned(context, file, request)
+      return { ...this.#looked(file), ...opened }
+    })
+  }
+
+  read(
+    context: RequestContext,
+    _ino: Ino,
+    fh: Fh,
+    offset: Bytes,
+    size: Bytes,
+  ): MaybePromise<readonly Uint8Array[]> {
+    return this.#answer('read', () => this.#files.read(context, fh, offset, size))
+  }
+
+  write(context: RequestContext, _ino: Ino, fh: Fh, request: WriteRequest): MaybePromise<number> {
+    return this.#answer('write', () => this.#files.write(context, fh, request))
+  }
+
+  flush(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
+    return this.#answer('flush', () => this.#files.flushHandle(context, fh))
+  }
+
+  release(_context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
+    return this.#answer('release', () => this.#files.release(fh))
+  }
+
+  fsync(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
+    return this.#answer('fsync', () => this.#files.flushHandle(context, fh))
+  }
+
+  opendir(_context: RequestContext, ino: Ino): OpenReply {
+    return this.#directories.open(this.#core.inodes.directory(ino))
+  }
+
+  readdir(
+    context: RequestContext,
+    _ino: Ino,
+    fh: Fh,
+    request: { readonly offset: number; readonly plus: boolean; readonly add: AddEntry },
+  ): MaybePromise<void> {
+    return this.#answer('readdir', () => this.#directories.read(context, fh, request))
+  }
+
+  releasedir(_context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
+    return this.#answer('releasedir', () => this.#directories.release(fh))
+  }
+
+  /** What lies directly in the directory, and the directory itself, is in the store afterwards. */
+  fsyncdir(_context: RequestContext, ino: Ino): MaybePromise<void> {
+    return this.#answer('fsyncdir', async () => {
+      const { inodes, markers } = this.#core
+      const directory = inodes.directory(ino)
+      for (const child of directory.children.values()) {
+        if (child.kind === 'directory') await markers.flush(child)
+      }
+      await markers.flush(directory)
+    })
+  }
+
+  syncfs(context: RequestContext): MaybePromise<void> {
+    return this.#answer('syncfs', async () => {
+      await this.#files.flushAll(context)
+      await this.#core.markers.flushAll()
+    })
+  }
+
+  statfs(): StatfsReply {
+    return STATFS
+  }
+
+  /** The kernel checks permissions itself (default_permissions); all that is left is existence. */
+  access(_context: RequestContext, ino: Ino): void {
+    this.#core.inodes.get(ino)
+  }
+
+  #answer<T>(operation: string, work: () => MaybePromise<T>): MaybePromise<T> {
+    try {
+      const answer = work()
+      if (!(answer instanceof Promise)) return answer
+      return answer.catch((error: unknown) => {
+        throw this.#failed(operation, error)
+      })
+    } catch (error) {
+      throw this.#failed(operation, error)
+    }
+  }
+
+  #failed(operation: string, error: unknown): ErrnoError {
+    const { errno, level } = toFailure(error)
+    this.#log[level]({ operation, errno, err: error }, `${operation} fails with ${errno}`)
+    return toErrnoError(error)
+  }
+
+  #attributes(inode: Inode): AttributesReply {
+    return {
+      attributes: attributesOf(inode, this.#core.config),
+      attributesValid: this.#validity(inode),
+    }
+  }
+
+  #entry(inode: Inode): Entry {
+    const valid = this.#validity(inode)
+    return { ino: inode.ino, generation: 0, entryValid: valid, ...this.#attributes(inode) }
+  }
+
+  /** Somebody else made the file between the kernel's lookup and its create. */
+  async #openExisting(context: RequestContext, inode: Inode, flags: number): Promise<CreateReply> {
+    const { inodes } = this.#core
+    try {
+      if (inode.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(inode))
+      const opened = await this.#files.open(context, inode, flags)
+      return { ...this.#looked(inode), ...opened }
+    } finally {
+      inodes.drop(inode)
+    }
+  }
+
+  #looked(inode: Inode): Entry {
+    inode.lookups += 1
+    return this.#entry(inode)
+  }
+
+  /** Seconds that the kernel may still believe what was seen of an inode. */
+  #validity(inode: Inode): number {
+    const { config, metadata } = this.#core
+    const age = inode.kind === 'file' && !isLocal(inode) ? metadata.now() - inode.seen : 0
+    return Math.max(0, config.metadataTtl - age) / 1000
+  }
+
+  async #truncate(
+    context: RequestContext,
+    inode: Inode,
+    set: SetAttributes & { readonly size: Bytes },
+  ): Promise<void> {
+    const path = this.#core.inodes.path(inode)
+    if (inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
+    if (set.fh === undefined) await this.#files.truncateByPath(context, inode, set.size)
+    else await this.#files.truncate(context, inode, set.size)
+  }
+
+  /** Attributes that BOS does not keep hold as long as the inode lives. */
+  #override(inode: Inode, set: SetAttributes): void {
+    const { overrides } = inode
+    const now = timestamp(this.#core.clock())
+    if (set.mode !== undefined) overrides.mode = set.mode & PERMISSIONS
+    if (set.uid !== undefined) overrides.uid = set.uid
+    if (set.gid !== undefined) overrides.gid = set.gid
+    if (set.atime !== undefined) overrides.atime = set.atime === 'now' ? now : set.atime
+    if (set.mtime !== undefined) overrides.mtime = set.mtime === 'now' ? now : set.mtime
+    overrides.ctime = now
+    const persistent = [set.mode, set.uid, set.gid, set.mtime].every(value => value === undefined)
+    if (persistent || this.#attributesAnnounced) return
+    this.#attributesAnnounced = true
+    this.#log.info(
+      { path: this.#core.inodes.path(inode) },
+      'mode, owner and times that programs set hold until the file is forgotten; they are not stored',
+    )
+  }
+
+  #owned(context: RequestContext, inode: Inode, request: CreateRequest): void {
+    const { config } = this.#core
+    const { overrides } = inode
+    const mode = request.mode & PERMISSIONS
+    const usual = inode.kind === 'file' ? config.fileMode : config.directoryMode
+    if (mode !== usual) overrides.mode = mode
+    if (context.uid !== config.uid) overrides.uid = context.uid
+    if (context.gid !== config.gid) overrides.gid = context.gid
+  }
+}
+
+function createCore(options: FileSystemOptions): Core {
+  const { driver, config, log = silentLogger } = options
+  const { clock = Date.now, monotonic = () => performance.now() } = options
+  const tree = new SharedLock()
+  const inodes = new InodeTable(clock)
+  const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
+  return {
+    config,
+    driver,
+    inodes,
+    tree,
+    clock,
+    log,
+    metadata,
+    blocks: new BlockCache({
+      capacity: options.cacheMemory,
+      fetch: async (object, offset, target, signal) => {
+        const { path, etag } = object
+        const { bytesRead } = await driver.readInto(path, target, { offset, etag, signal })
+        if (bytesRead === target.length) return
+        throw new IntegrityError(`${bytesRead} bytes instead of ${target.length} at ${offset}`, {
+          path,
+        })
+      },
+    }),
+    writeBack: new WriteBack({
+      limits: driver.partLimits,
+      memory: options.writeMemory,
+      patience: options.writePatience ?? 120_000,
+      guard: work => tree.shared(work),
+      log,
+    }),
+    markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
+    notifier: NO_NOTIFIER,
+  }
+}
+
+/** Applies `next` at once if the value is there, else when it comes. */
+function then<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}

@@ -1,0 +1,36 @@
+/** Open handles by the number that the kernel knows them by. Numbers are not used again. */
+import { ErrnoError } from '../../util/errno.js'
+import type { Fh } from '../operations.js'
+
+export class HandleTable<T> {
+  readonly #handles = new Map<Fh, T>()
+  #next = 1
+
+  get size(): number {
+    return this.#handles.size
+  }
+
+  add(handle: T): Fh {
+    const fh = this.#next as Fh
+    this.#next += 1
+    this.#handles.set(fh, handle)
+    return fh
+  }
+
+  /** @throws ErrnoError EBADF */
+  get(fh: Fh): T {
+    const handle = this.#handles.get(fh)
+    if (handle === undefined) throw new ErrnoError('EBADF', `no handle ${fh}`)
+    return handle
+  }
+
+  remove(fh: Fh): T | undefined {
+    const handle = this.#handles.get(fh)
+    this.#handles.delete(fh)
+    return handle
+  }
+
+  values(): Iterable<T> {
+    return this.#handles.values()
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The records of inodes. Plain data; inode-table.ts keeps them consistent.
+ *
+ * An inode is a file or a directory as the kernel knows it, and lives while the kernel remembers it,
+ * a handle is open on it, it is the parent of a living inode, or it holds something that the store
+ * does not have yet. Its path is never stored: it follows from the parents, so renaming a directory
+ * moves all that is below at once.
+ */
+import type { DirtyFile } from '../../cache/write-back.js'
+import type { FileInfo } from '../../driver/driver.js'
+import type { Milliseconds } from '../../util/units.js'
+import type { Ino, Timestamp } from '../operations.js'
+
+/** Attributes that programs have set and that hold for the life of the inode. */
+export interface AttributeOverrides {
+  mode?: number
+  uid?: number
+  gid?: number
+  atime?: Timestamp
+  mtime?: Timestamp
+  ctime?: Timestamp
+}
+
+interface InodeRecord {
+  readonly ino: Ino
+  /** st_ino: from the path at which the inode was first seen, the same each time it comes back. */
+  readonly number: number
+  /** undefined for the root, and once unlinked. */
+  parent: DirectoryInode | undefined
+  name: string
+  /** The kernel's lookup count. */
+  lookups: number
+  /** Open handles. */
+  handles: number
+  readonly overrides: AttributeOverrides
+  /** Unix time at which the inode was made here: what stands in for a time that is not known. */
+  readonly born: Milliseconds
+}
+
+export interface FileInode extends InodeRecord {
+  readonly kind: 'file'
+  /** The version in the store, as last seen; undefined if the file was never stored. */
+  version: (FileInfo & { readonly etag: string }) | undefined
+  /** The store has another file under this name, which this one replaces once it is stored. */
+  covers: boolean
+  /** When `version` was last known to be the present one, by the monotonic clock. */
+  seen: Milliseconds
+  /** Present from the first write until the last handle that wrote is released. */
+  dirty: DirtyFile | undefined
+  /** The etag of the version that the kernel's page cache holds pages of. */
+  pagesOf: string | undefined
+  /** Counts the times that the content was replaced by somebody else: open handles become stale. */
+  replaced: number
+}
+
+export interface DirectoryInode extends InodeRecord {
+  readonly kind: 'directory'
+  /** Living inodes among the children; not a listing. */
+  readonly children: Map<string, Inode>
+  /**
+   * stored: the bucket shows the directory, by its marker or by something below it.
+   * made: made here, and nothing in the bucket shows it yet.
+   * doubtful: its last child may have been removed; the bucket may show it or not.
+   */
+  presence: 'stored' | 'made' | 'doubtful'
+  /** Whether there is a marker object, which makes it stay when its last child goes, if known. */
+  hasMarker: boolean | undefined
+  /** Counts the children that were removed from the bucket. */
+  removals: number
+  modified: Milliseconds | undefined
+}
+
+export type Inode = FileInode | DirectoryInode
+
+/** Whether only this mount knows that the inode exists. */
+export function isLocal(inode: Inode): boolean {
+  return inode.kind === 'directory'
+    ? inode.presence !== 'stored'
+    : inode.version === undefined || inode.dirty?.isDirty === true
+}

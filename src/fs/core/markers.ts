@@ -1,0 +1,146 @@
+/**
+ * Writes directory markers, late.
+ *
+ * Model: mkdir makes a directory known to this mount at once; its marker object is written after a
+ * delay, on fsync of the directory, syncfs and unmount. Registries make deep chains of directories
+ * and a file at their end a moment later: the file's key shows all of them, and no marker is needed.
+ * A directory whose last child was removed may have been shown by that child alone; it is looked at
+ * after the delay, and gets its marker then if nothing is left that shows it.
+ *
+ * A failed marker is logged and tried again after another delay; fsync and unmount report it.
+ */
+import type { MetadataCache } from '../../cache/metadata-cache.js'
+import { PathNotFoundError } from '../../driver/errors.js'
+import type { StorageDriver } from '../../driver/driver.js'
+import type { SharedLock } from '../../util/lock.js'
+import type { Logger } from '../../util/log.js'
+import type { Milliseconds } from '../../util/units.js'
+import type { InodeTable } from './inode-table.js'
+import type { DirectoryInode, Inode } from './inode.js'
+
+export interface MarkersOptions {
+  driver: StorageDriver
+  inodes: InodeTable
+  metadata: MetadataCache
+  tree: SharedLock
+  delay: Milliseconds
+  log: Logger
+}
+
+export class Markers {
+  readonly #options: MarkersOptions
+  readonly #pending = new Set<DirectoryInode>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: MarkersOptions) {
+    this.#options = options
+  }
+
+  /** Directories that the bucket may not show yet. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** A directory was made here. */
+  made(directory: DirectoryInode): void {
+    directory.presence = 'made'
+    directory.hasMarker = false
+    this.#schedule(directory)
+  }
+
+  /** A child is gone from the bucket that may have been all that showed the directory. */
+  childRemoved(directory: DirectoryInode): void {
+    directory.removals += 1
+    if (directory.hasMarker === true || directory.presence !== 'stored') return
+    directory.presence = 'doubtful'
+    this.#schedule(directory)
+  }
+
+  /** Something lies in the bucket below this inode's parent, and so shows all directories above. */
+  stored(inode: Inode): void {
+    for (let at = inode.parent; at !== undefined && at.presence !== 'stored'; at = at.parent) {
+      this.#shown(at)
+    }
+  }
+
+  /** The directory was removed or is no longer linked. */
+  removed(directory: DirectoryInode): void {
+    directory.presence = 'stored'
+    this.#pending.delete(directory)
+    this.#options.inodes.drop(directory)
+  }
+
+  /** Makes sure that the bucket shows the directory. */
+  async flush(directory: DirectoryInode): Promise<void> {
+    if (directory.presence === 'stored') return
+    await this.#options.tree.shared(() => this.#write(directory))
+  }
+
+  /** Makes sure of all directories; rejects with the first failure after having tried each. */
+  async flushAll(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const { inodes } = this.#options
+    // The deepest first: its marker shows all directories above it.
+    const byDepth = [...this.#pending].toSorted(
+      (a, b) => inodes.path(b).length - inodes.path(a).length,
+    )
+    const failures: unknown[] = []
+    for (const directory of byDepth) {
+      await this.flush(directory).catch((error: unknown) => failures.push(error))
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** The bucket shows the directory from now on: what was listed before is out of date. */
+  #shown(directory: DirectoryInode): void {
+    const { inodes, metadata } = this.#options
+    const { parent, name } = directory
+    if (parent !== undefined) {
+      const info = { path: inodes.path(directory), size: 0, isDir: true }
+      metadata.changed(inodes.path(parent), name, info)
+    }
+    this.removed(directory)
+  }
+
+  #schedule(directory: DirectoryInode): void {
+    this.#pending.add(directory)
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.flushAll().catch((error: unknown) => {
+        this.#options.log.warn({ err: error }, 'cannot write a directory marker yet')
+        for (const left of this.#pending) this.#schedule(left)
+      })
+    }, this.#options.delay)
+  }
+
+  async #write(directory: DirectoryInode): Promise<void> {
+    const { driver, inodes } = this.#options
+    if (directory.presence === 'stored') return
+    if (!inodes.isLinked(directory)) {
+      this.removed(directory)
+      return
+    }
+    if (directory.presence === 'made' || !(await this.#isShown(directory))) {
+      await driver.makeDirectory(inodes.path(directory))
+      directory.hasMarker = true
+    }
+    this.stored(directory)
+    this.#shown(directory)
+  }
+
+  async #isShown(directory: DirectoryInode): Promise<boolean> {
+    const { driver, inodes } = this.#options
+    for (;;) {
+      const { removals } = directory
+      try {
+        await driver.stat(inodes.path(directory), { expect: 'directory' })
+      } catch (error) {
+        if (error instanceof PathNotFoundError) return false
+        throw error
+      }
+      // What showed it may have been removed while the answer was on its way.
+      if (directory.removals === removals) return true
+    }
+  }
+}

@@ -1,0 +1,347 @@
+/**
+ * Names: lookup, mkdir, rmdir, unlink and rename.
+ *
+ * What this mount has made and not stored yet wins over everything; then what the metadata cache
+ * holds fresh; then the store is asked. The kernel holds a directory's lock while it changes names
+ * in it, so two changes of one directory never overlap here; lookups overlap with everything.
+ */
+import type { FileInfo } from '../../driver/driver.js'
+import { PathNotFoundError } from '../../driver/errors.js'
+import { abortable } from '../../util/abort.js'
+import { ErrnoError } from '../../util/errno.js'
+import type { Milliseconds } from '../../util/units.js'
+import type { RenameRequest, RequestContext } from '../operations.js'
+import type { Core } from './core.js'
+import { adopt, follow } from './file-version.js'
+import { isLocal } from './inode.js'
+import type { DirectoryInode, FileInode, Inode } from './inode.js'
+
+/** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
+const RENAME_NOREPLACE = 1
+
+export class Namespace {
+  readonly #core: Core
+  readonly #stats = new Map<string, Promise<FileInfo | undefined>>()
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  /** The inode of a name, or undefined if there is no such name. */
+  resolve(
+    context: RequestContext,
+    parent: DirectoryInode,
+    name: string,
+  ): Inode | undefined | Promise<Inode | undefined> {
+    const child = parent.children.get(name)
+    if (child !== undefined && isLocal(child)) return child
+    if (parent.presence === 'made') return child
+    const { inodes, metadata } = this.#core
+    const known = metadata.get(inodes.path(parent), name)
+    if (known === undefined) return this.#ask(context, parent, name)
+    if (known.info === undefined) return this.#vanished(parent, name)
+    return this.meet(parent, name, known.info, known.seen)
+  }
+
+  /** The inode for a name that the store had at `seen`: the living one, or a new one. */
+  meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
+    const { inodes } = this.#core
+    const child = parent.children.get(name)
+    if (child !== undefined) {
+      if (isLocal(child)) return child
+      if (child.kind === 'directory' && info.isDir) return refresh(child, info)
+      if (child.kind === 'file' && !info.isDir) return adopt(this.#core, child, info, seen)
+      // A file where a directory was, or the reverse: another inode.
+      inodes.unlink(child)
+    }
+    return info.isDir
+      ? refresh(inodes.addDirectory(parent, name), info)
+      : adopt(this.#core, inodes.addFile(parent, name), info, seen)
+  }
+
+  async mkdir(
+    context: RequestContext,
+    parent: DirectoryInode,
+    name: string,
+  ): Promise<DirectoryInode> {
+    const { inodes, markers, metadata } = this.#core
+    await this.checkAbsent(context, parent, name)
+    const directory = inodes.addDirectory(parent, name)
+    const path = inodes.path(directory)
+    markers.made(directory)
+    // Made here, so all that will be in it for now is made here too.
+    metadata.forget(path)
+    metadata.complete(path, metadata.now())
+    metadata.changed(inodes.path(parent), name, { path, size: 0, isDir: true })
+    this.touch(parent)
+    return directory
+  }
+
+  /** @throws ErrnoError EEXIST, ENAMETOOLONG, EINVAL */
+  async checkAbsent(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    const { driver, inodes } = this.#core
+    const path = inodes.childPath(parent, name)
+    driver.checkPath(path)
+    const existing = await this.resolve(context, parent, name)
+    if (existing === undefined) return
+    inodes.drop(existing)
+    throw new ErrnoError('EEXIST', path)
+  }
+
+  async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    const { driver, inodes, markers, tree } = this.#core
+    const child = await this.#existing(context, parent, name)
+    if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
+    const remove = async (): Promise<void> => {
+      const maybeStored = mayBeStored(child)
+      if (maybeStored) await driver.deleteFile(inodes.path(child))
+      this.#gone(parent, name)
+      inodes.unlink(child)
+      if (maybeStored) markers.childRemoved(parent)
+    }
+    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
+    if (child.handles === 0) await dropDirty(child)
+  }
+
+  async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    const { driver, inodes, markers, tree } = this.#core
+    const child = await this.#existing(context, parent, name)
+    if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
+    await this.#checkEmpty(context, child)
+    await tree.shared(async () => {
+      if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
+      const wasShown = child.presence !== 'made'
+      this.#discardDirectory(child)
+      this.#gone(parent, name)
+      if (wasShown) markers.childRemoved(parent)
+    })
+  }
+
+  async rename(context: RequestContext, request: RenameRequest): Promise<void> {
+    const { inodes } = this.#core
+    const { name, newName } = request
+    const parent = inodes.directory(request.parent)
+    const newParent = inodes.directory(request.newParent)
+    if ((request.flags & ~RENAME_NOREPLACE) !== 0) {
+      throw new ErrnoError('EINVAL', `rename flags ${request.flags} are not supported`)
+    }
+    this.#core.driver.checkPath(inodes.childPath(newParent, newName))
+    const source = await this.#existing(context, parent, name)
+    const target = await this.resolve(context, newParent, newName)
+    if (target === source) return
+    try {
+      if (target !== undefined && request.flags === RENAME_NOREPLACE) {
+        throw new ErrnoError('EEXIST', inodes.path(target))
+      }
+      const place = { parent: newParent, name: newName, target }
+      if (source.kind === 'file') await this.#renameFile(source, place)
+      else await this.#renameDirectory(context, source, place)
+      this.touch(parent)
+      this.touch(newParent)
+    } finally {
+      inodes.drop(source)
+      if (target !== undefined) inodes.drop(target)
+    }
+  }
+
+  /** A name was added to or removed from a directory. */
+  touch(directory: DirectoryInode): void {
+    directory.modified = this.#core.clock()
+    delete directory.overrides.mtime
+    delete directory.overrides.ctime
+  }
+
+  /** The kernel has just looked the name up: what lives under it needs no second look. */
+  async #existing(context: RequestContext, parent: DirectoryInode, name: string): Promise<Inode> {
+    const inode = parent.children.get(name) ?? (await this.resolve(context, parent, name))
+    if (inode !== undefined) return inode
+    throw new ErrnoError('ENOENT', this.#core.inodes.childPath(parent, name))
+  }
+
+  async #renameFile(source: FileInode, place: Place): Promise<void> {
+    const { driver, inodes, markers, metadata, tree } = this.#core
+    const { target } = place
+    if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
+    const move = async (): Promise<void> => {
+      const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
+      const path = inodes.childPath(place.parent, place.name)
+      const wasStored = source.version !== undefined
+      let info: FileInfo | undefined
+      if (wasStored) {
+        await driver.move(from.path, path)
+        info = await driver.stat(path, { expect: 'file' })
+      } else if (source.covers) {
+        await driver.deleteFile(from.path)
+      }
+      source.covers = !wasStored && target !== undefined && mayBeStored(target)
+      if (target !== undefined) await this.#displace(target)
+      inodes.rename(source, place.parent, place.name)
+      if (from.parent !== undefined) this.#gone(from.parent, from.name)
+      if (info === undefined) return
+      follow(this.#core, source, info)
+      metadata.changed(inodes.path(place.parent), place.name, info)
+      markers.stored(source)
+      if (from.parent !== undefined) markers.childRemoved(from.parent)
+    }
+    await tree.shared(async () => {
+      const { dirty } = source
+      if (dirty === undefined) await move()
+      // Nothing was sent yet: the file will be stored under its new name, once.
+      else if (dirty.isUnsent) await dirty.alone(move)
+      else await dirty.flushAnd(move)
+    })
+  }
+
+  async #renameDirectory(
+    context: RequestContext,
+    source: DirectoryInode,
+    place: Place,
+  ): Promise<void> {
+    const { inodes, tree } = this.#core
+    const { target } = place
+    if (place.parent === source || inodes.isBelow(place.parent, source)) {
+      throw new ErrnoError('EINVAL', `${inodes.path(source)} cannot be moved into itself`)
+    }
+    if (target?.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(target))
+    if (target !== undefined) await this.#checkEmpty(context, target)
+    await tree.exclusive(async () => {
+      for (const inode of inodes.below(source)) {
+        if (inode.kind !== 'file') continue
+        if (inode.dirty?.isUnsent === false) await inode.dirty.flushGuarded()
+      }
+      await this.#moveTree(source, place)
+    })
+  }
+
+  /** For callers that hold the tree exclusively: nothing below is published meanwhile. */
+  async #moveTree(source: DirectoryInode, place: Place): Promise<void> {
+    const { driver, inodes, markers, metadata } = this.#core
+    const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
+    const path = inodes.childPath(place.parent, place.name)
+    const wasStored = source.presence !== 'made'
+    if (wasStored) {
+      try {
+        await driver.move(from.path, path)
+      } catch (error) {
+        // A directory that is doubtful may turn out not to be shown by the bucket at all.
+        if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
+      }
+    }
+    if (place.target !== undefined) await this.#displace(place.target)
+    inodes.rename(source, place.parent, place.name)
+    metadata.forgetTree(from.path)
+    metadata.forgetTree(path)
+    if (from.parent !== undefined) this.#gone(from.parent, from.name)
+    metadata.changed(inodes.path(place.parent), place.name, { path, size: 0, isDir: true })
+    for (const inode of inodes.below(source)) {
+      if (inode.kind !== 'file' || inode.version === undefined) continue
+      // A copy may have another etag (BOS does not say): the next open asks, open handles need it now.
+      inode.seen = -Infinity
+      if (inode.handles === 0) continue
+      follow(this.#core, inode, await driver.stat(inodes.path(inode), { expect: 'file' }))
+    }
+    if (source.presence === 'stored') markers.stored(source)
+    if (wasStored && from.parent !== undefined) markers.childRemoved(from.parent)
+  }
+
+  /** The target of a rename has been replaced. */
+  async #displace(target: Inode): Promise<void> {
+    if (target.kind === 'directory') {
+      this.#discardDirectory(target)
+      return
+    }
+    this.#core.inodes.unlink(target)
+    if (target.handles === 0) await dropDirty(target)
+  }
+
+  #discardDirectory(directory: DirectoryInode): void {
+    const { inodes, markers, metadata } = this.#core
+    metadata.forgetTree(inodes.path(directory))
+    inodes.unlink(directory)
+    markers.removed(directory)
+  }
+
+  #gone(parent: DirectoryInode, name: string): void {
+    this.#core.metadata.changed(this.#core.inodes.path(parent), name, undefined)
+    this.touch(parent)
+  }
+
+  #vanished(parent: DirectoryInode, name: string): undefined {
+    const child = parent.children.get(name)
+    if (child !== undefined) this.#core.inodes.unlink(child)
+    return undefined
+  }
+
+  async #ask(
+    context: RequestContext,
+    parent: DirectoryInode,
+    name: string,
+  ): Promise<Inode | undefined> {
+    const { inodes, metadata } = this.#core
+    const began = metadata.now()
+    const directory = inodes.path(parent)
+    const info = await abortable(this.#stat(inodes.childPath(parent, name)), context.signal)
+    // Meanwhile the name may have been made, removed or moved here.
+    const child = parent.children.get(name)
+    if (child !== undefined && isLocal(child)) return child
+    if (metadata.hasChangedSince(directory, name, began)) return this.resolve(context, parent, name)
+    metadata.put(directory, name, info, began)
+    return info === undefined ? this.#vanished(parent, name) : this.meet(parent, name, info, began)
+  }
+
+  /** One request for all who ask for the same path at the same time. */
+  #stat(path: string): Promise<FileInfo | undefined> {
+    const underWay = this.#stats.get(path)
+    if (underWay !== undefined) return underWay
+    const asked = this.#core.driver
+      .stat(path)
+      .catch((error: unknown) => {
+        if (error instanceof PathNotFoundError) return undefined
+        throw error
+      })
+      .finally(() => this.#stats.delete(path))
+    this.#stats.set(path, asked)
+    return asked
+  }
+
+  async #checkEmpty(context: RequestContext, directory: DirectoryInode): Promise<void> {
+    const { driver, inodes, metadata } = this.#core
+    const path = inodes.path(directory)
+    const full = (): ErrnoError => new ErrnoError('ENOTEMPTY', path)
+    for (const child of directory.children.values()) if (isLocal(child)) throw full()
+    if (directory.presence === 'made') {
+      if (directory.children.size > 0) throw full()
+      return
+    }
+    const listing = metadata.listing(path)
+    if (listing !== undefined) {
+      if (listing.length > 0) throw full()
+      return
+    }
+    for await (const page of driver.entries(path, { signal: context.signal })) {
+      if (page.entries.length > 0) throw full()
+    }
+  }
+}
+
+interface Place {
+  readonly parent: DirectoryInode
+  readonly name: string
+  readonly target: Inode | undefined
+}
+
+function refresh(directory: DirectoryInode, info: FileInfo): DirectoryInode {
+  if (info.modTime !== undefined) directory.modified ??= info.modTime.getTime()
+  return directory
+}
+
+/** Whether an object may lie under the file's name. */
+function mayBeStored(file: FileInode): boolean {
+  return file.version !== undefined || file.covers || file.dirty?.isUnsent === false
+}
+
+async function dropDirty(file: FileInode): Promise<void> {
+  const { dirty } = file
+  file.dirty = undefined
+  await dirty?.discard()
+}

@@ -1,0 +1,138 @@
+/**
+ * The composition root of a mount: driver, caches, file system and binding put together, and taken
+ * apart in the right order.
+ *
+ * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; the
+ * driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
+ */
+import type { StorageDriver } from './driver/driver.js'
+import { openBosDriver } from './driver/bos/driver.js'
+import { parseBosParameters } from './driver/parameters.js'
+import type { BosParameters } from './driver/parameters.js'
+import type { Binding, Mount } from './fs/binding.js'
+import { FileSystem } from './fs/core/filesystem.js'
+import type { MountConfig } from './config.js'
+import { openEmbedded } from './embedded.js'
+import type { Embedded } from './embedded.js'
+import type { Logger } from './util/log.js'
+import type { Milliseconds } from './util/units.js'
+
+export interface MountRequest {
+  config: MountConfig
+  mountpoint: string
+  /** Directory of the embedded server's data, to run it inside this process. */
+  embedded?: string
+  log: Logger
+}
+
+export interface RunningMount {
+  /** `bos://bucket/root`, as /proc/mounts shows it. */
+  readonly source: string
+  readonly mountpoint: string
+  /** Settles when all is over; rejects with what could not be brought to BOS. */
+  readonly closed: Promise<void>
+  /** @throws ErrnoError EBUSY while files are open, unless `lazy` */
+  unmount(options?: { lazy?: boolean }): Promise<void>
+}
+
+/** A directory made with mkdir is in BOS, marker and all, this long afterwards at the latest. */
+const MARKER_DELAY: Milliseconds = 1000
+
+/**
+ * Mounts, and resolves once the mount answers.
+ *
+ * @throws ParameterError, DriverError or Error whose message says what to do
+ */
+export async function openMount(request: MountRequest): Promise<RunningMount> {
+  const { config, mountpoint, log } = request
+  const binding = await loadBinding(config.binding)
+  const embedded =
+    request.embedded === undefined
+      ? undefined
+      : await openEmbedded({ directory: request.embedded, bos: config.bos, log })
+  let driver: StorageDriver | undefined
+  try {
+    const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
+    driver = await openBosDriver(parameters, { log })
+    const source = sourceOf(parameters)
+    const mount = await binding.mount(createFileSystem(driver, config, log), mountpoint, {
+      source,
+      readOnly: config.readOnly,
+      allowOther: config.allowOther,
+      mountOptions: config.kernelOptions,
+      log,
+    })
+    return running({ source, mount, driver, embedded })
+  } catch (error) {
+    await driver?.close()
+    await embedded?.close()
+    throw error
+  }
+}
+
+function createFileSystem(driver: StorageDriver, config: MountConfig, log: Logger): FileSystem {
+  const { uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  return new FileSystem({
+    driver,
+    config: {
+      uid,
+      gid,
+      fileMode,
+      directoryMode,
+      metadataTtl,
+      readAhead,
+      markerDelay: MARKER_DELAY,
+    },
+    cacheMemory: config.cacheMemory,
+    writeMemory: config.writeMemory,
+    log,
+  })
+}
+
+async function loadBinding(name: MountConfig['binding']): Promise<Binding> {
+  if (name === 'fuse-native') {
+    const { createNativeBinding } = await import('./fs/native/binding.js')
+    return createNativeBinding()
+  }
+  const { createFuseBinding } = await import('./fs/fuse/binding.js')
+  return createFuseBinding()
+}
+
+function sourceOf({ bucket, rootdirectory }: BosParameters): string {
+  return rootdirectory === '' ? `bos://${bucket}` : `bos://${bucket}/${rootdirectory}`
+}
+
+interface Running {
+  readonly source: string
+  readonly mount: Mount
+  readonly driver: StorageDriver
+  readonly embedded: Embedded | undefined
+}
+
+function running({ source, mount, driver, embedded }: Running): RunningMount {
+  const closed = closeAfter(mount.closed, driver, embedded)
+  // Whoever waits sees the failure; that nobody waits yet is not one more.
+  closed.catch(() => undefined)
+  return {
+    source,
+    mountpoint: mount.mountpoint,
+    closed,
+    unmount: async options => {
+      await mount.unmount(options)
+      await closed
+    },
+  }
+}
+
+async function closeAfter(
+  session: Promise<void>,
+  driver: StorageDriver,
+  embedded: Embedded | undefined,
+): Promise<void> {
+  try {
+    await session
+  } finally {
+    await driver.close()
+    await embedded?.close()
+  }
+}

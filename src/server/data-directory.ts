@@ -1,0 +1,121 @@
+/**
+ * Opens a data directory: makes it or checks that it is one, takes ownership, and sweeps what a dead
+ * owner left half done.
+ *
+ * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files;
+ * `credentials.json` may hold the credential that was made for it.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from '../util/log.js'
+import { DataFiles } from './data-files.js'
+import { CREDENTIAL_FILE } from './kept-credential.js'
+import { LmdbIndex } from './lmdb-index.js'
+import { LmdbStore } from './lmdb-store.js'
+import { currentOwner, isOwnerAlive } from './owner.js'
+
+const FORMAT = { format: 'bosmount-server', version: 1 } as const
+
+/** Why a server cannot start. */
+export class ServerStartError extends Error {
+  override readonly name = 'ServerStartError'
+}
+
+export interface DataDirectoryOptions {
+  readonly path: string
+  readonly sync: boolean
+  readonly now: () => number
+  readonly log: Logger
+}
+
+export interface DataDirectory {
+  readonly store: LmdbStore
+  readonly files: DataFiles
+  close(): Promise<void>
+}
+
+/** @throws ServerStartError saying what to do */
+export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
+  const { path, sync, now, log } = options
+  prepare(path)
+  const files = new DataFiles({ directory: join(path, 'data'), sync })
+  const index = new LmdbIndex(join(path, 'index'))
+  const claim = index.claim(currentOwner(), isOwnerAlive)
+  if (claim.blockedBy !== undefined) {
+    await index.close()
+    throw new ServerStartError(
+      `the data directory ${path} is in use by process ${claim.blockedBy.pid}; ` +
+        'stop that server or choose another directory',
+    )
+  }
+  const store = new LmdbStore({ index, files, now, sync })
+  if (!claim.clean) {
+    const removed = await files.sweep(id => store.isAlive(id))
+    log.info(
+      { path, removed },
+      'the last server on this directory may have left files behind: swept it',
+    )
+  }
+  return {
+    store,
+    files,
+    close: async () => {
+      await files.close()
+      await index.release(!files.hasLeftovers)
+      await index.close()
+    },
+  }
+}
+
+function prepare(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const formatFile = join(path, 'format.json')
+    if (existsSync(formatFile)) {
+      checkFormat(path, readFileSync(formatFile, 'utf8'))
+      return
+    }
+    const draft = 'format.json.new'
+    // The credential may have been made before the server was first started.
+    const early = [draft, CREDENTIAL_FILE]
+    if (readdirSync(path).some(name => !early.includes(name))) {
+      throw new ServerStartError(
+        `${path} is not empty and not a data directory of this server; choose an empty one`,
+      )
+    }
+    writeFileSync(join(path, draft), `${JSON.stringify(FORMAT)}\n`, { mode: 0o600 })
+    renameSync(join(path, draft), formatFile)
+  } catch (cause) {
+    if (cause instanceof ServerStartError) throw cause
+    throw new ServerStartError(`cannot use ${path} as data directory: ${String(cause)}`, { cause })
+  }
+}
+
+function checkFormat(path: string, text: string): void {
+  const found = parseFormat(text)
+  if (found === undefined || found['format'] !== FORMAT.format) {
+    throw new ServerStartError(`${path} has a format.json that is not this server's`)
+  }
+  if (found['version'] !== FORMAT.version) {
+    throw new ServerStartError(
+      `the data directory ${path} has format version ${String(found['version'])}; ` +
+        `this server knows version ${FORMAT.version}`,
+    )
+  }
+}
+
+function parseFormat(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The checksums of a body: what the client announced, what came, and whether they agree.
+ *
+ * MD5 is always computed, because it is the etag, and CRC-32, because it costs little; SHA-256 and
+ * CRC-32C only when announced. `crc64ecma` is not implemented and an announced one is ignored.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { crc32 } from 'node:zlib'
+import { crc32c } from './crc32c.js'
+import { ServiceError } from './errors.js'
+
+/** Announced checksums in the form that `Digests` ends with. */
+export interface AnnouncedDigests {
+  /** Hex. */
+  readonly md5?: string
+  /** Hex. */
+  readonly sha256?: string
+  readonly crc32?: number
+  readonly crc32c?: number
+}
+
+export interface FinishedDigests {
+  /** Hex. */
+  readonly md5: string
+  /** Unsigned. */
+  readonly crc32: number
+  readonly crc32c?: number
+}
+
+/** @throws ServiceError BadDigest for a value that no body could have */
+export function readAnnounced(headers: IncomingHttpHeaders): AnnouncedDigests {
+  const md5 = headers['content-md5']
+  const sha256 = text(headers['x-bce-content-sha256'])?.toLowerCase()
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) throw new ServiceError('BadDigest')
+  const crc = decimal(headers['x-bce-content-crc32'])
+  const castagnoli = decimal(headers['x-bce-content-crc32c'])
+  return {
+    ...(typeof md5 === 'string' && md5 !== '' ? { md5: fromBase64(md5) } : {}),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(crc === undefined ? {} : { crc32: crc }),
+    ...(castagnoli === undefined ? {} : { crc32c: castagnoli }),
+  }
+}
+
+function text(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function decimal(value: string | string[] | undefined): number | undefined {
+  const digits = text(value)
+  if (digits === undefined) return undefined
+  const number = Number(digits)
+  if (!/^\d{1,10}$/.test(digits) || number > 0xffffffff) throw new ServiceError('BadDigest')
+  return number
+}
+
+function fromBase64(value: string): string {
+  const bytes = Buffer.from(value, 'base64')
+  if (bytes.length !== 16) throw new ServiceError('BadDigest')
+  return bytes.toString('hex')
+}
+
+/** Computes what is needed to answer and to check the announced values. */
+export class Digests {
+  readonly #announced: AnnouncedDigests
+  readonly #md5: Hash = createHash('md5')
+  readonly #sha256: Hash | undefined
+  #crc32 = 0
+  #crc32c: number | undefined
+
+  constructor(announced: AnnouncedDigests = {}) {
+    this.#announced = announced
+    this.#sha256 = announced.sha256 === undefined ? undefined : createHash('sha256')
+    this.#crc32c = announced.crc32c === undefined ? undefined : 0
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#md5.update(bytes)
+    this.#crc32 = crc32(bytes, this.#crc32)
+    this.#sha256?.update(bytes)
+    if (this.#crc32c !== undefined) this.#crc32c = crc32c(bytes, this.#crc32c)
+  }
+
+  /** @throws ServiceError BadDigest */
+  finish(): FinishedDigests {
+    const md5 = this.#md5.digest('hex')
+    const announced = this.#announced
+    const differs =
+      (announced.md5 ?? md5) !== md5 ||
+      announced.sha256 !== this.#sha256?.digest('hex') ||
+      (announced.crc32 ?? this.#crc32) !== this.#crc32 ||
+      announced.crc32c !== this.#crc32c
+    if (differs) throw new ServiceError('BadDigest')
+    const castagnoli = this.#crc32c
+    return { md5, crc32: this.#crc32, ...(castagnoli === undefined ? {} : { crc32c: castagnoli }) }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The way of one request: route, authenticate, apply faults, hand to its handler, answer what the handler
+ * throws, log.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from '../util/log.js'
+import type { Milliseconds } from '../util/units.js'
+import type { AccessLogEntry } from './access-log.js'
+import { authenticate, type Credential } from './auth.js'
+import type { Context, Handler } from './context.js'
+import { ConnectionLost, ServiceError } from './errors.js'
+import { Exchange } from './exchange.js'
+import type { Faults } from './faults.js'
+import * as bucket from './handlers/bucket.js'
+import * as multipart from './handlers/multipart.js'
+import * as object from './handlers/object.js'
+import { chooseOperation, parseTarget, type Operation } from './router.js'
+
+const HANDLERS: Readonly<Record<Operation, Handler>> = {
+  ListBuckets: bucket.listBuckets,
+  PutBucket: bucket.putBucket,
+  HeadBucket: bucket.headBucket,
+  DeleteBucket: bucket.deleteBucket,
+  GetBucketLocation: bucket.getBucketLocation,
+  ListObjects: bucket.listObjects,
+  ListMultipartUploads: bucket.listMultipartUploads,
+  DeleteMultipleObjects: bucket.deleteMultipleObjects,
+  PutObject: object.putObject,
+  GetObject: object.getObject,
+  HeadObject: object.getObject,
+  DeleteObject: object.deleteObject,
+  CopyObject: object.copyObject,
+  RenameObject: object.renameObject,
+  InitiateMultipartUpload: multipart.initiateMultipartUpload,
+  UploadPart: multipart.uploadPart,
+  UploadPartCopy: multipart.uploadPartCopy,
+  CompleteMultipartUpload: multipart.completeMultipartUpload,
+  AbortMultipartUpload: multipart.abortMultipartUpload,
+  ListParts: multipart.listParts,
+  Unsupported: refuse,
+  Unknown: refuse,
+}
+
+async function refuse(): Promise<void> {
+  throw new ServiceError('NotImplemented')
+}
+
+export interface DispatcherOptions {
+  readonly context: Context
+  readonly faults: Faults
+  readonly credentials: ReadonlyMap<string, Credential>
+  readonly now: () => number
+  readonly log: Logger
+  readonly accessLog: (entry: AccessLogEntry) => void
+  readonly bodyTimeout: Milliseconds
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #running = new Set<Promise<void>>()
+  readonly #stopping = new AbortController()
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  /** Takes one request; never throws. */
+  accept(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { now, bodyTimeout } = this.#options
+    const exchange = new Exchange({ request, response, now, bodyTimeout, expectsContinue })
+    if (this.#stopping.signal.aborted) response.shouldKeepAlive = false
+    const running = this.#serve(exchange).finally(() => {
+      this.#running.delete(running)
+    })
+    this.#running.add(running)
+  }
+
+  /** Resolves when no request is running; delays of faults end at once. */
+  async drain(): Promise<void> {
+    this.#stopping.abort()
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    try {
+      await this.#perform(exchange)
+    } catch (error) {
+      this.#answer(exchange, error)
+    } finally {
+      this.#options.accessLog(exchange.entry())
+    }
+  }
+
+  async #perform(exchange: Exchange): Promise<void> {
+    const { context, credentials, now, faults } = this.#options
+    const { method, headers } = exchange
+    exchange.target = parseTarget({
+      url: exchange.request.url ?? '/',
+      host: headers.host,
+      isBucket: name => context.store.bucket(name) !== undefined,
+    })
+    const { target } = exchange
+    const hasHeader = (name: string) => exchange.header(name) !== undefined
+    exchange.operation = chooseOperation({ method, target, hasHeader })
+    const { rawPath, query } = target
+    authenticate(
+      { method, rawPath, query: query.pairs, headers },
+      { credentials, now: now(), hostSigned: context.switches.hostSigned },
+    )
+    if (target.pathStyle && !context.switches.pathStyle) {
+      throw new ServiceError('InvalidURI', { message: 'Path style is not accepted here.' })
+    }
+    const { operation } = exchange
+    const acting = faults.take({ operation, bucket: target.bucket, key: target.key })
+    const sleep = async (time: Milliseconds) => {
+      await delay(time, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    }
+    if (await exchange.injectFaults(acting, sleep)) await HANDLERS[operation](exchange, context)
+  }
+
+  #answer(exchange: Exchange, error: unknown): void {
+    const { operation, requestId } = exchange
+    const { bucket: name, key } = exchange.target
+    if (error instanceof ConnectionLost) {
+      exchange.destroy()
+      return
+    }
+    if (exchange.hasStarted) {
+      this.#options.log.error(
+        { error, operation, requestId, bucket: name, key },
+        'response cut off',
+      )
+      exchange.destroy()
+      return
+    }
+    if (error instanceof ServiceError) {
+      exchange.sendError(error)
+      return
+    }
+    this.#options.log.error({ error, operation, requestId, bucket: name, key }, 'request failed')
+    exchange.sendError(new ServiceError('InternalError'))
+  }
+}

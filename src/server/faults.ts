@@ -1,0 +1,119 @@
+/**
+ * Faults on demand: rules that make the server delay, refuse, cut or lie, so that a test can see what a
+ * client makes of it. Rules act on authenticated requests, after routing.
+ *
+ * All rules that match a request act on it. A rule first lets `skip` matching requests pass and then acts
+ * on `count` of them.
+ */
+import type { Bytes, Milliseconds } from '../util/units.js'
+import type { Operation } from './router.js'
+
+/** One thing that goes wrong. */
+export type Fault =
+  /** The request is handled after a pause. */
+  | { readonly kind: 'delay'; readonly delay: Milliseconds }
+  /** Nothing is done and this is answered. */
+  | {
+      readonly kind: 'error'
+      readonly status: number
+      readonly code: string
+      readonly message?: string
+      /** Value of a Retry-After header. */
+      readonly retryAfter?: string
+    }
+  /** Nothing is done and the connection is reset. */
+  | { readonly kind: 'reset' }
+  /** The connection is reset once this many bytes of the request body have come in. Nothing is stored. */
+  | { readonly kind: 'reset-upload'; readonly after: Bytes }
+  /** The connection is reset once this many bytes of the response body went out. */
+  | { readonly kind: 'reset-download'; readonly after: Bytes }
+  /** The connection ends in good order after this many bytes of the response body: fewer than announced. */
+  | { readonly kind: 'truncate'; readonly after: Bytes }
+  /** The operation is performed but the connection is reset instead of the answer. */
+  | { readonly kind: 'drop-response' }
+  /** Nothing is done, and status 200 comes with an error body, as copies may end. */
+  | { readonly kind: 'error-in-ok'; readonly code: string; readonly message?: string }
+  /** The Date header of the response is off by this much. */
+  | { readonly kind: 'skew-date'; readonly skew: Milliseconds }
+
+export interface FaultRule {
+  /** Default: any. */
+  readonly operation?: Operation | readonly Operation[]
+  /** Default: any. */
+  readonly bucket?: string
+  /** The whole key, or a pattern. Default: any. */
+  readonly key?: string | RegExp
+  /** Matching requests to let pass first. Default 0. */
+  readonly skip?: number
+  /** Requests to act on. Default: all. */
+  readonly count?: number
+  readonly fault: Fault
+}
+
+/** A rule in force. */
+export interface ActiveFault {
+  /** How many requests it has acted on. */
+  readonly hits: number
+  remove(): void
+}
+
+export interface FaultRequest {
+  readonly operation: Operation
+  readonly bucket: string
+  readonly key: string
+}
+
+interface Entry {
+  readonly rule: FaultRule
+  matched: number
+  hits: number
+}
+
+/** The rules of one server. */
+export class Faults {
+  readonly #entries = new Set<Entry>()
+
+  constructor(rules: readonly FaultRule[] = []) {
+    for (const rule of rules) this.add(rule)
+  }
+
+  add(rule: FaultRule): ActiveFault {
+    const entry: Entry = { rule, matched: 0, hits: 0 }
+    this.#entries.add(entry)
+    return {
+      get hits() {
+        return entry.hits
+      },
+      remove: () => {
+        this.#entries.delete(entry)
+      },
+    }
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+
+  /** The faults that act on this request; counts it. */
+  take(request: FaultRequest): readonly Fault[] {
+    if (this.#entries.size === 0) return []
+    const faults: Fault[] = []
+    for (const entry of this.#entries) {
+      if (!matches(entry.rule, request)) continue
+      entry.matched += 1
+      const { skip = 0, count = Infinity, fault } = entry.rule
+      if (entry.matched <= skip || entry.hits >= count) continue
+      entry.hits += 1
+      faults.push(fault)
+    }
+    return faults
+  }
+}
+
+function matches(rule: FaultRule, request: FaultRequest): boolean {
+  const { operation, bucket, key } = rule
+  if (operation !== undefined && ![operation].flat().includes(request.operation)) return false
+  if (bucket !== undefined && bucket !== request.bucket) return false
+  if (key === undefined) return true
+  return typeof key === 'string' ? key === request.key : request.key.search(key) !== -1
+}

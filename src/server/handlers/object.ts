@@ -1,0 +1,240 @@
+/** Requests on single objects. */
+import { contentLength, receiveContent } from '../body.js'
+import {
+  hasConditions,
+  holdsForCopySource,
+  holdsForWrite,
+  judgeRead,
+  readConditions,
+} from '../conditions.js'
+import { jsonTime, requireAddress, requireObject, type Context } from '../context.js'
+import { readCopySource } from '../copy-source.js'
+import { ServiceError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import { checksumHeaders, describe, readAttributes, readStorageClass } from '../metadata.js'
+import { checkKey, uriDecode } from '../names.js'
+import { parseRange } from '../ranges.js'
+import {
+  filesOf,
+  type Attributes,
+  type Content,
+  type Guard,
+  type ObjectAddress,
+  type ObjectRecord,
+} from '../store.js'
+import { GiB, MiB } from '../../util/units.js'
+
+/** Query parameters that replace response headers. */
+const OVERRIDES: Readonly<Record<string, string>> = {
+  responseContentType: 'content-type',
+  responseContentDisposition: 'content-disposition',
+  responseContentLanguage: 'content-language',
+  responseExpires: 'expires',
+  responseCacheControl: 'cache-control',
+  responseContentEncoding: 'content-encoding',
+}
+
+/** Bodies above this are refused before they are received where that can be known. */
+const EARLY_REFUSAL = MiB
+
+export async function putObject(exchange: Exchange, context: Context): Promise<void> {
+  const address = requireAddress(exchange, context)
+  const attributes = readAttributes(exchange.headers, address.key, context.switches)
+  const guard = writeGuard(exchange)
+  if (exchange.expectsContinue || contentLength(exchange) > EARLY_REFUSAL) {
+    guard(context.store.object(address))
+  }
+  const content = await receiveContent(exchange, context.files)
+  const record = await keep(content, context, async () => {
+    return await context.store.putObject(address, content, attributes, guard)
+  })
+  exchange.sendEmpty(200, {
+    ETag: `"${record.etag}"`,
+    ...checksumHeaders(record),
+    'x-bce-storage-class': record.storageClass,
+  })
+}
+
+/**
+ * Discards received content if the store refuses it. After any other failure the change may have been
+ * made; the sweep at the next start can tell.
+ */
+export async function keep<Result>(
+  content: Pick<Content, 'slices'>,
+  context: Context,
+  store: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await store()
+  } catch (error) {
+    const files = filesOf(content.slices)
+    if (error instanceof ServiceError) await context.files.remove(files)
+    else context.files.leave(files)
+    throw error
+  }
+}
+
+/** The conditions of a request that makes or replaces an object. */
+export function writeGuard(exchange: Exchange): Guard {
+  const conditions = readConditions(exchange.headers)
+  const forbidOverwrite = exchange.header('x-bce-forbid-overwrite')?.toLowerCase() === 'true'
+  return current => {
+    if (!holdsForWrite(current, conditions)) throw new ServiceError('PreconditionFailed')
+    if (forbidOverwrite && current !== undefined) throw new ServiceError('FileAlreadyExists')
+  }
+}
+
+/** GET and HEAD alike: HEAD has the same headers and no body. */
+export async function getObject(exchange: Exchange, context: Context): Promise<void> {
+  const record = requireObject(requireAddress(exchange, context), context)
+  const verdict = judgeRead(record, readConditions(exchange.headers))
+  if (verdict === 'failed') throw new ServiceError('PreconditionFailed')
+  if (verdict === 'not-modified') {
+    exchange.sendEmpty(304, describe(record))
+    return
+  }
+  const { status, first, length, headers } = chooseRange(exchange, record, context)
+  if (exchange.isHead) exchange.sendHead(status, headers)
+  else await sendBody(exchange, context, { record, first, length, status, headers })
+}
+
+interface ChosenRange {
+  readonly status: number
+  readonly first: number
+  readonly length: number
+  readonly headers: Readonly<Record<string, string>>
+}
+
+function chooseRange(exchange: Exchange, record: ObjectRecord, context: Context): ChosenRange {
+  const { size } = record
+  const range = parseRange(exchange.header('range') ?? queryRange(exchange), size)
+  if (range.kind === 'unsatisfiable') {
+    throw new ServiceError('InvalidRange', {
+      status: size === 0 ? context.switches.rangeOnEmpty : 416,
+      headers: { 'Content-Range': `bytes */${size}` },
+    })
+  }
+  const headers: Record<string, string> = describe(record)
+  for (const [name, value] of exchange.query.pairs) {
+    const header = OVERRIDES[name]
+    if (header !== undefined && value !== '') headers[header] = headerValue(name, value)
+  }
+  if (range.kind === 'whole') {
+    headers['Content-Length'] = String(size)
+    return { status: 200, first: 0, length: size, headers }
+  }
+  const { first, last } = range
+  headers['Content-Length'] = String(last - first + 1)
+  headers['Content-Range'] = `bytes ${first}-${last}/${size}`
+  return { status: 206, first, length: last - first + 1, headers }
+}
+
+/** Text as the bytes of a header. @throws ServiceError InvalidArgument for control characters */
+function headerValue(name: string, text: string): string {
+  const value = Buffer.from(text).toString('latin1')
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+    throw new ServiceError('InvalidArgument', { message: `${name} contains control characters.` })
+  }
+  return value
+}
+
+function queryRange(exchange: Exchange): string | undefined {
+  const range = exchange.query.get('x-bce-range')
+  return range === undefined || range.includes('=') ? range : `bytes=${range}`
+}
+
+interface BodyToSend extends ChosenRange {
+  readonly record: ObjectRecord
+}
+
+/** The status goes out with the first bytes, so that unreadable data can still be answered with 500. */
+async function sendBody(exchange: Exchange, context: Context, body: BodyToSend): Promise<void> {
+  const { record, first, length, status, headers } = body
+  const slices = context.store.slices(record, first, length)
+  const files = filesOf(slices)
+  context.files.pin(files)
+  let started = false
+  try {
+    await context.reader.forEachPiece(slices, async piece => {
+      if (!started && !exchange.start(status, headers)) return
+      started = true
+      await exchange.write(piece)
+    })
+    if (!started && !exchange.start(status, headers)) return
+    exchange.end()
+  } finally {
+    await context.files.unpin(files)
+  }
+}
+
+export async function deleteObject(exchange: Exchange, context: Context): Promise<void> {
+  await context.store.deleteObject(requireAddress(exchange, context))
+  exchange.sendEmpty(204)
+}
+
+export async function copyObject(exchange: Exchange, context: Context): Promise<void> {
+  const target = requireAddress(exchange, context)
+  const source = readCopySource(exchange, context)
+  const conditions = readConditions(exchange.headers, 'x-bce-copy-source-')
+  const guard = context.switches.copyTargetConditions ? writeGuard(exchange) : () => undefined
+  const choose = copyAttributes(exchange, context, { source, target })
+  await exchange.receive(() => undefined)
+  const record = await context.store.copyObject({
+    source,
+    target,
+    attributes: (from, current) => {
+      if (!holdsForCopySource(from, conditions)) throw new ServiceError('PreconditionFailed')
+      if (from.size > 5 * GiB) throw new ServiceError('EntityTooLarge')
+      guard(current)
+      return choose(from)
+    },
+  })
+  exchange.sendJson(200, { lastModified: jsonTime(record.modified), eTag: record.etag })
+}
+
+/** @throws ServiceError InvalidArgument for a directive that does not exist */
+function copyAttributes(
+  exchange: Exchange,
+  context: Context,
+  copy: { readonly source: ObjectAddress; readonly target: ObjectAddress },
+): (source: ObjectRecord) => Attributes {
+  const { source, target } = copy
+  const directive = exchange.header('x-bce-metadata-directive')?.toLowerCase() ?? 'copy'
+  const storageClass = readStorageClass(exchange.headers)
+  if (directive === 'replace') {
+    const attributes = readAttributes(exchange.headers, target.key, context.switches)
+    return from => ({ ...attributes, storageClass: storageClass ?? from.storageClass })
+  }
+  if (directive !== 'copy') throw new ServiceError('InvalidArgument')
+  const self = source.bucket === target.bucket && source.key === target.key
+  return from => {
+    if (self && (storageClass ?? from.storageClass) === from.storageClass) {
+      throw new ServiceError('InvalidArgument', {
+        message: 'A copy of an object onto itself must change metadata or storage class.',
+      })
+    }
+    const { headers, meta } = from
+    return { headers, meta, storageClass: storageClass ?? from.storageClass }
+  }
+}
+
+/** Replaces an object at the target; keeps metadata, etag and time of the source. */
+export async function renameObject(exchange: Exchange, context: Context): Promise<void> {
+  const target = requireAddress(exchange, context)
+  if (!context.switches.renameObject) throw new ServiceError('NotImplemented')
+  const key = uriDecode(exchange.header('x-bce-rename-key') ?? '')
+  checkKey(key, context.switches.keyRules)
+  const conditions = readConditions(exchange.headers)
+  const guard = hasConditions(conditions) ? writeGuard(exchange) : () => undefined
+  await exchange.receive(() => undefined)
+  await context.store.copyObject({
+    source: { bucket: target.bucket, key },
+    target,
+    move: true,
+    attributes: (from, current) => {
+      guard(current)
+      return from
+    },
+  })
+  exchange.sendEmpty(200)
+}

@@ -1,0 +1,286 @@
+/**
+ * The ObjectStore on LMDB.
+ *
+ * Every change is one transaction: guards run in it, before anything is written, and files that lost
+ * their last reference are unlinked after it. So a process that dies at any moment leaves at worst
+ * files that no slice refers to; the next start sweeps them.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Bytes } from '../util/units.js'
+import type { DataFiles } from './data-files.js'
+import { ServiceError } from './errors.js'
+import type { CursorEntry, KeyCursor } from './list.js'
+import {
+  bucketKey,
+  objectKey,
+  partKey,
+  scanBucket,
+  uploadKey,
+  type LmdbIndex,
+} from './lmdb-index.js'
+import { SliceTable, withoutBytes } from './slice-table.js'
+import type {
+  Attributes,
+  BucketRecord,
+  CompletePlan,
+  Content,
+  CopyPlan,
+  Guard,
+  ObjectAddress,
+  ObjectRecord,
+  ObjectStore,
+  PartRecord,
+  Slice,
+  UploadRecord,
+} from './store.js'
+
+export interface LmdbStoreOptions {
+  readonly index: LmdbIndex
+  readonly files: DataFiles
+  readonly now: () => number
+  /** A change resolves only once it is on the disk. */
+  readonly sync: boolean
+}
+
+const EMPTY = Buffer.alloc(0)
+
+export class LmdbStore implements ObjectStore {
+  readonly #index: LmdbIndex
+  readonly #slices: SliceTable
+  readonly #files: DataFiles
+  readonly #now: () => number
+  readonly #sync: boolean
+
+  constructor(options: LmdbStoreOptions) {
+    this.#index = options.index
+    this.#slices = new SliceTable(options.index)
+    this.#files = options.files
+    this.#now = options.now
+    this.#sync = options.sync
+  }
+
+  /** Whether any slice refers to data of this id. */
+  isAlive(id: string): boolean {
+    return this.#slices.isAlive(id)
+  }
+
+  buckets(): readonly BucketRecord[] {
+    return Array.from(this.#index.buckets.getRange(), ({ value }) => value)
+  }
+
+  bucket(name: string): BucketRecord | undefined {
+    return name === '' ? undefined : this.#index.buckets.get(bucketKey(name))
+  }
+
+  async createBucket(name: string): Promise<void> {
+    await this.#change(() => {
+      if (this.bucket(name) !== undefined) throw new ServiceError('BucketAlreadyExists')
+      void this.#index.buckets.put(bucketKey(name), { name, created: this.#now() })
+    })
+  }
+
+  async deleteBucket(name: string): Promise<void> {
+    await this.#change(released => {
+      this.#requireBucket(name)
+      for (const _ of this.objects(name).seek(EMPTY)) throw new ServiceError('BucketNotEmpty')
+      for (const { value } of Array.from(this.uploads(name).seek(EMPTY))) {
+        this.#dropUpload(value, released)
+      }
+      void this.#index.buckets.remove(bucketKey(name))
+    })
+  }
+
+  object(address: ObjectAddress): ObjectRecord | undefined {
+    return this.#index.objects.get(objectKey(address))
+  }
+
+  objects(bucket: string): KeyCursor<ObjectRecord> {
+    return { seek: from => scanBucket(this.#index.objects, bucket, from) }
+  }
+
+  slices(record: ObjectRecord, offset: Bytes, length: Bytes): readonly Slice[] {
+    return this.#slices.cut(record, offset, length).map(slice => this.#slices.load(slice))
+  }
+
+  async putObject(
+    address: ObjectAddress,
+    content: Content,
+    attributes: Attributes,
+    guard?: Guard,
+  ): Promise<ObjectRecord> {
+    return await this.#change(released => {
+      this.#requireBucket(address.bucket)
+      const current = this.object(address)
+      guard?.(current)
+      return this.#replace({ address, current, content, attributes, released })
+    })
+  }
+
+  async deleteObject(address: ObjectAddress, guard?: Guard): Promise<void> {
+    await this.#change(released => {
+      this.#requireBucket(address.bucket)
+      const current = this.object(address)
+      if (current === undefined) throw new ServiceError('NoSuchKey')
+      guard?.(current)
+      this.#slices.drop(current, released)
+      void this.#index.objects.remove(objectKey(address))
+    })
+  }
+
+  async copyObject(plan: CopyPlan): Promise<ObjectRecord> {
+    const { source, target } = plan
+    return await this.#change(released => {
+      this.#requireBucket(source.bucket)
+      this.#requireBucket(target.bucket)
+      const from = this.object(source)
+      if (from === undefined) throw new ServiceError('NoSuchKey')
+      const current = this.object(target)
+      const attributes = plan.attributes(from, current)
+      if (plan.move === true) return this.#move({ source, target, from, current, released })
+      const content = { ...from, slices: this.#slices.all(from) }
+      return this.#replace({ address: target, current, content, attributes, released })
+    })
+  }
+
+  async createUpload(address: ObjectAddress, attributes: Attributes): Promise<UploadRecord> {
+    const uploadId = randomBytes(16).toString('hex')
+    return await this.#change(() => {
+      this.#requireBucket(address.bucket)
+      const { bucket, key } = address
+      const upload = { bucket, key, uploadId, initiated: this.#now(), ...attributes }
+      void this.#index.uploads.put(uploadKey(upload), upload)
+      return upload
+    })
+  }
+
+  upload(address: ObjectAddress, uploadId: string): UploadRecord | undefined {
+    if (!/^[0-9a-f]{32}$/.test(uploadId)) return undefined
+    return this.#index.uploads.get(uploadKey({ ...address, uploadId }))
+  }
+
+  uploads(bucket: string): KeyCursor<UploadRecord> {
+    return { seek: from => this.#scanUploads(bucket, from) }
+  }
+
+  *#scanUploads(bucket: string, from: Buffer): Iterable<CursorEntry<UploadRecord>> {
+    for (const { value } of scanBucket(this.#index.uploads, bucket, from)) {
+      const key = Buffer.from(value.key)
+      if (Buffer.compare(key, from) >= 0) yield { key, value }
+    }
+  }
+
+  *parts(upload: UploadRecord, after = 0): Iterable<PartRecord> {
+    const start = partKey(upload.uploadId, after + 1)
+    const end = partKey(upload.uploadId, 0xffff)
+    for (const { value } of this.#index.parts.getRange({ start, end })) yield value
+  }
+
+  async putPart(
+    upload: UploadRecord,
+    part: Omit<PartRecord, 'modified'>,
+    options: { readonly shared?: boolean } = {},
+  ): Promise<PartRecord | undefined> {
+    return await this.#change(released => {
+      this.#requireUpload(upload)
+      const gone = part.slices.some(({ file }) => !this.isAlive(file))
+      if (options.shared === true && gone) return undefined
+      const key = partKey(upload.uploadId, part.partNumber)
+      const replaced = this.#index.parts.get(key)
+      this.#slices.retain(part.slices)
+      if (replaced !== undefined) this.#slices.release(replaced.slices, released)
+      const slices = part.slices.map(withoutBytes)
+      const record = { ...part, slices, modified: this.#now() }
+      void this.#index.parts.put(key, record)
+      return record
+    })
+  }
+
+  async completeUpload(plan: CompletePlan): Promise<ObjectRecord> {
+    const { upload } = plan
+    return await this.#change(released => {
+      this.#requireUpload(upload)
+      const parts = new Map([...this.parts(upload)].map(part => [part.partNumber, part]))
+      const current = this.object(upload)
+      const { content, attributes } = plan.compose(parts, current)
+      const record = this.#replace({ address: upload, current, content, attributes, released })
+      this.#dropUpload(upload, released)
+      return record
+    })
+  }
+
+  async abortUpload(upload: UploadRecord): Promise<void> {
+    await this.#change(released => {
+      this.#requireUpload(upload)
+      this.#dropUpload(upload, released)
+    })
+  }
+
+  async #change<Result>(body: (released: Set<string>) => Result): Promise<Result> {
+    const released = new Set<string>()
+    const result = await this.#index.change(() => body(released))
+    if (this.#sync) await this.#index.flush()
+    await this.#files.remove([...released])
+    return result
+  }
+
+  /** Makes the object at `address` the given one. The new slices are retained before the old ones go. */
+  #replace(change: {
+    readonly address: ObjectAddress
+    readonly current: ObjectRecord | undefined
+    readonly content: Content
+    readonly attributes: Attributes
+    readonly released: Set<string>
+  }): ObjectRecord {
+    const { address, current, content, attributes, released } = change
+    const { size, etag, crc32, crc32c, slices } = content
+    const { storageClass, headers, meta } = attributes
+    this.#slices.retain(slices)
+    const record: ObjectRecord = {
+      size,
+      etag,
+      modified: this.#now(),
+      ...(crc32 === undefined ? {} : { crc32 }),
+      ...(crc32c === undefined ? {} : { crc32c }),
+      storageClass,
+      headers,
+      meta,
+      ...this.#slices.place(slices),
+    }
+    if (current !== undefined) this.#slices.drop(current, released)
+    void this.#index.objects.put(objectKey(address), record)
+    return record
+  }
+
+  #move(change: {
+    readonly source: ObjectAddress
+    readonly target: ObjectAddress
+    readonly from: ObjectRecord
+    readonly current: ObjectRecord | undefined
+    readonly released: Set<string>
+  }): ObjectRecord {
+    const { source, target, from, current, released } = change
+    if (objectKey(source).equals(objectKey(target))) return from
+    if (current !== undefined) this.#slices.drop(current, released)
+    void this.#index.objects.put(objectKey(target), from)
+    void this.#index.objects.remove(objectKey(source))
+    return from
+  }
+
+  #dropUpload(upload: UploadRecord, released: Set<string>): void {
+    for (const part of Array.from(this.parts(upload))) {
+      this.#slices.release(part.slices, released)
+      void this.#index.parts.remove(partKey(upload.uploadId, part.partNumber))
+    }
+    void this.#index.uploads.remove(uploadKey(upload))
+  }
+
+  #requireBucket(name: string): void {
+    if (this.bucket(name) === undefined) throw new ServiceError('NoSuchBucket')
+  }
+
+  #requireUpload(upload: UploadRecord): void {
+    this.#requireBucket(upload.bucket)
+    const record = this.#index.uploads.get(uploadKey(upload))
+    if (record === undefined) throw new ServiceError('NoSuchUpload')
+  }
+}

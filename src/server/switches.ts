@@ -1,0 +1,38 @@
+/**
+ * Where sources about BOS disagree, or a test wants the odd case, the server can be told which way to
+ * go. The defaults are what a client must at least cope with.
+ */
+import { KiB, type Bytes } from '../util/units.js'
+
+export interface Switches {
+  /** Smallest part that is not the last, checked at Complete. Default 100 KiB; older documents say 5 MiB. */
+  readonly minPartSize: Bytes
+  /** Accept `/<bucket>/<key>`. Buckets made after 2024-06-01 take the virtual-host form only. Default true. */
+  readonly pathStyle: boolean
+  /** User metadata of one object, names with prefix and values together. Default 2048; 32 KiB was seen too. */
+  readonly metadataLimit: Bytes
+  /** Refuse keys with a leading `/`, `//`, or a `.` or `..` component. Default true. */
+  readonly keyRules: boolean
+  /** Status of a range on an empty object. Default 400. */
+  readonly rangeOnEmpty: 400 | 416
+  /** RenameObject works. Default false: 501, as a flat bucket without it. */
+  readonly renameObject: boolean
+  /** Honour `x-bce-list-with-ext-meta`. Default false. */
+  readonly listWithMetadata: boolean
+  /** CopyObject heeds If-Match, If-None-Match and x-bce-forbid-overwrite on its target. Default false. */
+  readonly copyTargetConditions: boolean
+  /** Refuse an authorization that names signed headers but not `host`. Default true. */
+  readonly hostSigned: boolean
+}
+
+export const DEFAULT_SWITCHES: Switches = {
+  minPartSize: 100 * KiB,
+  pathStyle: true,
+  metadataLimit: 2 * KiB,
+  keyRules: true,
+  rangeOnEmpty: 400,
+  renameObject: false,
+  listWithMetadata: false,
+  copyTargetConditions: false,
+  hostSigned: true,
+}

@@ -1,0 +1,148 @@
+import t from 'tap'
+import { MetadataCache } from '../../src/cache/metadata-cache.js'
+import type { FileInfo } from '../../src/driver/driver.js'
+
+function cache(ttl = 100, maxNames?: number) {
+  const clock = { now: 1000 }
+  const metadata = new MetadataCache({
+    ttl,
+    now: () => clock.now,
+    ...(maxNames === undefined ? {} : { maxNames }),
+  })
+  return { clock, metadata }
+}
+
+function file(path: string, size = 1): FileInfo {
+  return { path, size, isDir: false, etag: `${path}-${size}` }
+}
+
+function names(infos: readonly FileInfo[] | undefined): string[] | undefined {
+  return infos?.map(info => info.path).toSorted()
+}
+
+void t.test('what was seen is known for the time-to-live', t => {
+  const { clock, metadata } = cache()
+  t.equal(metadata.get('/d', 'a'), undefined)
+  metadata.put('/d', 'a', file('/d/a'), 1000)
+  metadata.put('/d', 'b', undefined, 1000)
+  clock.now = 1099
+  t.match(metadata.get('/d', 'a'), { info: file('/d/a'), seen: 1000 })
+  const absent = metadata.get('/d', 'b')
+  t.ok(absent !== undefined && absent.info === undefined, 'an absence is knowledge too')
+  clock.now = 1100
+  t.equal(metadata.get('/d', 'a'), undefined)
+  t.equal(metadata.get('/d', 'b'), undefined)
+  t.end()
+})
+
+void t.test('a complete listing tells what is absent', t => {
+  const { clock, metadata } = cache()
+  metadata.putPage('/d', [['a', file('/d/a')]], 1000)
+  t.equal(metadata.get('/d', 'b'), undefined, 'not before its end')
+  t.equal(metadata.listing('/d'), undefined)
+  metadata.complete('/d', 1000)
+  t.equal(metadata.get('/d', 'b')?.info, undefined)
+  t.ok(metadata.get('/d', 'b') !== undefined)
+  t.same(names(metadata.listing('/d')), ['/d/a'])
+  clock.now = 1100
+  t.equal(metadata.get('/d', 'b'), undefined)
+  t.equal(metadata.listing('/d'), undefined)
+  t.end()
+})
+
+void t.test('a new complete listing drops what it did not show', t => {
+  const { clock, metadata } = cache()
+  metadata.putPage(
+    '/d',
+    [
+      ['a', file('/d/a')],
+      ['b', file('/d/b')],
+    ],
+    1000,
+  )
+  metadata.complete('/d', 1000)
+  clock.now = 1010
+  metadata.changed('/d', 'made', file('/d/made'))
+  metadata.putPage('/d', [['b', file('/d/b')]], 1005)
+  metadata.complete('/d', 1005)
+  t.same(names(metadata.listing('/d')), ['/d/b', '/d/made'], 'but not what was made meanwhile')
+  t.end()
+})
+
+void t.test('a late answer does not undo a change made here', t => {
+  const { clock, metadata } = cache()
+  clock.now = 1020
+  metadata.changed('/d', 'removed', undefined)
+  metadata.changed('/d', 'written', file('/d/written', 2))
+  metadata.put('/d', 'removed', file('/d/removed'), 1010)
+  metadata.putPage('/d', [['written', file('/d/written', 1)]], 1010)
+  t.equal(metadata.get('/d', 'removed')?.info, undefined)
+  t.equal(metadata.get('/d', 'written')?.info?.size, 2)
+  t.ok(metadata.hasChangedSince('/d', 'removed', 1010))
+  t.notOk(metadata.hasChangedSince('/d', 'removed', 1021))
+  metadata.put('/d', 'removed', file('/d/removed'), 1021)
+  t.equal(metadata.get('/d', 'removed')?.info?.path, '/d/removed', 'a later one does')
+  t.end()
+})
+
+void t.test('of two answers the one asked for later counts', t => {
+  const { clock, metadata } = cache()
+  clock.now = 1050
+  metadata.put('/d', 'a', file('/d/a', 2), 1040)
+  metadata.put('/d', 'a', file('/d/a', 1), 1030)
+  t.equal(metadata.get('/d', 'a')?.info?.size, 2)
+  t.end()
+})
+
+void t.test('a directory, or a tree, can be forgotten', t => {
+  const { metadata } = cache()
+  for (const directory of ['/d', '/d/e', '/d/e/f', '/dd', '/']) {
+    metadata.put(directory, 'a', file('x'), 1000)
+  }
+  metadata.forget('/d/e')
+  t.equal(metadata.get('/d/e', 'a'), undefined)
+  t.ok(metadata.get('/d/e/f', 'a'))
+  metadata.forgetTree('/d')
+  t.equal(metadata.get('/d', 'a'), undefined)
+  t.equal(metadata.get('/d/e/f', 'a'), undefined)
+  t.ok(metadata.get('/dd', 'a'))
+  metadata.forgetTree('/')
+  t.equal(metadata.get('/dd', 'a'), undefined)
+  t.equal(metadata.get('/', 'a'), undefined)
+  t.end()
+})
+
+void t.test('a time-to-live of 0 keeps nothing but the order of changes', t => {
+  const { metadata } = cache(0)
+  metadata.put('/d', 'a', file('/d/a'), 1000)
+  metadata.putPage('/d', [['b', file('/d/b')]], 1000)
+  metadata.complete('/d', 1000)
+  metadata.changed('/d', 'c', file('/d/c'))
+  for (const name of ['a', 'b', 'c', 'd']) t.equal(metadata.get('/d', name), undefined)
+  t.equal(metadata.listing('/d'), undefined)
+  t.ok(metadata.hasChangedSince('/d', 'c', 1000))
+  t.end()
+})
+
+void t.test('directories are dropped whole when there are too many names', t => {
+  const { metadata } = cache(1000, 30)
+  for (const directory of ['/old', '/new']) {
+    for (let i = 0; i < 20; i += 1)
+      metadata.put(directory, `n${i}`, file(`${directory}/n${i}`), 1000)
+    metadata.complete(directory, 1000)
+  }
+  t.equal(metadata.get('/old', 'n0'), undefined)
+  t.equal(metadata.get('/old', 'other'), undefined, 'and do not pass for complete')
+  t.equal(metadata.get('/new', 'n19')?.info?.path, '/new/n19')
+  t.end()
+})
+
+void t.test('the last directory used stays, however large', t => {
+  const { metadata } = cache(1000, 10)
+  for (let i = 0; i < 50; i += 1) metadata.put('/huge', `n${i}`, file(`/huge/n${i}`), 1000)
+  t.ok(metadata.get('/huge', 'n0'))
+  metadata.put('/other', 'a', file('/other/a'), 1000)
+  t.equal(metadata.get('/huge', 'n0'), undefined)
+  t.ok(metadata.get('/other', 'a'))
+  t.end()
+})

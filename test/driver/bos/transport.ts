@@ -1,0 +1,118 @@
+import t from 'tap'
+import type { BosCredentials } from '../../../src/driver/bos/sign.js'
+import type { BosError } from '../../../src/driver/bos/error.js'
+import {
+  createTransport,
+  parseErrorBody,
+  responseError,
+} from '../../../src/driver/bos/transport.js'
+import { systemClock } from '../../../src/util/clock.js'
+import { Secret } from '../../../src/util/secret.js'
+import { failure } from '../helpers.js'
+import { BUCKET, startDriverHarness } from './harness.js'
+
+void t.test('an error has the code of its body, or else of its status', async t => {
+  const response = (status: number, body: string, headers = {}): BosError =>
+    responseError({ status, headers, body: Buffer.from(body) }, 1_000_000)
+  const json = '{"code":"NoSuchKey","message":"none","requestId":"r1"}'
+  t.match(response(404, json), { code: 'NoSuchKey', requestId: 'r1', message: 'none' })
+  t.match(response(404, ''), { code: 'NoSuchKey', status: 404 })
+  t.match(response(403, '', { 'x-bce-request-id': 'r2' }), {
+    code: 'AccessDenied',
+    requestId: 'r2',
+  })
+  t.match(response(400, '<html>gateway</html>'), { code: 'Http400' })
+  t.match(response(503, '{not json'), { code: 'Http503' })
+  t.match(response(503, '', { 'retry-after': '7' }), { retryAfter: 7000 })
+  const date = new Date(1_003_000).toUTCString()
+  t.match(response(503, '', { 'retry-after': date, date }), {
+    retryAfter: 3000,
+    serverTime: 1_003_000,
+  })
+  t.equal(parseErrorBody(Buffer.from('{"eTag":"x"}')), undefined)
+  t.equal(parseErrorBody(Buffer.from('[]')), undefined)
+})
+
+void t.test('a wrong clock is corrected once, for this client alone', async t => {
+  const { api, log } = await startDriverHarness(t)
+  const slow = { ...systemClock, now: () => Date.now() - 2 * 3_600_000 }
+  const fast = { ...systemClock, now: () => Date.now() + 2 * 3_600_000 }
+  for (const clock of [slow, fast]) {
+    const own = api({ clock })
+    log.length = 0
+    await own.put('clock', Buffer.from('x'))
+    await own.head('clock')
+    t.same(
+      log.map(entry => entry.status),
+      clock === slow ? [400, 200, 200] : [403, 200, 200],
+      'one repetition, and none after that',
+    )
+  }
+  await api().head('clock')
+  t.same(log.at(-1)?.status, 200, 'a client with a right clock is not disturbed')
+})
+
+void t.test('a refusal of HEAD, which has no code, may be the clock too', async t => {
+  const { api, log } = await startDriverHarness(t)
+  const clock = { ...systemClock, now: () => Date.now() + 2 * 3_600_000 }
+  t.equal(await api({ clock }).find('nothing'), undefined)
+  t.same(
+    log.map(entry => entry.status),
+    [403, 404],
+  )
+})
+
+void t.test('refused credentials are asked for again once', async t => {
+  const { api, parameters, log } = await startDriverHarness(t)
+  const { accesskeyid, accesskeysecret } = parameters()
+  const right = { accessKeyId: accesskeyid, secretAccessKey: accesskeysecret }
+  const wrong = { accessKeyId: accesskeyid, secretAccessKey: new Secret('old') }
+  const asked: (BosCredentials | undefined)[] = []
+  let current = wrong
+  const rotating = api({
+    credentials: refused => {
+      asked.push(refused)
+      if (refused !== undefined) current = right
+      return current
+    },
+  })
+  await rotating.put('rotated', Buffer.from('x'))
+  t.same(asked, [undefined, wrong])
+  t.equal(log.length, 2)
+  const stubborn = api({ credentials: () => wrong })
+  t.match(await failure(stubborn.head('rotated')), { kind: 'response', status: 403 })
+  t.equal(log.length, 3, 'the same credentials are not tried twice')
+})
+
+void t.test('temporary credentials send their token, signed', async t => {
+  const seen: unknown[] = []
+  const { createServer } = await import('node:http')
+  const server = createServer((request, response) => {
+    seen.push(request.headers['x-bce-security-token'], request.headers.authorization, request.url)
+    response.end()
+  })
+  await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const transport = createTransport({
+    origin: `http://127.0.0.1:${port}`,
+    pathPrefix: `/${BUCKET}`,
+    bucket: BUCKET,
+    credentials: () => ({
+      accessKeyId: 'ak',
+      secretAccessKey: new Secret('sk'),
+      sessionToken: new Secret('tok/en'),
+    }),
+  })
+  t.teardown(async () => {
+    await transport.close()
+    server.close()
+  })
+  await transport.request({ method: 'GET', key: 'a//../b', params: { prefix: 'x y', uploads: '' } })
+  t.equal(seen[0], 'tok/en')
+  t.match(seen[1], /\/host;x-bce-date;x-bce-security-token\/[0-9a-f]{64}$/)
+  t.equal(seen[2], `/${BUCKET}/a//../b?prefix=x%20y&uploads`)
+  const url = await transport.presign('GET', 'k', 60_000)
+  t.match(url, /k\?x-bce-security-token=tok%2Fen&authorization=bce-auth-v1%2Fak%2F/)
+  t.match(url, /%2F60%2Fhost%2F[0-9a-f]{64}$/)
+})

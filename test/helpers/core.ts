@@ -1,0 +1,37 @@
+/** A file system core over a driver, small enough for tests to reach every limit. */
+import type { StorageDriver } from '../../src/driver/driver.js'
+import { FileSystem } from '../../src/fs/core/filesystem.js'
+import type { CoreConfig } from '../../src/fs/core/core.js'
+import { silentLogger } from '../../src/util/log.js'
+import type { Logger } from '../../src/util/log.js'
+import { MiB } from '../../src/util/units.js'
+
+export interface CoreOptions {
+  config?: Partial<CoreConfig>
+  cacheMemory?: number
+  writeMemory?: number
+  monotonic?: () => number
+  log?: Logger
+}
+
+export function createCore(driver: StorageDriver, options: CoreOptions = {}): FileSystem {
+  const { config, monotonic, log = silentLogger } = options
+  return new FileSystem({
+    driver,
+    config: {
+      uid: 0,
+      gid: 0,
+      fileMode: 0o644,
+      directoryMode: 0o755,
+      metadataTtl: 1000,
+      readAhead: 4 * MiB,
+      markerDelay: 20,
+      ...config,
+    },
+    cacheMemory: options.cacheMemory ?? 16 * MiB,
+    writeMemory: options.writeMemory ?? 16 * MiB,
+    writePatience: 5000,
+    log,
+    ...(monotonic === undefined ? {} : { monotonic }),
+  })
+}

@@ -1,0 +1,14 @@
+/**
+ * Runs a server until it is killed: `node server-process.js <data directory>`. Prints its URL on a line.
+ * A helper of the tests, not a test.
+ */
+import { startBosServer } from '../../src/server/server.js'
+import { CREDENTIALS } from './bos-harness.js'
+
+const [, , dataDirectory = ''] = process.argv
+const server = await startBosServer({
+  dataDirectory,
+  buckets: ['test-bucket'],
+  credentials: CREDENTIALS,
+})
+process.stdout.write(`${server.url}\n`)
