@@ -116,6 +116,14 @@ export class WriteBack {
     this.#files.delete(file)
   }
 
+  /** Drops an upload that nobody wants any more; that this fails is no reason for others to fail. */
+  async dropUpload(composition: Composition): Promise<void> {
+    const { path, uploadId } = composition
+    await composition.abort().catch((error: unknown) => {
+      this.#log.warn({ path, uploadId, err: error }, 'cannot abort an upload')
+    })
+  }
+
   #onPressure(): void {
     if (this.#relieving) return
     this.#relieving = true
@@ -510,7 +518,7 @@ export class DirtyFile {
   async #abandon(composition: Composition, error: unknown): Promise<never> {
     if (this.#uploads.size === 0) {
       this.#composition = undefined
-      await composition.abort().catch(() => undefined)
+      await this.#owner.dropUpload(composition)
     }
     throw error
   }
@@ -559,7 +567,7 @@ export class DirtyFile {
     this.#composition = undefined
     this.#releaseMemory(0)
     await composition?.then(
-      started => started.abort(),
+      started => this.#owner.dropUpload(started),
       () => undefined,
     )
   }

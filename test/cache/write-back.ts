@@ -287,6 +287,17 @@ scene('a cut to nothing calls off what is being uploaded', async (t, { bucket, o
   t.equal(bucket.count('complete'), 0)
 })
 
+scene('a cut to nothing succeeds although the upload cannot be aborted', async (t, s) => {
+  const { file, store } = s.open('/f')
+  await writeIn(file, pattern(3 * MiB))
+  failing(s.bucket, 'abort')
+  await file.truncate(0)
+  t.equal(file.size, 0)
+  await file.flush()
+  t.equal(store.content?.length, 0)
+  s.bucket.open.clear()
+})
+
 scene('discarding calls off uploads and forgets everything', async (t, { bucket, back, open }) => {
   const { file, store } = open('/f')
   hold(bucket, 'uploadPart')
@@ -296,6 +307,16 @@ scene('discarding calls off uploads and forgets everything', async (t, { bucket,
   t.equal(back.budget.reserved, 0)
   t.notOk(file.isDirty)
   t.equal(store.content, undefined)
+})
+
+scene('discarding succeeds although the upload cannot be aborted', async (t, s) => {
+  const { file } = s.open('/f')
+  await writeIn(file, pattern(3 * MiB))
+  failing(s.bucket, 'abort')
+  await file.discard()
+  t.notOk(file.isDirty)
+  t.equal(s.back.budget.reserved, 0)
+  s.bucket.open.clear()
 })
 
 scene('a failed part is reported by the next write, once, and sent again', async (t, s) => {
