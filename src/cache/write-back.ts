@@ -465,6 +465,8 @@ export class DirtyFile {
   }
 
   async #putWhole(): Promise<WriteResult> {
+    // Of an upload none of whose parts arrived.
+    await this.#dropComposition()
     const pieces = this.#buffer.pieces(0, this.#buffer.size)
     const usesBase = pieces.some(piece => piece.kind === 'base')
     return this.#store.put(await this.#assemble(pieces), this.#conditions(usesBase))
@@ -512,6 +514,13 @@ export class DirtyFile {
       .catch((error: unknown) => this.#abandon(composition, error))
     // A directory above may have been renamed since the composition was begun.
     return composition.path === this.path ? result : this.#store.moveHere(composition.path)
+  }
+
+  /** Ends a composition that no byte of the file depends on. For callers that hold the mutex. */
+  async #dropComposition(): Promise<void> {
+    const composition = await this.#composition
+    this.#composition = undefined
+    if (composition !== undefined) await this.#owner.dropUpload(composition)
   }
 
   /** Ends a failed composition, unless parts that are not in memory any more depend on it. */

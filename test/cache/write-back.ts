@@ -384,6 +384,18 @@ for (const method of ['copyPart', 'readBase', 'complete'] as const) {
   })
 }
 
+scene('an upload that is not needed any more is aborted', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  failing(bucket, 'uploadPart')
+  await writeIn(file, pattern(MiB + 100))
+  await until(() => bucket.count('uploadPart') === 1 && file.uploadsUnderWay.length === 0)
+  await file.truncate(500).catch(() => file.truncate(500))
+  await file.flush()
+  t.equal(bucket.count('put'), 1)
+  t.ok(store.content?.equals(pattern(500)))
+  t.equal(bucket.open.size, 0, 'no upload is left behind')
+})
+
 scene('two flushes at once publish once', async (t, { bucket, open }) => {
   const { file } = open('/f')
   await writeIn(file, pattern(1000))
