@@ -264,7 +264,7 @@ export class DirtyFile {
     this.#throwLatched()
     this.#checkSize(size)
     for (;;) {
-      const done = await this.#mutex.run(async () => {
+      const cut = this.#mutex.run(async () => {
         signal?.throwIfAborted()
         if (size === 0) await this.#dropUploads()
         if (this.#buffer.isSealed(size, Infinity)) return false
@@ -275,7 +275,7 @@ export class DirtyFile {
         this.#changed = true
         return true
       })
-      if (done) return
+      if (await abortable(cut, signal)) return
       await this.flush(signal)
     }
   }
@@ -349,7 +349,7 @@ export class DirtyFile {
       if (this.#buffer.isSealed(offset, end)) await this.flush(signal)
       const reserved = this.#buffer.cost(offset, data.length)
       await this.#reserve(reserved, signal)
-      const written = await this.#mutex.run(async () => {
+      const turn = this.#mutex.run(async () => {
         const cost = this.#buffer.cost(offset, data.length)
         const blocked = this.#buffer.isSealed(offset, end) || cost > reserved
         // Once the signal is aborted the data is no longer the caller's to lend.
@@ -360,8 +360,9 @@ export class DirtyFile {
         this.#owner.budget.release(reserved - cost)
         return this.#take(offset, data)
       })
-      signal?.throwIfAborted()
+      const written = await abortable(turn, signal)
       if (written !== undefined) return written
+      signal?.throwIfAborted()
     }
   }
 

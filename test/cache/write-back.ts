@@ -437,6 +437,29 @@ scene('a flush given up goes on, and the next one waits for it', async (t, { buc
   t.ok(store.content?.equals(pattern(1000)))
 })
 
+scene('a write that waits for a flush can be interrupted, and writes nothing', async (t, s) => {
+  const { file, store } = s.open('/f')
+  await writeIn(file, pattern(1000))
+  const { release } = hold(s.bucket, 'put')
+  const flush = file.flush()
+  await until(() => s.bucket.count('put') === 1)
+  const stop = new AbortController()
+  const data = pattern(10, 2)
+  const write = Promise.resolve(file.write(0, data, { signal: stop.signal }))
+  const cut = file.truncate(5, stop.signal)
+  await turns(3)
+  stop.abort(new Error('interrupted'))
+  await t.rejects(write, { message: 'interrupted' }, 'while the flush is still under way')
+  await t.rejects(cut, { message: 'interrupted' })
+  data.fill(0)
+  release()
+  await flush
+  await turns(3)
+  t.notOk(file.isDirty)
+  t.ok(store.content?.equals(pattern(1000)))
+  t.equal(file.size, 1000)
+})
+
 scene('a write that waits for memory can be interrupted', async (t, { bucket, back, open }) => {
   const { file } = open('/f')
   const { release } = hold(bucket, 'uploadPart')
