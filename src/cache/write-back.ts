@@ -474,7 +474,7 @@ export class DirtyFile {
   }
 
   async #composeWhole(): Promise<WriteResult> {
-    const composition = await this.#compose()
+    const composition = await this.#composeHere()
     const { size } = this.#buffer
     const tasks: (() => Promise<Part>)[] = []
     let usesBase = false
@@ -510,11 +510,22 @@ export class DirtyFile {
     if (total !== size) {
       throw new ErrnoError('EIO', `${this.path}: parts make ${total} bytes instead of ${size}`)
     }
+    // A directory above may have been renamed since the composition was begun. Then the old name is
+    // not this file's any more: whoever has it now must not be replaced.
+    const conditions: WriteConditions =
+      composition.path === this.path ? this.#conditions(usesBase) : { ifNoneMatch: '*' }
     const result = await composition
-      .complete(parts, { ...this.#conditions(usesBase), signal: this.#abort.signal })
+      .complete(parts, { ...conditions, signal: this.#abort.signal })
       .catch((error: unknown) => this.#abandon(composition, error))
-    // A directory above may have been renamed since the composition was begun.
     return composition.path === this.path ? result : this.#store.moveHere(composition.path)
+  }
+
+  /** The composition to go on with: one at the present path, unless parts depend on another. */
+  async #composeHere(): Promise<Composition> {
+    const composition = await this.#compose()
+    if (composition.path === this.path || this.#uploads.size > 0) return composition
+    await this.#dropComposition()
+    return this.#compose()
   }
 
   /** Ends a composition that no byte of the file depends on. For callers that hold the mutex. */

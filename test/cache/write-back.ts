@@ -578,6 +578,41 @@ scene('renamed after parts were sent, a file is moved where it belongs', async (
   t.ok(store.content?.equals(data), 'and goes on from there')
 })
 
+scene(
+  'renamed after its parts have failed, a file begins again under its new name',
+  async (t, s) => {
+    const { file, store } = s.open('/old')
+    const data = pattern(2 * MiB)
+    failing(s.bucket, 'uploadPart')
+    await writeIn(file, data)
+    await until(() => file.uploadsUnderWay.length === 0)
+    t.ok(file.isUnsent)
+    store.renameTo('/new')
+    s.bucket.seed('/old', pattern(10, 9))
+    await file.flush()
+    t.ok(store.content?.equals(data))
+    t.ok(
+      s.bucket.objects.get('/old')?.content.equals(pattern(10, 9)),
+      'the old name is not touched',
+    )
+  },
+)
+
+scene('what has the old name meanwhile is not replaced', async (t, { bucket, open }) => {
+  const { file, store } = open('/old')
+  await writeIn(file, pattern(3 * MiB))
+  await until(() => bucket.count('uploadPart') === 2)
+  store.renameTo('/new')
+  const other = pattern(10, 9)
+  bucket.seed('/old', other)
+  await t.rejects(file.flush(), PreconditionError)
+  t.ok(bucket.objects.get('/old')?.content.equals(other))
+  t.ok(file.isDirty)
+  bucket.objects.delete('/old')
+  await file.flush()
+  t.ok(store.content?.equals(pattern(3 * MiB)))
+})
+
 scene('a rename of a directory and a flush take turns', async (t, { bucket, tree, open }) => {
   const { file, store } = open('/d/f')
   await writeIn(file, pattern(3 * MiB))
