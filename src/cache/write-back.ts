@@ -172,6 +172,8 @@ export class DirtyFile {
   readonly #uploads = new Map<number, Upload>()
   #base: ObjectId | undefined
   #composition: Promise<Composition> | undefined
+  /** The version in the store that has all sealed bytes, but not yet the file's name. */
+  #misplaced: ObjectId | undefined
   #abort = new AbortController()
   #changed: boolean
   /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
@@ -249,7 +251,7 @@ export class DirtyFile {
     if (pieces.every(piece => piece.kind === 'memory' || piece.kind === 'hole')) {
       return pieces.flatMap(piece => this.#resident(piece))
     }
-    if (pieces.some(piece => piece.kind === 'sealed')) {
+    if (pieces.some(piece => this.#isOutOfReach(piece))) {
       return this.flush(waiter?.signal).then(() => this.read(offset, length, waiter))
     }
     // Memory may be written to, or reused, while the base is being read.
@@ -257,6 +259,11 @@ export class DirtyFile {
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
     return abortable(this.#assemble(snapshot), waiter?.signal)
+  }
+
+  /** Whether the bytes can be read only after a flush. */
+  #isOutOfReach({ kind }: Piece): boolean {
+    return kind === 'sealed' || (kind === 'base' && this.#misplaced !== undefined)
   }
 
   /** Cuts the file, or extends it by a hole. */
@@ -446,34 +453,57 @@ export class DirtyFile {
     // What failed in the background is tried again now; this attempt's outcome is what counts.
     this.#error = undefined
     this.#attempted = true
-    const result =
-      this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
-        ? await this.#putWhole()
-        : await this.#composeWhole()
-    if (result.size !== this.#buffer.size) {
-      throw new ErrnoError(
-        'EIO',
-        `${this.path}: the store reports ${result.size} bytes instead of ${this.#buffer.size}`,
-      )
-    }
-    this.#uploads.clear()
-    this.#composition = undefined
-    this.#releaseMemory(result.size)
-    const version = { path: this.path, etag: result.etag, size: result.size }
-    this.#base = version
+    if (this.#misplaced !== undefined) await this.#putInPlace(this.#misplaced)
+    let version = this.#base
+    if (version === undefined || !this.#isAll(version)) version = await this.#publish()
     this.#changed = false
     this.#store.published(version)
   }
 
-  async #putWhole(): Promise<WriteResult> {
+  /** Whether the file is what that version is. */
+  #isAll({ size }: ObjectId): boolean {
+    return size === this.#buffer.size && this.#buffer.isClean(0, size)
+  }
+
+  async #publish(): Promise<ObjectId> {
+    const isSmall = this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
+    const version = isSmall ? await this.#putWhole() : await this.#composeWhole()
+    this.#checkStored(version, this.#buffer.size)
+    this.#uploads.clear()
+    this.#composition = undefined
+    this.#releaseMemory(version.size)
+    this.#base = version
+    // A directory above was renamed after the composition had been begun.
+    return version.path === this.path ? version : this.#putInPlace(version)
+  }
+
+  /** The file lies in the store under a name that is no longer its own. If this fails it is retried. */
+  async #putInPlace(misplaced: ObjectId): Promise<ObjectId> {
+    this.#misplaced = misplaced
+    const { etag, size } = await this.#store.moveHere(misplaced.path)
+    this.#checkStored({ size }, misplaced.size)
+    this.#misplaced = undefined
+    this.#base = { path: this.path, etag, size }
+    return this.#base
+  }
+
+  #checkStored({ size }: { size: Bytes }, expected: Bytes): void {
+    if (size === expected) return
+    const message = `${this.path}: the store reports ${size} bytes instead of ${expected}`
+    throw new ErrnoError('EIO', message)
+  }
+
+  async #putWhole(): Promise<ObjectId> {
     // Of an upload none of whose parts arrived.
     await this.#dropComposition()
     const pieces = this.#buffer.pieces(0, this.#buffer.size)
     const usesBase = pieces.some(piece => piece.kind === 'base')
-    return this.#store.put(await this.#assemble(pieces), this.#conditions(usesBase))
+    const content = await this.#assemble(pieces)
+    const { etag, size } = await this.#store.put(content, this.#conditions(usesBase))
+    return { path: this.path, etag, size }
   }
 
-  async #composeWhole(): Promise<WriteResult> {
+  async #composeWhole(): Promise<ObjectId> {
     const composition = await this.#composeHere()
     const { size } = this.#buffer
     const tasks: (() => Promise<Part>)[] = []
@@ -514,10 +544,10 @@ export class DirtyFile {
     // not this file's any more: whoever has it now must not be replaced.
     const conditions: WriteConditions =
       composition.path === this.path ? this.#conditions(usesBase) : { ifNoneMatch: '*' }
-    const result = await composition
+    const stored = await composition
       .complete(parts, { ...conditions, signal: this.#abort.signal })
       .catch((error: unknown) => this.#abandon(composition, error))
-    return composition.path === this.path ? result : this.#store.moveHere(composition.path)
+    return { path: composition.path, etag: stored.etag, size: stored.size }
   }
 
   /** The composition to go on with: one at the present path, unless parts depend on another. */

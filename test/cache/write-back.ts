@@ -613,6 +613,23 @@ scene('what has the old name meanwhile is not replaced', async (t, { bucket, ope
   t.ok(store.content?.equals(pattern(3 * MiB)))
 })
 
+scene('a move to where the file belongs is tried again', async (t, { bucket, open }) => {
+  const { file, store } = open('/old')
+  const data = pattern(3 * MiB)
+  await writeIn(file, data)
+  await until(() => bucket.count('uploadPart') === 2)
+  store.renameTo('/new')
+  failing(bucket, 'moveHere')
+  await t.rejects(file.flush(), { message: 'moveHere failed' })
+  t.ok(file.isDirty)
+  await file.write(100, pattern(10, 2))
+  pattern(10, 2).copy(data, 100)
+  t.ok((await contentOf(file)).equals(data))
+  await file.flush()
+  t.same([...bucket.objects.keys()], ['/new'])
+  t.ok(store.content?.equals(data))
+})
+
 scene('a rename of a directory and a flush take turns', async (t, { bucket, tree, open }) => {
   const { file, store } = open('/d/f')
   await writeIn(file, pattern(3 * MiB))
