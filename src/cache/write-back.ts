@@ -258,7 +258,13 @@ export class DirtyFile {
     const snapshot = pieces.map(piece =>
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
-    return abortable(this.#assemble(snapshot), waiter?.signal)
+    const base = this.#base
+    const read = this.#assemble(snapshot).catch((error: unknown) => {
+      // Published or moved meanwhile, by this mount: the bytes are there, in another version.
+      if (this.#base === base) throw error
+      return this.read(offset, length, waiter)
+    })
+    return abortable(read, waiter?.signal)
   }
 
   /** Whether the bytes can be read only after a flush. */

@@ -630,6 +630,24 @@ scene('a move to where the file belongs is tried again', async (t, { bucket, ope
   t.ok(store.content?.equals(data))
 })
 
+scene('a read that crosses a flush gets its bytes all the same', async (t, { bucket, open }) => {
+  const base = pattern(2 * MiB)
+  const { file } = open('/f', base)
+  await file.write(0, pattern(10, 2))
+  pattern(10, 2).copy(base)
+  const { release } = hold(bucket, 'readBase')
+  const read = Promise.resolve(file.read(0, 2 * MiB))
+  await until(() => bucket.count('readBase') === 1)
+  let first = true
+  bucket.before = async ({ method }) => {
+    if (method === 'readBase' && first) first = false
+    await turn()
+  }
+  await file.flush()
+  release()
+  t.ok(Buffer.concat(await read).equals(base))
+})
+
 scene('a rename of a directory and a flush take turns', async (t, { bucket, tree, open }) => {
   const { file, store } = open('/d/f')
   await writeIn(file, pattern(3 * MiB))
