@@ -116,6 +116,14 @@ export class WriteBack {
     this.#files.delete(file)
   }
 
+  /** Drops an upload that nobody wants any more; that this fails is no reason for others to fail. */
+  async dropUpload(composition: Composition): Promise<void> {
+    const { path, uploadId } = composition
+    await composition.abort().catch((error: unknown) => {
+      this.#log.warn({ path, uploadId, err: error }, 'cannot abort an upload')
+    })
+  }
+
   #onPressure(): void {
     if (this.#relieving) return
     this.#relieving = true
@@ -164,6 +172,8 @@ export class DirtyFile {
   readonly #uploads = new Map<number, Upload>()
   #base: ObjectId | undefined
   #composition: Promise<Composition> | undefined
+  /** The version in the store that has all sealed bytes, but not yet the file's name. */
+  #misplaced: ObjectId | undefined
   #abort = new AbortController()
   #changed: boolean
   /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
@@ -241,14 +251,25 @@ export class DirtyFile {
     if (pieces.every(piece => piece.kind === 'memory' || piece.kind === 'hole')) {
       return pieces.flatMap(piece => this.#resident(piece))
     }
-    if (pieces.some(piece => piece.kind === 'sealed')) {
+    if (pieces.some(piece => this.#isOutOfReach(piece))) {
       return this.flush(waiter?.signal).then(() => this.read(offset, length, waiter))
     }
     // Memory may be written to, or reused, while the base is being read.
     const snapshot = pieces.map(piece =>
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
-    return abortable(this.#assemble(snapshot), waiter?.signal)
+    const base = this.#base
+    const read = this.#assemble(snapshot).catch((error: unknown) => {
+      // Published or moved meanwhile, by this mount: the bytes are there, in another version.
+      if (this.#base === base) throw error
+      return this.read(offset, length, waiter)
+    })
+    return abortable(read, waiter?.signal)
+  }
+
+  /** Whether the bytes can be read only after a flush. */
+  #isOutOfReach({ kind }: Piece): boolean {
+    return kind === 'sealed' || (kind === 'base' && this.#misplaced !== undefined)
   }
 
   /** Cuts the file, or extends it by a hole. */
@@ -256,7 +277,7 @@ export class DirtyFile {
     this.#throwLatched()
     this.#checkSize(size)
     for (;;) {
-      const done = await this.#mutex.run(async () => {
+      const cut = this.#mutex.run(async () => {
         signal?.throwIfAborted()
         if (size === 0) await this.#dropUploads()
         if (this.#buffer.isSealed(size, Infinity)) return false
@@ -267,7 +288,7 @@ export class DirtyFile {
         this.#changed = true
         return true
       })
-      if (done) return
+      if (await abortable(cut, signal)) return
       await this.flush(signal)
     }
   }
@@ -341,7 +362,7 @@ export class DirtyFile {
       if (this.#buffer.isSealed(offset, end)) await this.flush(signal)
       const reserved = this.#buffer.cost(offset, data.length)
       await this.#reserve(reserved, signal)
-      const written = await this.#mutex.run(async () => {
+      const turn = this.#mutex.run(async () => {
         const cost = this.#buffer.cost(offset, data.length)
         const blocked = this.#buffer.isSealed(offset, end) || cost > reserved
         // Once the signal is aborted the data is no longer the caller's to lend.
@@ -352,8 +373,9 @@ export class DirtyFile {
         this.#owner.budget.release(reserved - cost)
         return this.#take(offset, data)
       })
-      signal?.throwIfAborted()
+      const written = await abortable(turn, signal)
       if (written !== undefined) return written
+      signal?.throwIfAborted()
     }
   }
 
@@ -437,33 +459,58 @@ export class DirtyFile {
     // What failed in the background is tried again now; this attempt's outcome is what counts.
     this.#error = undefined
     this.#attempted = true
-    const result =
-      this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
-        ? await this.#putWhole()
-        : await this.#composeWhole()
-    if (result.size !== this.#buffer.size) {
-      throw new ErrnoError(
-        'EIO',
-        `${this.path}: the store reports ${result.size} bytes instead of ${this.#buffer.size}`,
-      )
-    }
-    this.#uploads.clear()
-    this.#composition = undefined
-    this.#releaseMemory(result.size)
-    const version = { path: this.path, etag: result.etag, size: result.size }
-    this.#base = version
+    if (this.#misplaced !== undefined) await this.#putInPlace(this.#misplaced)
+    let version = this.#base
+    if (version === undefined || !this.#isAll(version)) version = await this.#publish()
     this.#changed = false
     this.#store.published(version)
   }
 
-  async #putWhole(): Promise<WriteResult> {
-    const pieces = this.#buffer.pieces(0, this.#buffer.size)
-    const usesBase = pieces.some(piece => piece.kind === 'base')
-    return this.#store.put(await this.#assemble(pieces), this.#conditions(usesBase))
+  /** Whether the file is what that version is. */
+  #isAll({ size }: ObjectId): boolean {
+    return size === this.#buffer.size && this.#buffer.isClean(0, size)
   }
 
-  async #composeWhole(): Promise<WriteResult> {
-    const composition = await this.#compose()
+  async #publish(): Promise<ObjectId> {
+    const isSmall = this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
+    const version = isSmall ? await this.#putWhole() : await this.#composeWhole()
+    this.#checkStored(version, this.#buffer.size)
+    this.#uploads.clear()
+    this.#composition = undefined
+    this.#releaseMemory(version.size)
+    this.#base = version
+    // A directory above was renamed after the composition had been begun.
+    return version.path === this.path ? version : this.#putInPlace(version)
+  }
+
+  /** The file lies in the store under a name that is no longer its own. If this fails it is retried. */
+  async #putInPlace(misplaced: ObjectId): Promise<ObjectId> {
+    this.#misplaced = misplaced
+    const { etag, size } = await this.#store.moveHere(misplaced.path)
+    this.#checkStored({ size }, misplaced.size)
+    this.#misplaced = undefined
+    this.#base = { path: this.path, etag, size }
+    return this.#base
+  }
+
+  #checkStored({ size }: { size: Bytes }, expected: Bytes): void {
+    if (size === expected) return
+    const message = `${this.path}: the store reports ${size} bytes instead of ${expected}`
+    throw new ErrnoError('EIO', message)
+  }
+
+  async #putWhole(): Promise<ObjectId> {
+    // Of an upload none of whose parts arrived.
+    await this.#dropComposition()
+    const pieces = this.#buffer.pieces(0, this.#buffer.size)
+    const usesBase = pieces.some(piece => piece.kind === 'base')
+    const content = await this.#assemble(pieces)
+    const { etag, size } = await this.#store.put(content, this.#conditions(usesBase))
+    return { path: this.path, etag, size }
+  }
+
+  async #composeWhole(): Promise<ObjectId> {
+    const composition = await this.#composeHere()
     const { size } = this.#buffer
     const tasks: (() => Promise<Part>)[] = []
     let usesBase = false
@@ -499,18 +546,36 @@ export class DirtyFile {
     if (total !== size) {
       throw new ErrnoError('EIO', `${this.path}: parts make ${total} bytes instead of ${size}`)
     }
-    const result = await composition
-      .complete(parts, { ...this.#conditions(usesBase), signal: this.#abort.signal })
+    // A directory above may have been renamed since the composition was begun. Then the old name is
+    // not this file's any more: whoever has it now must not be replaced.
+    const conditions: WriteConditions =
+      composition.path === this.path ? this.#conditions(usesBase) : { ifNoneMatch: '*' }
+    const stored = await composition
+      .complete(parts, { ...conditions, signal: this.#abort.signal })
       .catch((error: unknown) => this.#abandon(composition, error))
-    // A directory above may have been renamed since the composition was begun.
-    return composition.path === this.path ? result : this.#store.moveHere(composition.path)
+    return { path: composition.path, etag: stored.etag, size: stored.size }
+  }
+
+  /** The composition to go on with: one at the present path, unless parts depend on another. */
+  async #composeHere(): Promise<Composition> {
+    const composition = await this.#compose()
+    if (composition.path === this.path || this.#uploads.size > 0) return composition
+    await this.#dropComposition()
+    return this.#compose()
+  }
+
+  /** Ends a composition that no byte of the file depends on. For callers that hold the mutex. */
+  async #dropComposition(): Promise<void> {
+    const composition = await this.#composition
+    this.#composition = undefined
+    if (composition !== undefined) await this.#owner.dropUpload(composition)
   }
 
   /** Ends a failed composition, unless parts that are not in memory any more depend on it. */
   async #abandon(composition: Composition, error: unknown): Promise<never> {
     if (this.#uploads.size === 0) {
       this.#composition = undefined
-      await composition.abort().catch(() => undefined)
+      await this.#owner.dropUpload(composition)
     }
     throw error
   }
@@ -559,7 +624,7 @@ export class DirtyFile {
     this.#composition = undefined
     this.#releaseMemory(0)
     await composition?.then(
-      started => started.abort(),
+      started => this.#owner.dropUpload(started),
       () => undefined,
     )
   }

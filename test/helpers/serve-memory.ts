@@ -15,6 +15,7 @@ export interface ServeSettings {
   readonly binding: 'fuse' | 'fuse-native'
   readonly source?: string
   readonly readOnly?: boolean
+  readonly allowOther?: boolean
   readonly mountOptions?: readonly string[]
   /** Milliseconds that reads and writes take. */
   readonly latency?: number
@@ -74,6 +75,9 @@ const operations = new MemoryOperations({
   ...(settings.latency !== undefined && { latency: () => delay(settings.latency) }),
 })
 
+/** Settles when the last unmount that was asked for has been told of. */
+let unmounting: Promise<void> = Promise.resolve()
+
 function obey(mount: Mount, command: ServeCommand): void {
   switch (command.do) {
     case 'exit':
@@ -92,7 +96,7 @@ function obey(mount: Mount, command: ServeCommand): void {
       operations.remove(command.name)
       return say({ changed: true })
     case 'unmount':
-      mount.unmount({ lazy: command.lazy }).then(
+      unmounting = mount.unmount({ lazy: command.lazy }).then(
         () => say({ unmounted: true }),
         (error: unknown) => say({ refused: String(error) }),
       )
@@ -111,20 +115,21 @@ async function main(): Promise<void> {
   const mount = await binding.mount(operations, settings.mountpoint, {
     source: settings.source ?? 'memory',
     ...(settings.readOnly !== undefined && { readOnly: settings.readOnly }),
+    ...(settings.allowOther !== undefined && { allowOther: settings.allowOther }),
     ...(settings.mountOptions !== undefined && { mountOptions: settings.mountOptions }),
   })
   process.on('message', (command: ServeCommand) => obey(mount, command))
   say({ mounted: mount.mountpoint })
   await mount.closed
   say({ closed: true, destroyed: operations.destroyed, openHandles: operations.openHandles })
+  await unmounting
 }
 
 // An orphan would keep a mount that no test cleans up.
 process.on('disconnect', () => process.exit(0))
 
 main().then(
-  // After what else the end of the mount has yet to say.
-  () => setImmediate(() => process.disconnect?.()),
+  () => process.disconnect?.(),
   (error: unknown) => {
     say({ failed: error instanceof Error ? error.message : String(error) })
     process.disconnect?.()

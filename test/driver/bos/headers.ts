@@ -5,13 +5,15 @@ import t from 'tap'
 import { checksum, copyHeaders, multipartEtag } from '../../../src/driver/bos/headers.js'
 import { bytes } from '../helpers.js'
 
-void t.test('the checksum of pieces is that of the whole, empty pieces included', async () => {
+void t.test('the checksum of pieces is that of the whole, empty pieces included', async t => {
   const sizes = fc.array(fc.integer({ min: 0, max: 2000 }), { maxLength: 6 })
-  fc.assert(
-    fc.property(sizes, lengths => {
-      const pieces = lengths.map((length, i) => bytes(length, i + 1))
-      return checksum(pieces) === String(crc32(Buffer.concat(pieces)))
-    }),
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(sizes, lengths => {
+        const pieces = lengths.map((length, i) => bytes(length, i + 1))
+        return checksum(pieces) === String(crc32(Buffer.concat(pieces)))
+      }),
+    ),
   )
 })
 

@@ -1,0 +1,669 @@
+/** Write-back over a store that records every request, and delays or fails any of them on demand. */
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import { WriteBack } from '../../src/cache/write-back.js'
+import type { DirtyFile, WriteBackOptions } from '../../src/cache/write-back.js'
+import { PreconditionError } from '../../src/driver/errors.js'
+import { SharedLock } from '../../src/util/lock.js'
+import { silentLogger } from '../../src/util/log.js'
+import { KiB, MiB } from '../../src/util/units.js'
+import { FakeBucket, FakeFile, LIMITS } from './fake-store.js'
+import type { Method } from './fake-store.js'
+
+interface Opened {
+  readonly store: FakeFile
+  readonly file: DirtyFile
+}
+
+interface Scene {
+  readonly bucket: FakeBucket
+  readonly back: WriteBack
+  readonly tree: SharedLock
+  /** Starts writing to a file; with `base` it is in the store already. */
+  readonly open: (path: string, base?: Buffer) => Opened
+}
+
+/** Whatever a test does: at its end no memory is reserved and no upload is left in the store. */
+function scene(
+  title: string,
+  run: (t: Test, scene: Scene) => Promise<void>,
+  options: Partial<WriteBackOptions> = {},
+): void {
+  void t.test(title, async t => {
+    const bucket = new FakeBucket()
+    const tree = new SharedLock()
+    const back = new WriteBack({
+      limits: LIMITS,
+      memory: 8 * MiB,
+      patience: 5000,
+      guard: work => tree.shared(work),
+      log: silentLogger,
+      ...options,
+    })
+    const files: DirtyFile[] = []
+    const open = (path: string, base?: Buffer): Opened => {
+      const store = new FakeFile(bucket, path)
+      const file = back.open(store, base === undefined ? undefined : bucket.seed(path, base))
+      files.push(file)
+      return { store, file }
+    }
+    await run(t, { bucket, back, tree, open })
+    bucket.before = () => turn()
+    for (const file of files) await file.discard()
+    t.equal(back.budget.reserved, 0, 'no memory is reserved')
+    t.equal(back.budget.wanted, 0, 'and none is waited for')
+    t.equal(bucket.open.size, 0, 'no upload is left')
+    t.same(back.dirtyFiles, [])
+    t.ok(tree.isIdle)
+  })
+}
+
+function pattern(length: number, seed = 1): Buffer {
+  const bytes = Buffer.allocUnsafe(length)
+  for (let i = 0; i < length; i += 1) bytes[i] = (seed * 57 + i * 7 + (i >> 9)) & 0xff
+  return bytes
+}
+
+/** Writes as a registry does. */
+async function writeIn(file: DirtyFile, data: Buffer, offset = 0, piece = 32 * KiB): Promise<void> {
+  for (let at = 0; at < data.length; at += piece) {
+    await file.write(offset + at, data.subarray(at, at + piece))
+  }
+}
+
+async function contentOf(file: DirtyFile, offset = 0, length = Infinity): Promise<Buffer> {
+  return Buffer.concat(await file.read(offset, Math.min(length, file.size)))
+}
+
+/** Holds requests of some methods back until they are let go. */
+function hold(bucket: FakeBucket, ...methods: Method[]): { readonly release: () => void } {
+  let release: () => void = () => undefined
+  const released = new Promise<void>(resolve => (release = resolve))
+  bucket.before = async ({ method, signal }) => {
+    if (!methods.includes(method)) return
+    const aborted = new Promise<void>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    await Promise.race([released, aborted])
+  }
+  return {
+    release: () => {
+      bucket.before = () => turn()
+      release()
+    },
+  }
+}
+
+/** Lets the first requests of a method fail. */
+function failing(bucket: FakeBucket, method: Method, times = 1): void {
+  let left = times
+  bucket.before = async request => {
+    await turn()
+    if (request.method !== method || left <= 0) return
+    left -= 1
+    throw new Error(`${method} failed`)
+  }
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) await turn()
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 10_000 && !holds(); i += 1) await turn()
+  if (!holds()) throw new Error('what was waited for did not come')
+}
+
+scene('a small file is one put', async (t, { bucket, open }) => {
+  const { file, store } = open('/small')
+  await writeIn(file, pattern(70 * KiB))
+  t.equal(bucket.requests.length, 0, 'nothing leaves before the flush')
+  t.ok(file.isUnsent)
+  await file.flush()
+  t.same(
+    bucket.requests.map(({ method }) => method),
+    ['put'],
+  )
+  t.ok(store.content?.equals(pattern(70 * KiB)))
+  t.notOk(file.isDirty)
+  t.equal(file.held, 0)
+  t.match(store.versions, [{ path: '/small', size: 70 * KiB }])
+})
+
+scene('an empty new file is stored too, and nothing is stored twice', async (t, s) => {
+  const { file, store } = s.open('/empty')
+  t.ok(file.isDirty)
+  await file.flush()
+  await file.flush()
+  t.equal(store.content?.length, 0)
+  t.equal(s.bucket.requests.length, 1)
+})
+
+scene('parts of a large file leave while it is written', async (t, { bucket, open }) => {
+  const { file, store } = open('/large')
+  const data = pattern(5 * MiB + 300 * KiB)
+  await writeIn(file, data)
+  await until(() => bucket.count('uploadPart') === 5)
+  await until(() => file.uploadsUnderWay.length === 0)
+  t.equal(file.held, MiB, 'only the last part is held')
+  t.notOk(file.isUnsent)
+  t.equal(store.content, undefined, 'nothing shows before the flush')
+  await file.flush()
+  t.ok(store.content?.equals(data))
+  t.equal(bucket.bytesSent, data.length, 'every byte was sent once')
+  t.equal(bucket.count('compose'), 1)
+  t.equal(bucket.count('complete'), 1)
+})
+
+scene('a file of exactly one part is one put', async (t, { bucket, open }) => {
+  const { file, store } = open('/part')
+  await writeIn(file, pattern(MiB))
+  await file.flush()
+  t.ok(store.content?.equals(pattern(MiB)))
+  t.equal(bucket.count('put'), 1)
+  t.equal(bucket.count('compose'), 0)
+})
+
+scene('what was written is read back, from memory and from the store', async (t, s) => {
+  const base = pattern(3 * MiB, 9)
+  const { file } = s.open('/f', base)
+  t.ok((await contentOf(file)).equals(base))
+  const expected = Buffer.from(base)
+  await file.write(MiB - 10, pattern(50))
+  pattern(50).copy(expected, MiB - 10)
+  t.ok((await contentOf(file)).equals(expected))
+  const inMemory = file.read(MiB - 10, 50)
+  t.notOk(inMemory instanceof Promise, 'at once if it is in memory')
+  await file.truncate(4 * MiB)
+  t.ok((await contentOf(file)).equals(Buffer.concat([expected, Buffer.alloc(MiB)])))
+  t.same(await file.read(4 * MiB, 10), [], 'nothing behind the end')
+})
+
+scene('a read of uploaded parts publishes the file first', async (t, { bucket, open }) => {
+  const { file } = open('/f')
+  const data = pattern(3 * MiB)
+  await writeIn(file, data)
+  t.ok((await contentOf(file, 0, 100)).equals(data.subarray(0, 100)))
+  t.equal(bucket.count('complete'), 1)
+  t.notOk(file.isDirty)
+})
+
+scene('an overwrite of an uploaded part publishes first, then changes', async (t, s) => {
+  const { file, store } = s.open('/f')
+  const data = pattern(4 * MiB)
+  await writeIn(file, data)
+  const change = pattern(100, 77)
+  t.equal(await file.write(10, change), 100)
+  t.ok(store.content?.equals(data))
+  change.copy(data, 10)
+  t.ok(file.isDirty)
+  const before = s.bucket.bytesSent
+  await file.flush()
+  t.ok(store.content?.equals(data))
+  t.equal(s.bucket.bytesSent - before, MiB, 'one part was sent again')
+  t.equal(s.bucket.requests.filter(({ method }) => method === 'copyPart').length, 1)
+})
+
+scene('a few bytes changed in a big file move one part; the rest is copied', async (t, s) => {
+  const base = pattern(20 * MiB)
+  const { file, store } = s.open('/big', base)
+  await file.write(7 * MiB + 5, pattern(4 * KiB, 3))
+  await file.flush()
+  pattern(4 * KiB, 3).copy(base, 7 * MiB + 5)
+  t.ok(store.content?.equals(base))
+  t.equal(s.bucket.bytesSent, MiB)
+  const copied = s.bucket.requests.filter(({ method }) => method === 'copyPart')
+  t.equal(
+    copied.reduce((sum, { bytes }) => sum + bytes, 0),
+    19 * MiB,
+  )
+  t.ok(copied.every(({ bytes }) => bytes <= LIMITS.maxPartSize))
+  t.equal(copied.length, 7, 'in as few requests as the limits allow')
+})
+
+scene('appending to a big file sends the end alone', async (t, { bucket, open }) => {
+  const base = pattern(10 * MiB + 200 * KiB)
+  const { file, store } = open('/log', base)
+  const line = pattern(100 * KiB, 5)
+  await writeIn(file, line, base.length)
+  await file.flush()
+  t.ok(store.content?.equals(Buffer.concat([base, line])))
+  t.equal(bucket.bytesSent, 300 * KiB)
+})
+
+scene('a change of a version that was replaced meanwhile is refused', async (t, s) => {
+  const { file, store } = s.open('/f', pattern(5 * MiB))
+  await file.write(0, pattern(10, 4))
+  const other = pattern(5 * MiB, 8)
+  s.bucket.seed('/f', other)
+  await t.rejects(file.flush(), PreconditionError)
+  t.ok(store.content?.equals(other), 'the other version stays')
+  t.ok(file.isDirty)
+  const small = s.open('/small', pattern(100))
+  await small.file.write(0, pattern(10, 4))
+  s.bucket.seed('/small', pattern(50, 8))
+  await t.rejects(small.file.flush(), PreconditionError)
+  t.ok(small.store.content?.equals(pattern(50, 8)))
+})
+
+scene('files are cut and extended', async (t, { bucket, open }) => {
+  const base = pattern(3 * MiB + 17)
+  for (const size of [0, 1, MiB, 2 * MiB + 5, 3 * MiB + 17, 4 * MiB]) {
+    const { file, store } = open(`/to-${size}`, base)
+    await file.truncate(size)
+    t.equal(file.size, size)
+    const expected = Buffer.alloc(size)
+    base.copy(expected)
+    t.ok((await contentOf(file)).equals(expected), `${size} before it is stored`)
+    await file.flush()
+    t.ok(store.content?.equals(expected), `${size} in the store`)
+  }
+  t.equal(bucket.open.size, 0)
+})
+
+scene('a cut goes through parts that were uploaded already', async (t, s) => {
+  for (const size of [2 * MiB, 2 * MiB - 1, 100, 3 * MiB + 100]) {
+    const { file, store } = s.open(`/to-${size}`)
+    const data = pattern(3 * MiB + 1000)
+    await writeIn(file, data)
+    await file.truncate(size)
+    await file.flush()
+    t.ok(store.content?.equals(data.subarray(0, size)), `${size}`)
+  }
+})
+
+scene('a cut to nothing calls off what is being uploaded', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  hold(bucket, 'uploadPart')
+  await writeIn(file, pattern(3 * MiB))
+  t.equal(file.uploadsUnderWay.length, 2)
+  await file.truncate(0)
+  t.equal(bucket.count('abort'), 1)
+  t.equal(file.held, 0)
+  await file.write(0, pattern(10))
+  await file.flush()
+  t.ok(store.content?.equals(pattern(10)))
+  t.equal(bucket.count('complete'), 0)
+})
+
+scene('a cut to nothing succeeds although the upload cannot be aborted', async (t, s) => {
+  const { file, store } = s.open('/f')
+  await writeIn(file, pattern(3 * MiB))
+  failing(s.bucket, 'abort')
+  await file.truncate(0)
+  t.equal(file.size, 0)
+  await file.flush()
+  t.equal(store.content?.length, 0)
+  s.bucket.open.clear()
+})
+
+scene('discarding calls off uploads and forgets everything', async (t, { bucket, back, open }) => {
+  const { file, store } = open('/f')
+  hold(bucket, 'uploadPart')
+  await writeIn(file, pattern(3 * MiB))
+  await file.discard()
+  t.equal(bucket.count('abort'), 1)
+  t.equal(back.budget.reserved, 0)
+  t.notOk(file.isDirty)
+  t.equal(store.content, undefined)
+})
+
+scene('discarding succeeds although the upload cannot be aborted', async (t, s) => {
+  const { file } = s.open('/f')
+  await writeIn(file, pattern(3 * MiB))
+  failing(s.bucket, 'abort')
+  await file.discard()
+  t.notOk(file.isDirty)
+  t.equal(s.back.budget.reserved, 0)
+  s.bucket.open.clear()
+})
+
+scene('a failed part is reported by the next write, once, and sent again', async (t, s) => {
+  const { file, store } = s.open('/f')
+  failing(s.bucket, 'uploadPart')
+  const data = pattern(3 * MiB)
+  await writeIn(file, data.subarray(0, MiB + 32 * KiB))
+  await until(() => s.bucket.count('uploadPart') === 1 && file.uploadsUnderWay.length === 0)
+  t.throws(() => file.write(MiB + 32 * KiB, Buffer.alloc(1)), { message: 'uploadPart failed' })
+  await writeIn(file, data.subarray(MiB + 32 * KiB), MiB + 32 * KiB)
+  await file.flush()
+  t.ok(store.content?.equals(data))
+})
+
+scene('nothing is completed while a part is missing', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  const data = pattern(3 * MiB)
+  failing(bucket, 'uploadPart', 1000)
+  await writeIn(file, data, 0, MiB).catch(() => undefined)
+  await until(() => file.uploadsUnderWay.length === 0)
+  await t.rejects(file.flush(), { message: 'uploadPart failed' })
+  t.equal(bucket.count('complete'), 0)
+  t.equal(store.content, undefined)
+  t.ok(file.isDirty)
+  bucket.before = () => turn()
+  await file.truncate(0)
+  await writeIn(file, data)
+  await file.flush()
+  t.ok(store.content?.equals(data))
+})
+
+for (const method of ['put', 'compose', 'uploadPart', 'complete'] as const) {
+  scene(`a flush whose ${method} fails loses nothing, and can be tried again`, async (t, s) => {
+    const { file, store } = s.open('/f')
+    const data = pattern(method === 'put' ? 5000 : 2 * MiB + 5000)
+    // Written from the end, so that no part leaves before the flush.
+    await file.write(data.length - 1, data.subarray(-1))
+    failing(s.bucket, method, 1)
+    await writeIn(file, data.subarray(MiB), MiB).catch(() => undefined)
+    await writeIn(file, data.subarray(0, MiB), 0).catch(() => undefined)
+    await until(() => file.uploadsUnderWay.length === 0)
+    failing(s.bucket, method, 1)
+    const flushed = file.flush()
+    await t.rejects(flushed, { message: `${method} failed` })
+    t.ok(file.isDirty)
+    t.equal(store.content, undefined)
+    await file.flush()
+    t.ok(store.content?.equals(data))
+  })
+}
+
+for (const method of ['copyPart', 'readBase', 'complete'] as const) {
+  scene(`a flush of a changed file whose ${method} fails can be tried again`, async (t, s) => {
+    const base = pattern(4 * MiB)
+    const { file, store } = s.open('/f', base)
+    await file.write(2 * MiB + 10, pattern(10, 6))
+    failing(s.bucket, method)
+    await t.rejects(file.flush(), { message: `${method} failed` })
+    t.ok(store.content?.equals(base), 'the old version is there')
+    await file.write(5, pattern(10, 7))
+    await file.flush()
+    pattern(10, 6).copy(base, 2 * MiB + 10)
+    pattern(10, 7).copy(base, 5)
+    t.ok(store.content?.equals(base))
+  })
+}
+
+scene('an upload that is not needed any more is aborted', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  failing(bucket, 'uploadPart')
+  await writeIn(file, pattern(MiB + 100))
+  await until(() => bucket.count('uploadPart') === 1 && file.uploadsUnderWay.length === 0)
+  await file.truncate(500).catch(() => file.truncate(500))
+  await file.flush()
+  t.equal(bucket.count('put'), 1)
+  t.ok(store.content?.equals(pattern(500)))
+  t.equal(bucket.open.size, 0, 'no upload is left behind')
+})
+
+scene('two flushes at once publish once', async (t, { bucket, open }) => {
+  const { file } = open('/f')
+  await writeIn(file, pattern(1000))
+  await Promise.all([file.flush(), file.flush(), file.flush()])
+  t.equal(bucket.count('put'), 1)
+  t.notOk(file.isDirty)
+})
+
+scene('a write during a flush waits for it, and is not in it', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  await writeIn(file, pattern(1000))
+  const { release } = hold(bucket, 'put')
+  const flush = file.flush()
+  await until(() => bucket.count('put') === 1)
+  const write = file.write(0, pattern(10, 2))
+  t.ok(write instanceof Promise)
+  release()
+  await flush
+  t.equal(await write, 10)
+  t.ok(store.content?.equals(pattern(1000)))
+  t.ok(file.isDirty)
+  await file.flush()
+  t.ok(store.content?.equals(Buffer.concat([pattern(10, 2), pattern(1000).subarray(10)])))
+})
+
+scene('a flush given up goes on, and the next one waits for it', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  await writeIn(file, pattern(1000))
+  const { release } = hold(bucket, 'put')
+  const stop = new AbortController()
+  const flush = file.flush(stop.signal)
+  await until(() => bucket.count('put') === 1)
+  stop.abort(new Error('interrupted'))
+  await t.rejects(flush, { message: 'interrupted' })
+  const next = file.flush()
+  release()
+  await next
+  t.equal(bucket.count('put'), 1)
+  t.ok(store.content?.equals(pattern(1000)))
+})
+
+scene('a write that waits for a flush can be interrupted, and writes nothing', async (t, s) => {
+  const { file, store } = s.open('/f')
+  await writeIn(file, pattern(1000))
+  const { release } = hold(s.bucket, 'put')
+  const flush = file.flush()
+  await until(() => s.bucket.count('put') === 1)
+  const stop = new AbortController()
+  const data = pattern(10, 2)
+  const write = Promise.resolve(file.write(0, data, { signal: stop.signal }))
+  const cut = file.truncate(5, stop.signal)
+  await turns(3)
+  stop.abort(new Error('interrupted'))
+  await t.rejects(write, { message: 'interrupted' }, 'while the flush is still under way')
+  await t.rejects(cut, { message: 'interrupted' })
+  data.fill(0)
+  release()
+  await flush
+  await turns(3)
+  t.notOk(file.isDirty)
+  t.ok(store.content?.equals(pattern(1000)))
+  t.equal(file.size, 1000)
+})
+
+scene('a write that waits for memory can be interrupted', async (t, { bucket, back, open }) => {
+  const { file } = open('/f')
+  const { release } = hold(bucket, 'uploadPart')
+  const stop = new AbortController()
+  let written = 0
+  const writing = (async () => {
+    for (;;) {
+      await file.write(written, pattern(MiB), { signal: stop.signal })
+      written += MiB
+    }
+  })()
+  await until(() => back.budget.wanted > 0)
+  stop.abort(new Error('interrupted'))
+  await t.rejects(writing, { message: 'interrupted' })
+  t.equal(back.budget.wanted, 0)
+  t.ok(back.budget.reserved <= back.budget.capacity)
+  release()
+})
+
+scene(
+  'a write fails when no memory comes free',
+  async (t, { bucket, back, open }) => {
+    const { file } = open('/f')
+    const { release } = hold(bucket, 'uploadPart')
+    // The patience of a write alone does not keep a process alive.
+    const alive = setInterval(() => undefined, 1000)
+    await t.rejects(writeIn(file, pattern(10 * MiB), 0, MiB), {
+      code: 'EIO',
+      message: /\/f: no memory came free within 30 ms/,
+    })
+    clearInterval(alive)
+    t.equal(back.budget.wanted, 0)
+    release()
+  },
+  { memory: 3 * MiB, patience: 30 },
+)
+
+scene(
+  'twenty large files at once stay within the memory, and all get through',
+  async (t, { bucket, back, open }) => {
+    let peak = 0
+    bucket.before = async () => {
+      peak = Math.max(peak, back.budget.reserved)
+      await turns(3)
+    }
+    const files = Array.from({ length: 20 }, (_, i) => ({
+      ...open(`/f${i}`),
+      data: pattern(2 * MiB + i * 1000, i),
+    }))
+    await Promise.all(
+      files.map(async ({ file, data }) => {
+        await writeIn(file, data, 0, 128 * KiB)
+        peak = Math.max(peak, back.budget.reserved)
+        await file.flush()
+      }),
+    )
+    for (const { store, data } of files) t.ok(store.content?.equals(data), store.path())
+    t.ok(peak <= back.budget.capacity + LIMITS.partSize, `at most ${peak} bytes`)
+    t.ok(peak > 2 * MiB)
+  },
+  { memory: 4 * MiB },
+)
+
+scene(
+  'files that fill no part are published when memory is short',
+  async (t, { bucket, back, open }) => {
+    const files = Array.from({ length: 12 }, (_, i) => open(`/f${i}`))
+    for (const { file } of files) await writeIn(file, pattern(700 * KiB), 0, 100 * KiB)
+    t.ok(bucket.count('put') > 0)
+    t.ok(back.budget.reserved <= back.budget.capacity)
+    for (const { file, store } of files) {
+      await file.flush()
+      t.ok(store.content?.equals(pattern(700 * KiB)))
+    }
+  },
+  { memory: 3 * MiB },
+)
+
+scene('an unlinked file is written and read, and never sent', async (t, { bucket, open }) => {
+  const { file, store } = open('/f')
+  store.linked = false
+  await writeIn(file, pattern(3 * MiB), 0, 100 * KiB)
+  t.ok((await contentOf(file)).equals(pattern(3 * MiB)))
+  await t.rejects(file.flush(), { code: 'ESTALE' })
+  t.equal(bucket.requests.length, 0)
+})
+
+scene('larger than all parts together is EFBIG', async (t, { open }) => {
+  const { file } = open('/f')
+  t.throws(() => file.write(64 * MiB, Buffer.alloc(1)), { code: 'EFBIG' })
+  await t.rejects(file.truncate(64 * MiB + 1), { code: 'EFBIG' })
+  t.equal(file.size, 0)
+})
+
+scene('renamed before anything was sent, a file is stored under its new name', async (t, s) => {
+  const { file, store } = s.open('/old')
+  await writeIn(file, pattern(1000))
+  store.renameTo('/new')
+  await file.flush()
+  t.same([...s.bucket.objects.keys()], ['/new'])
+})
+
+scene('renamed after parts were sent, a file is moved where it belongs', async (t, s) => {
+  const { file, store } = s.open('/old')
+  const data = pattern(3 * MiB)
+  await writeIn(file, data)
+  await until(() => s.bucket.count('uploadPart') === 2)
+  store.renameTo('/new')
+  await file.flush()
+  t.same([...s.bucket.objects.keys()], ['/new'])
+  t.ok(store.content?.equals(data))
+  t.match(store.versions, [{ path: '/new', size: 3 * MiB }])
+  await file.write(0, pattern(10, 2))
+  await file.flush()
+  pattern(10, 2).copy(data)
+  t.ok(store.content?.equals(data), 'and goes on from there')
+})
+
+scene(
+  'renamed after its parts have failed, a file begins again under its new name',
+  async (t, s) => {
+    const { file, store } = s.open('/old')
+    const data = pattern(2 * MiB)
+    failing(s.bucket, 'uploadPart')
+    await writeIn(file, data)
+    await until(() => file.uploadsUnderWay.length === 0)
+    t.ok(file.isUnsent)
+    store.renameTo('/new')
+    s.bucket.seed('/old', pattern(10, 9))
+    await file.flush()
+    t.ok(store.content?.equals(data))
+    t.ok(
+      s.bucket.objects.get('/old')?.content.equals(pattern(10, 9)),
+      'the old name is not touched',
+    )
+  },
+)
+
+scene('what has the old name meanwhile is not replaced', async (t, { bucket, open }) => {
+  const { file, store } = open('/old')
+  await writeIn(file, pattern(3 * MiB))
+  await until(() => bucket.count('uploadPart') === 2)
+  store.renameTo('/new')
+  const other = pattern(10, 9)
+  bucket.seed('/old', other)
+  await t.rejects(file.flush(), PreconditionError)
+  t.ok(bucket.objects.get('/old')?.content.equals(other))
+  t.ok(file.isDirty)
+  bucket.objects.delete('/old')
+  await file.flush()
+  t.ok(store.content?.equals(pattern(3 * MiB)))
+})
+
+scene('a move to where the file belongs is tried again', async (t, { bucket, open }) => {
+  const { file, store } = open('/old')
+  const data = pattern(3 * MiB)
+  await writeIn(file, data)
+  await until(() => bucket.count('uploadPart') === 2)
+  store.renameTo('/new')
+  failing(bucket, 'moveHere')
+  await t.rejects(file.flush(), { message: 'moveHere failed' })
+  t.ok(file.isDirty)
+  await file.write(100, pattern(10, 2))
+  pattern(10, 2).copy(data, 100)
+  t.ok((await contentOf(file)).equals(data))
+  await file.flush()
+  t.same([...bucket.objects.keys()], ['/new'])
+  t.ok(store.content?.equals(data))
+})
+
+scene('a read that crosses a flush gets its bytes all the same', async (t, { bucket, open }) => {
+  const base = pattern(2 * MiB)
+  const { file } = open('/f', base)
+  await file.write(0, pattern(10, 2))
+  pattern(10, 2).copy(base)
+  const { release } = hold(bucket, 'readBase')
+  const read = Promise.resolve(file.read(0, 2 * MiB))
+  await until(() => bucket.count('readBase') === 1)
+  let first = true
+  bucket.before = async ({ method }) => {
+    if (method === 'readBase' && first) first = false
+    await turn()
+  }
+  await file.flush()
+  release()
+  t.ok(Buffer.concat(await read).equals(base))
+})
+
+scene('a rename of a directory and a flush take turns', async (t, { bucket, tree, open }) => {
+  const { file, store } = open('/d/f')
+  await writeIn(file, pattern(3 * MiB))
+  const { release } = hold(bucket, 'complete')
+  const flush = file.flush()
+  await until(() => bucket.count('complete') === 1)
+  let renamed = false
+  const rename = tree.exclusive(async () => {
+    renamed = true
+    await file.flushGuarded()
+    store.renameTo('/e/f')
+  })
+  await turns(5)
+  t.notOk(renamed)
+  release()
+  await Promise.all([flush, rename])
+  t.equal(bucket.count('complete'), 1)
+  t.notOk(file.isDirty)
+})
