@@ -538,6 +538,37 @@ scene(
   { memory: 3 * MiB },
 )
 
+scene(
+  'a file that cannot be published does not keep the others from it',
+  async (t, { bucket, back, open }) => {
+    const broken = open('/broken')
+    await writeIn(broken.file, pattern(900 * KiB))
+    broken.store.linked = false
+    bucket.before = () => turn()
+    const files = Array.from({ length: 6 }, (_, i) => open(`/f${i}`))
+    for (const { file } of files) await writeIn(file, pattern(800 * KiB), 0, 100 * KiB)
+    t.ok(back.budget.reserved <= back.budget.capacity)
+    t.ok(broken.file.held > 0)
+  },
+  { memory: 3 * MiB },
+)
+
+scene(
+  'a writer that waits for memory gets it once a failed flush succeeds',
+  async (t, { bucket, back, open }) => {
+    const full = open('/full')
+    await writeIn(full.file, pattern(900 * KiB), 5 * MiB)
+    await writeIn(full.file, pattern(900 * KiB), 3 * MiB)
+    await writeIn(full.file, pattern(900 * KiB), 1 * MiB)
+    failing(bucket, 'uploadPart', 2)
+    const { file } = open('/f')
+    t.equal(await file.write(0, pattern(10)), 10)
+    t.ok(bucket.count('complete') === 1)
+    t.ok(back.budget.reserved < MiB)
+  },
+  { memory: 3 * MiB, retryDelay: 1 },
+)
+
 scene('an unlinked file is written and read, and never sent', async (t, { bucket, open }) => {
   const { file, store } = open('/f')
   store.linked = false
