@@ -349,6 +349,13 @@ export class DirtyFile {
     this.#buffer.reset(base.size)
   }
 
+  /** The version that clean bytes come from was moved, dirty or not; a copy may have another etag. */
+  moved(base: ObjectId): void {
+    if (this.#base === undefined) return
+    if (this.#base.size !== base.size) throw new Error(`${base.path} changed while it was moved`)
+    this.#base = base
+  }
+
   /** Forgets everything that is not in the store, and aborts what is on its way there. */
   async discard(): Promise<void> {
     this.#owner.forget(this)
