@@ -39,9 +39,22 @@ function checkNode() {
 async function ensureNpmPackages() {
   const lock = join(PROJECT, 'package-lock.json')
   if (installedMatches(lock)) return
-  const command = existsSync(lock) ? 'ci' : 'install'
-  const args = [command, '--no-audit', '--no-fund', '--loglevel=error']
-  await step(`npm ${command}`, () => run('npm', args, { cwd: PROJECT }))
+  if (!existsSync(lock)) return step('npm install', () => npm('install'))
+  try {
+    await step('npm ci', () => npm('ci'))
+  } catch (error) {
+    // npm writes incomplete lock files where a registry lacks packages of other platforms, and then
+    // refuses them. The versions in it hold all the same.
+    if (!error.message.includes('EUSAGE')) throw error
+    await step('npm ci does not accept the lock file; npm install', () =>
+      npm('install', '--no-save'),
+    )
+  }
+}
+
+async function npm(command, ...options) {
+  const args = [command, ...options, '--no-audit', '--no-fund', '--loglevel=error']
+  await run('npm', args, { cwd: PROJECT })
 }
 
 /**

@@ -84,7 +84,7 @@ class MountProcess {
 
   constructor() {
     const program = join(PROJECT, commands().bosmount)
-    const args = [program, 'mount', '--embedded', DATA, MOUNTPOINT, '-f']
+    const args = [program, 'mount', '--embedded', DATA, MOUNTPOINT, '-f', '--log-level', 'warn']
     this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,

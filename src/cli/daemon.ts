@@ -26,7 +26,7 @@ export async function startDaemon(): Promise<Ready> {
   const child = spawn(process.execPath, process.argv.slice(1), {
     detached: true,
     env: { ...process.env, [MARK]: '1' },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   const interrupt = (): void => {
     child.kill('SIGTERM')

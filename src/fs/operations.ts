@@ -189,6 +189,7 @@ export interface Operations {
   getattr(context: RequestContext, ino: Ino, fh?: Fh): MaybePromise<AttributesReply>
   setattr(context: RequestContext, ino: Ino, set: SetAttributes): MaybePromise<AttributesReply>
   readlink(context: RequestContext, ino: Ino): MaybePromise<string>
+  /** `mode` carries the type bits (S_IFMT) too. */
   mknod(
     context: RequestContext,
     parent: Ino,

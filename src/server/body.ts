@@ -101,6 +101,11 @@ export async function receiveJson(exchange: Exchange, limit: Bytes): Promise<unk
   }
 }
 
+/** A JSON object, or what can be looked into like one. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
 /** Collects chunks and writes them in batches, one write at a time. */
 class BatchWriter {
   readonly #files: DataFiles

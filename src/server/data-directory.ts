@@ -58,14 +58,17 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const store = new LmdbStore({ index, files, now, sync })
   if (!claim.clean) {
     const removed = await files.sweep(id => store.isAlive(id))
-    log.info({ path, removed }, 'the last server on this directory did not close it: swept it')
+    log.info(
+      { path, removed },
+      'the last server on this directory may have left files behind: swept it',
+    )
   }
   return {
     store,
     files,
     close: async () => {
       await files.close()
-      await index.release()
+      await index.release(!files.hasLeftovers)
       await index.close()
     },
   }

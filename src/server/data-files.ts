@@ -50,6 +50,7 @@ export class DataFiles {
   readonly #pinned = new Map<string, PinState>()
   /** Insertion order is order of last use. */
   readonly #open = new Map<string, OpenFile>()
+  #leftovers = false
 
   constructor(options: DataFilesOptions) {
     this.#directory = options.directory
@@ -62,6 +63,16 @@ export class DataFiles {
       fsyncSync(fd)
       closeSync(fd)
     }
+  }
+
+  /** Files may remain that nothing refers to: a sweep is due. */
+  get hasLeftovers(): boolean {
+    return this.#leftovers
+  }
+
+  /** Says of files that they may not be needed, when that cannot be known now. */
+  leave(ids: readonly string[]): void {
+    if (ids.length > 0) this.#leftovers = true
   }
 
   /** Starts a file that nothing refers to yet. */
@@ -105,7 +116,7 @@ export class DataFiles {
     await this.remove(doomed)
   }
 
-  /** Unlinks files, pinned ones later. Missing files are no error. */
+  /** Unlinks files, pinned ones later. A file that cannot be unlinked is left to the next sweep. */
   async remove(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       const state = this.#pinned.get(id)
@@ -114,7 +125,9 @@ export class DataFiles {
         continue
       }
       await this.#forget(id)
-      await unlink(this.#path(id)).catch(ignoreMissing)
+      await unlink(this.#path(id)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') this.leave([id])
+      })
     }
   }
 
@@ -203,10 +216,6 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close()
   }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
 }
 
 /** Bytes read at once when a file is sent or hashed. */

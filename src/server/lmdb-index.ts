@@ -25,11 +25,13 @@ export type Table<Value> = Database<Value, Buffer>
 export interface Claim {
   /** The running owner that stands in the way. */
   readonly blockedBy?: Owner
-  /** The last owner closed the index. */
+  /** The last owner closed the index and left no file behind that nothing refers to. */
   readonly clean: boolean
 }
 
 const OWNER = Buffer.from('owner')
+/** Holds the last owner if that closed the index but left files behind. */
+const UNTIDY = Buffer.from('untidy')
 
 export class LmdbIndex {
   readonly buckets: Table<BucketRecord>
@@ -86,14 +88,20 @@ export class LmdbIndex {
     return this.#root.transactionSync(() => {
       const other = this.#meta.get(OWNER)
       if (other !== undefined && isAlive(other)) return { blockedBy: other, clean: false }
+      const clean = other === undefined && !this.#meta.doesExist(UNTIDY)
       void this.#meta.put(OWNER, owner)
-      return { clean: other === undefined }
+      void this.#meta.remove(UNTIDY)
+      return { clean }
     })
   }
 
-  /** Gives up the ownership that `claim` took. */
-  async release(): Promise<void> {
-    await this.#meta.remove(OWNER)
+  /** Gives up the ownership that `claim` took. @param tidy false when files may have been left behind */
+  async release(tidy: boolean): Promise<void> {
+    await this.change(() => {
+      const owner = this.#meta.get(OWNER)
+      if (!tidy && owner !== undefined) void this.#meta.put(UNTIDY, owner)
+      void this.#meta.remove(OWNER)
+    })
     await this.flush()
   }
 

@@ -219,8 +219,7 @@ export class LmdbStore implements ObjectStore {
     const released = new Set<string>()
     const result = await this.#index.change(() => body(released))
     if (this.#sync) await this.#index.flush()
-    // The change is made: a file that cannot be unlinked now is the next start's business.
-    await this.#files.remove([...released]).catch(() => undefined)
+    await this.#files.remove([...released])
     return result
   }
 

@@ -35,8 +35,8 @@ const PROBLEMS: readonly (readonly [string, RegExp | undefined])[] = [
 void t.test('every rule of paths is told', async t => {
   for (const [path, expected] of PROBLEMS) {
     const problem = pathProblem(path)
-    if (expected === undefined) t.equal(problem, undefined, path)
-    else t.match(problem, expected, path)
+    if (expected === undefined) t.equal(problem, undefined, JSON.stringify(path))
+    else t.match(problem, expected, JSON.stringify(path))
   }
 })
 

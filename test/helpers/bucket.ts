@@ -21,11 +21,10 @@ export async function openBucket(t: Owner, server: Server): Promise<StorageDrive
 }
 
 /**
- * Every object of the bucket: files with their content, and directory markers.
+ * Everything in the bucket: files with their content, and directories that only a marker shows.
  *
- * A marker is needed only where a directory has nothing else in it, and is an entry like
- * `contentsOf` gives for it. A marker of a directory that is not empty is shown as such: it is not
- * wrong, but more than is needed.
+ * A directory that is not empty may have a marker too, from a time when it was empty: it says nothing
+ * that its content does not say, and is left out.
  */
 export async function bucketContents(t: Owner, server: Server): Promise<Contents> {
   const driver = await openBucket(t, server)
@@ -35,11 +34,7 @@ export async function bucketContents(t: Owner, server: Server): Promise<Contents
       found[path] = fingerprint(await driver.getContent(path))
       return
     }
-    // Only stat asks for the marker itself, whose time it then gives.
-    const { modTime } = await driver.stat(path, { expect: 'directory' })
-    if (modTime === undefined) return
-    const isEmpty = (await driver.list(path)).length === 0
-    found[`${path}/`] = isEmpty ? EMPTY_DIRECTORY : 'marker of a directory that is not empty'
+    if ((await driver.list(path)).length === 0) found[`${path}/`] = EMPTY_DIRECTORY
   })
   return found
 }

@@ -48,8 +48,9 @@ export class MountProcess {
     })
   }
 
+  /** Tells a server something; one that has ended does not hear it. */
   send(command: ServeCommand): void {
-    if (this.child.connected) this.child.send(command)
+    if (this.child.connected) this.child.send(command, () => undefined)
   }
 
   /** Takes the next event that has one of these keys. */

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Binding, Mount } from '../../src/fs/binding.js'
 import { createFuseBinding } from '../../src/fs/fuse/binding.js'
+import { createNativeBinding } from '../../src/fs/native/binding.js'
 import { MemoryOperations } from './memory-operations.js'
 
 export interface ServeSettings {
@@ -14,6 +15,7 @@ export interface ServeSettings {
   readonly binding: 'fuse' | 'fuse-native'
   readonly source?: string
   readonly readOnly?: boolean
+  readonly allowOther?: boolean
   readonly mountOptions?: readonly string[]
   /** Milliseconds that reads and writes take. */
   readonly latency?: number
@@ -49,6 +51,8 @@ export type ServeEvent =
   | {
       readonly calls: Record<string, number>
       readonly maxWrite: number
+      /** References that the kernel holds to inodes, the root's own included. */
+      readonly lookups: number
       /** Microseconds of processor time so far. */
       readonly cpu: number
     }
@@ -60,7 +64,7 @@ function say(event: ServeEvent): void {
 }
 
 function bindingOf(): Binding {
-  return createFuseBinding()
+  return settings.binding === 'fuse' ? createFuseBinding() : createNativeBinding()
 }
 
 const operations = new MemoryOperations({
@@ -70,6 +74,9 @@ const operations = new MemoryOperations({
   ...(settings.valid !== undefined && { valid: settings.valid }),
   ...(settings.latency !== undefined && { latency: () => delay(settings.latency) }),
 })
+
+/** Settles when the last unmount that was asked for has been told of. */
+let unmounting: Promise<void> = Promise.resolve()
 
 function obey(mount: Mount, command: ServeCommand): void {
   switch (command.do) {
@@ -89,7 +96,7 @@ function obey(mount: Mount, command: ServeCommand): void {
       operations.remove(command.name)
       return say({ changed: true })
     case 'unmount':
-      mount.unmount({ lazy: command.lazy }).then(
+      unmounting = mount.unmount({ lazy: command.lazy }).then(
         () => say({ unmounted: true }),
         (error: unknown) => say({ refused: String(error) }),
       )
@@ -97,7 +104,8 @@ function obey(mount: Mount, command: ServeCommand): void {
     case 'stats': {
       const { user, system } = process.cpuUsage()
       const calls = Object.fromEntries(operations.calls)
-      say({ calls, maxWrite: operations.session?.maxWrite ?? 0, cpu: user + system })
+      const { lookups, session } = operations
+      say({ calls, lookups, maxWrite: session?.maxWrite ?? 0, cpu: user + system })
     }
   }
 }
@@ -107,20 +115,21 @@ async function main(): Promise<void> {
   const mount = await binding.mount(operations, settings.mountpoint, {
     source: settings.source ?? 'memory',
     ...(settings.readOnly !== undefined && { readOnly: settings.readOnly }),
+    ...(settings.allowOther !== undefined && { allowOther: settings.allowOther }),
     ...(settings.mountOptions !== undefined && { mountOptions: settings.mountOptions }),
   })
   process.on('message', (command: ServeCommand) => obey(mount, command))
   say({ mounted: mount.mountpoint })
   await mount.closed
   say({ closed: true, destroyed: operations.destroyed, openHandles: operations.openHandles })
+  await unmounting
 }
 
 // An orphan would keep a mount that no test cleans up.
 process.on('disconnect', () => process.exit(0))
 
 main().then(
-  // After what else the end of the mount has yet to say.
-  () => setImmediate(() => process.disconnect?.()),
+  () => process.disconnect?.(),
   (error: unknown) => {
     say({ failed: error instanceof Error ? error.message : String(error) })
     process.disconnect?.()

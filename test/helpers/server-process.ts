@@ -3,7 +3,7 @@
  * A helper of the tests, not a test.
  */
 import { startBosServer } from '../../src/server/server.js'
-import { CREDENTIALS } from '../server/harness.js'
+import { CREDENTIALS } from './bos-harness.js'
 
 const [, , dataDirectory = ''] = process.argv
 const server = await startBosServer({

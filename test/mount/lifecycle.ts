@@ -33,8 +33,9 @@ async function setStage(t: Test): Promise<Stage> {
 const HELLO = Buffer.from('hello\n')
 
 void t.test('mount returns when the mount answers, and umount ends it', async t => {
-  const { server, mountpoint } = await setStage(t)
-  const mounted = await bosmount(mountArguments({ server, mountpoint }))
+  const { server, mountpoint, folder } = await setStage(t)
+  const args = ['--log-file', join(folder, 'log')]
+  const mounted = await bosmount(mountArguments({ server, mountpoint, args }))
   t.equal(mounted.code, 0, mounted.stderr)
   t.ok(isMounted(mountpoint))
   writeFileSync(join(mountpoint, 'file'), HELLO)
@@ -64,7 +65,7 @@ void t.test('a mount in use goes at the second signal and loses nothing', async 
   const writer = new Background(t, 'bash', ['-c', script], { cwd: mountpoint })
   await writer.waitFor(/written/)
   mount.process.signal('SIGINT')
-  await mount.process.waitFor(/signal again/)
+  await mount.process.waitFor(/another signal|signal again/)
   t.ok(isMounted(mountpoint), 'at the first signal it says why it stays')
   mount.process.signal('SIGINT')
   await until(() => !isMounted(mountpoint), 'the mount point to be free')
@@ -100,31 +101,25 @@ void t.test('after kill -9 the mount point is free and nothing closed is lost', 
   t.equal(await second.unmount(), 0)
 })
 
-void t.test('a mount point is not taken twice', async t => {
-  const { server, mountpoint } = await setStage(t)
-  const mount = await MountedBucket.mount(t, { server, mountpoint })
-  const again = await bosmount(mountArguments({ server, mountpoint }))
-  t.not(again.code, 0)
-  t.match(again.stderr, mountpoint)
-  t.equal(await mount.unmount(), 0)
-})
-
 void t.test('a user who is not root mounts and unmounts', async t => {
   const { server, folder } = await setStage(t)
   const asRoot = process.getuid?.() === 0
   // Nobody's numbers on every Linux; whoever runs the tests without being root is the user.
   const user = asRoot ? { uid: 65534, gid: 65534 } : {}
-  const mountpoint = join(folder, 'mine')
-  mkdirSync(mountpoint)
+  const home = join(folder, 'home')
+  const mountpoint = join(home, 'mount')
+  mkdirSync(mountpoint, { recursive: true })
   if (asRoot) {
-    await runOk('chown', ['65534:65534', mountpoint])
+    await runOk('chown', ['-R', '65534:65534', home])
     await runOk('chmod', ['755', folder])
   }
-  const env = environment({ HOME: mountpoint })
-  const mounted = await bosmount(mountArguments({ server, mountpoint }), { ...user, env })
+  const env = environment({ HOME: home, XDG_RUNTIME_DIR: home })
+  const args = ['--log-file', join(home, 'log')]
+  const mounted = await bosmount(mountArguments({ server, mountpoint, args }), { ...user, env })
   t.equal(mounted.code, 0, mounted.stderr)
-  const script = 'echo hello > file && cat file && stat -c %u file'
-  const used = await run('bash', ['-c', script], { ...user, cwd: mountpoint })
+  // Not even root may enter the mount of another user, so the shell enters it by itself.
+  const script = 'cd "$0" && echo hello > file && cat file && stat -c %u file'
+  const used = await run('bash', ['-c', script, mountpoint], { ...user, cwd: '/' })
   t.equal(used.text, `hello\n${asRoot ? 65534 : process.getuid?.()}\n`, used.stderr)
   const unmounted = await bosmount(['umount', mountpoint], { ...user, env })
   t.equal(unmounted.code, 0, unmounted.stderr)

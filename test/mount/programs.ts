@@ -10,7 +10,7 @@ import { seededBytes } from '../helpers/oci-image.js'
 import { run } from '../helpers/processes.js'
 import { INPUT_SIZE, STEPS, type Step } from '../helpers/programs.js'
 import { scratchFolder } from '../helpers/scratch.js'
-import { contentsOf, outlineOf } from '../helpers/tree.js'
+import { contentsOf, fingerprint, outlineOf } from '../helpers/tree.js'
 
 interface Place {
   readonly path: string
@@ -52,3 +52,29 @@ async function compare(t: Test, step: Step, local: Place, mounted: Place): Promi
   t.same(await perform(step, mounted), await perform(step, local), 'says the same')
   t.same(outlineOf(mounted.path), outlineOf(local.path), 'leaves the same')
 }
+
+void t.test('what a bucket cannot hold is refused, and nothing is left of the attempt', async t => {
+  const folder = scratchFolder(t)
+  const server = await startServer(t, folder)
+  const mount = await MountedBucket.mount(t, { server, mountpoint: join(folder, 'mount') })
+  writeFileSync(join(mount.path, 'file'), 'content')
+  for (const command of ['ln -s file link', 'ln file link', 'mkfifo link', 'mknod link b 8 1']) {
+    const { code, stderr } = await run('bash', ['-c', command], { cwd: mount.path })
+    t.not(code, 0, command)
+    t.match(stderr, 'Operation not permitted')
+  }
+  t.same(contentsOf(mount.path), { '/file': fingerprint(Buffer.from('content')) })
+  t.equal(await mount.unmount(), 0)
+})
+
+void t.test('a removed file that is open for reading gives its own bytes or ESTALE', async t => {
+  const folder = scratchFolder(t)
+  const server = await startServer(t, folder)
+  const mount = await MountedBucket.mount(t, { server, mountpoint: join(folder, 'mount') })
+  writeFileSync(join(mount.path, 'file'), 'content')
+  const script = 'exec 3< file; rm file; echo other > file; cat <&3'
+  const { text, stderr } = await run('bash', ['-c', script], { cwd: mount.path })
+  if (text === '') t.match(stderr, 'Stale file handle')
+  else t.equal(text, 'content')
+  t.equal(await mount.unmount(), 0)
+})

@@ -42,7 +42,7 @@ for (const cache of ['inmemory', 'none'] as const) {
     t.same(
       await bucketContents(t, server),
       layout.contents,
-      'the bucket holds exactly these objects, and markers of empty directories only',
+      'the bucket holds exactly these files and empty directories',
     )
     t.same(await unfinishedUploads(t, server), [], 'no upload is left unfinished')
   })

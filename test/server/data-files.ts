@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { DataFiles } from '../../src/server/data-files.js'
-import { seededBytes, temporaryDirectory } from './harness.js'
+import { seededBytes, temporaryDirectory } from '../helpers/bos-harness.js'
 
 const readAt = promisify(read)
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Fault } from '../../src/server/faults.js'
-import { seededBytes, startHarness } from './harness.js'
+import { seededBytes, startHarness } from '../helpers/bos-harness.js'
 
 const BODY = seededBytes(2_000_000)
 

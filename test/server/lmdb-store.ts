@@ -1,11 +1,10 @@
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { DataFiles } from '../../src/server/data-files.js'
 import { LmdbIndex } from '../../src/server/lmdb-index.js'
 import { LmdbStore } from '../../src/server/lmdb-store.js'
 import type { Content, ObjectRecord } from '../../src/server/store.js'
-import { seededBytes, temporaryDirectory } from './harness.js'
+import { dataFiles, seededBytes, temporaryDirectory } from '../helpers/bos-harness.js'
 
 const ATTRIBUTES = { storageClass: 'STANDARD', headers: {}, meta: {} }
 const ETAG = '0'.repeat(32)
@@ -30,10 +29,7 @@ async function openStore(t: Test) {
     }
     return { size: sizes.reduce((sum, size) => sum + size, 0), etag: ETAG, slices }
   }
-  const names = () =>
-    readdirSync(join(directory, 'data'), { recursive: true }).filter(name =>
-      String(name).includes('/'),
-    )
+  const names = () => dataFiles(directory)
   return { store, content, names }
 }
 

@@ -43,8 +43,9 @@ void t.test('encoding keeps only unreserved characters', async t => {
 })
 
 void t.test('decoding undoes encoding', async t => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'grapheme' }), text => uriDecode(uriEncode(text)) === text),
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), text => uriDecode(uriEncode(text)) === text),
+    ),
   )
-  t.pass('for every text')
 })

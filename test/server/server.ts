@@ -1,14 +1,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startBosServer } from '../../src/server/server.js'
-import { TestClient, textOf } from './client.js'
-import { CREDENTIALS, md5Of, seededBytes, startHarness, temporaryDirectory } from './harness.js'
+import { TestClient, textOf } from '../helpers/bos-client.js'
+import {
+  CREDENTIALS,
+  dataFiles,
+  md5Of,
+  seededBytes,
+  startHarness,
+  temporaryDirectory,
+} from '../helpers/bos-harness.js'
 
 void t.test('a request is logged without its secrets', async t => {
   const now = () => Date.parse('2024-05-01T10:00:00.123Z')
@@ -161,10 +168,7 @@ void t.test('what was confirmed survives kill -9, and nothing half done shows', 
     if (get.body.length !== size || md5Of(get.body) !== eTag) t.fail(`${key} is not whole`)
   }
   const large = contents.filter(entry => entry.size > 100_000)
-  const files = readdirSync(join(directory, 'data'), { recursive: true })
-    .map(String)
-    .filter(name => name.includes('/'))
-  t.equal(files.length, large.length, 'no file is left that no object refers to')
+  t.equal(dataFiles(directory).length, large.length, 'no file is left that no object refers to')
 })
 
 void t.test('a data directory admits one server at a time', async t => {

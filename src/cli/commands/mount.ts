@@ -14,7 +14,8 @@ import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { readConfigFile } from '../config-file.js'
 import { addConfigOptions } from '../option-flags.js'
-import { removeRecord, stateDirectory, writeRecord } from '../state.js'
+import { isMounted } from '../mounts.js'
+import { isAlive, readRecord, removeRecord, stateDirectory, writeRecord } from '../state.js'
 
 interface MountArguments {
   readonly operands: string[]
@@ -129,6 +130,7 @@ async function absolute(mountpoint: string): Promise<string> {
 
 /** Mounts and stays until the mount is gone. */
 async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
+  await refuseSecondMount(mountpoint)
   const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
   const log = createLogger(config.logLevel, logFile)
   const mount = await openMount({
@@ -155,6 +157,15 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   } finally {
     removeSignals()
   }
+}
+
+/** Linux would stack a second mount on the first and hide it. A dead one is cleared away instead. */
+async function refuseSecondMount(mountpoint: string): Promise<void> {
+  const record = await readRecord(mountpoint)
+  if (record === undefined || !(await isAlive(record)) || !(await isMounted(mountpoint))) return
+  throw new CommandError(
+    `${record.source} is mounted at ${mountpoint} already; to end that: bosmount umount ${mountpoint}`,
+  )
 }
 
 /**
@@ -188,7 +199,7 @@ async function unmountWhenFree(mount: RunningMount, isLazy: () => boolean): Prom
     if (!announced) {
       process.stderr.write(
         `${mount.mountpoint} is busy: waiting until nothing is open on it any more; ` +
-          'another signal detaches it at once\n',
+          'signal again to detach it at once\n',
       )
     }
     announced = true

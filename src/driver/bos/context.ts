@@ -16,6 +16,8 @@ export interface BosConfig {
   /** Larger objects are copied in parts, in parallel. */
   readonly copyThreshold: Bytes
   readonly copyPartSize: Bytes
+  /** Use the service's rename for files where it has one; default true. */
+  readonly rename: boolean
   /** Keys per page of a listing. */
   readonly listPageSize: number
 }
@@ -27,6 +29,11 @@ export interface BosContext {
   readonly limits: PartLimits
   readonly config: BosConfig
   readonly log: Logger
+  /** What has been found out about the service. */
+  readonly learned: {
+    /** It has no rename. */
+    noRename: boolean
+  }
 }
 
 /** Runs a piece of work on one path; its failures become driver errors that name the path. */

@@ -43,7 +43,7 @@ import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.
 import { bodyLength } from './http.js'
 import { KeyMap } from './key.js'
 import { ListingMerger, type MergedPage } from './list.js'
-import { openReader, readInto } from './read.js'
+import { openReader, readContent, readInto } from './read.js'
 import { dropUpload } from './resume.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
 import { copyFile, look, move, remove } from './transfer.js'
@@ -74,6 +74,7 @@ const DEFAULT_CONFIG: BosConfig = {
   // One copy call moves up to 5 GB, but the connection waits for all of it.
   copyThreshold: 512 * MiB,
   copyPartSize: 128 * MiB,
+  rename: true,
   listPageSize: 1000,
 }
 
@@ -110,8 +111,7 @@ class BosDriver implements StorageDriver {
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
-    const { api, keys } = this.#context
-    return await this.#at(path, async () => (await api.get(keys.file(path), options)).body)
+    return await readContent(this.#context, path, options)
   }
 
   async putContent(
@@ -369,9 +369,11 @@ function assemble(
       copiesInFlight: options.copiesInFlight ?? DEFAULT_CONFIG.copiesInFlight,
       copyThreshold: options.copyThreshold ?? DEFAULT_CONFIG.copyThreshold,
       copyPartSize: options.copyPartSize ?? DEFAULT_CONFIG.copyPartSize,
+      rename: options.rename ?? DEFAULT_CONFIG.rename,
       listPageSize: options.listPageSize ?? DEFAULT_CONFIG.listPageSize,
     },
     log,
+    learned: { noRename: false },
   }
   return { context, transport }
 }

@@ -4,17 +4,21 @@
  * by a HEAD that tells which of the two, or neither, it was.
  */
 import { Readable } from 'node:stream'
-import type { Bytes } from '../../util/units.js'
+import { MiB, type Bytes } from '../../util/units.js'
 import type { ContentReader, DriverOptions, ReadIntoResult, ReadOptions } from '../driver.js'
 import { InvalidOffsetError, PreconditionError } from '../errors.js'
 import { forPath, type BosContext } from './context.js'
 import { readEtag, readModTime, readRange, type BodyRange, type ObjectHead } from './documents.js'
 import { BosError, toDriverError } from './error.js'
-import type { BodySink, HttpHead, HttpStream } from './http.js'
+import type { BodySink, HttpHead } from './exchange.js'
+import type { HttpStream } from './http.js'
 import { isRetryable } from './retry.js'
 
 /** How often a stream is taken up again where it broke off. */
 const MAX_RESUMES = 5
+
+/** A whole file of unknown size counts as this much for its deadline. */
+const CONTENT_ALLOWANCE: Bytes = 16 * MiB
 
 interface Range {
   readonly offset: Bytes
@@ -73,6 +77,28 @@ async function nothingAt(
   if (offset > head.size) throw new InvalidOffsetError(path, offset, { driver })
   if (options.refusal !== undefined && offset < head.size) throw options.refusal.error
   return head
+}
+
+/** @see StorageDriver.getContent */
+export async function readContent(
+  context: BosContext,
+  path: string,
+  { signal }: DriverOptions,
+): Promise<Buffer> {
+  const { api, keys } = context
+  let content = Buffer.alloc(0)
+  await forPath(context, path, () =>
+    api.get(keys.file(path), { signal, expectedBytes: CONTENT_ALLOWANCE }, head => {
+      const { length } = readRange(head.status, head.headers)
+      content = Buffer.allocUnsafeSlow(length)
+      let received = 0
+      return chunk => {
+        if (received + chunk.length > length) throw integrity('more bytes than announced')
+        received += chunk.copy(content, received)
+      }
+    }),
+  )
+  return content
 }
 
 /** @see StorageDriver.readInto */

@@ -14,7 +14,7 @@ import type { DriverOptions, Part } from '../driver.js'
 import { BosError } from './error.js'
 import type { BosContext } from './context.js'
 import type { ListedPart, ListedUpload } from './documents.js'
-import type { HttpBody } from './http.js'
+import type { HttpBody } from './exchange.js'
 
 const OFFSET_HEADER = 'x-bce-meta-offset'
 

@@ -1,6 +1,7 @@
 /**
  * Copies and moves inside the store. A move is a copy, its verification, and only then the removal of
- * the source; repeating an interrupted one finishes it.
+ * the source; repeating an interrupted one finishes it. A file that moves to a free name is renamed by
+ * the service if it can: not all buckets can, so the first refusal is remembered.
  *
  * BOS knows no condition on the target of a copy. A conditional copy is therefore an upload whose only
  * part is copied and whose completion, which does know conditions, publishes it.
@@ -10,9 +11,10 @@ import { MiB, type Bytes } from '../../util/units.js'
 import type { DriverOptions, MoveOptions, WriteConditions, WriteResult } from '../driver.js'
 import { ConflictError, IntegrityError, PathNotFoundError, PreconditionError } from '../errors.js'
 import { isBelow } from '../path.js'
-import type { Conditions, CopySource } from './api.js'
+import type { Conditions, CopySource } from './headers.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import type { ListedPart, ObjectHead } from './documents.js'
+import { BosError } from './error.js'
 
 export interface ByteRange {
   readonly offset: Bytes
@@ -198,9 +200,50 @@ export async function move(
   }
   if (source.file === undefined) return
   if (target.isDir) throw new ConflictError(`${to} is a directory`, { driver, path: to })
-  await copyKnown(context, { from, to, head: source.file }, options)
+  const job = { from, to, head: source.file }
+  const isFree = target.file === undefined && options.ifMatch === undefined
+  // A rename knows no conditions: with one, only the copy can tell a race.
+  if (isFree && options.ifNoneMatch === undefined && (await renamed(context, job, io))) return
+  await copyKnown(context, job, options)
   await forPath(context, from, () => api.delete(keys.file(from), io))
 }
+
+const NO_RENAME_STATUS: ReadonlySet<number> = new Set([400, 405, 501])
+
+/** Lets the service rename a file to a free name; false if it cannot, with nothing changed. */
+async function renamed(
+  context: BosContext,
+  { from, to, head }: { from: string; to: string; head: ObjectHead },
+  options: DriverOptions,
+): Promise<boolean> {
+  const { api, keys, config, learned } = context
+  if (!config.rename || learned.noRename) return false
+  try {
+    await forPath(context, from, async () => {
+      try {
+        await api.rename(keys.file(from), keys.file(to), options)
+      } catch (error) {
+        const isRefusal = error instanceof BosError && NO_RENAME_STATUS.has(error.status ?? 0)
+        throw isRefusal ? new NoRename() : error
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof NoRename)) throw error
+    learned.noRename = true
+    return false
+  }
+  const found = await forPath(context, to, () => api.find(keys.file(to), options))
+  if (found?.size === head.size) return true
+  const source = await forPath(context, from, () => api.find(keys.file(from), options))
+  // Without a source it was renamed, whatever it has become since.
+  if (source === undefined && found !== undefined) return true
+  // The service said yes and did something else: copy.
+  learned.noRename = true
+  return false
+}
+
+/** The service has no rename. */
+class NoRename extends Error {}
 
 /** Copies everything, and when all of it is verified deletes exactly what was copied. */
 async function moveDirectory(

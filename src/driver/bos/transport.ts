@@ -13,14 +13,12 @@ import BosClient from '@baiducloud/sdk/src/bos_client.js'
 import { systemClock, type Clock } from '../../util/clock.js'
 import type { Milliseconds } from '../../util/units.js'
 import { BosError, codeOfStatus } from './error.js'
+import type { HttpBody, HttpHead, HttpRequest } from './exchange.js'
 import {
   bodyLength,
   Http,
   type ChooseSink,
-  type HttpBody,
-  type HttpHead,
   type HttpOptions,
-  type HttpRequest,
   type HttpResponse,
   type HttpStream,
 } from './http.js'

@@ -175,7 +175,7 @@ export class Files {
     const path = inodes.path(file)
     // Written or moved here meanwhile: what the store says is out of date.
     const isOutdated = (): boolean =>
-      isLocal(file) || inodes.path(file) !== path || file.seen > began
+      isLocal(file) || !inodes.isLinked(file) || inodes.path(file) !== path || file.seen > began
     try {
       const info = await driver.stat(path, { expect: 'file', signal: context.signal })
       if (isOutdated()) return

@@ -427,6 +427,7 @@ function createCore(options: FileSystemOptions): Core {
   const { clock = Date.now, monotonic = () => performance.now() } = options
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
+  const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
   return {
     config,
     driver,
@@ -434,7 +435,7 @@ function createCore(options: FileSystemOptions): Core {
     tree,
     clock,
     log,
-    metadata: new MetadataCache({ ttl: config.metadataTtl, now: monotonic }),
+    metadata,
     blocks: new BlockCache({
       capacity: options.cacheMemory,
       fetch: async (object, offset, target, signal) => {
@@ -453,7 +454,7 @@ function createCore(options: FileSystemOptions): Core {
       guard: work => tree.shared(work),
       log,
     }),
-    markers: new Markers({ driver, inodes, tree, delay: config.markerDelay, log }),
+    markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
     notifier: NO_NOTIFIER,
   }
 }

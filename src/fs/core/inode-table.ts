@@ -200,6 +200,7 @@ export class InodeTable {
       children: new Map(),
       presence: 'stored',
       hasMarker: undefined,
+      removals: 0,
       modified: undefined,
     }
   }

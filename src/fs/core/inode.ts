@@ -65,6 +65,8 @@ export interface DirectoryInode extends InodeRecord {
   presence: 'stored' | 'made' | 'doubtful'
   /** Whether there is a marker object, which makes it stay when its last child goes, if known. */
   hasMarker: boolean | undefined
+  /** Counts the children that were removed from the bucket. */
+  removals: number
   modified: Milliseconds | undefined
 }
 

@@ -9,6 +9,7 @@
  *
  * A failed marker is logged and tried again after another delay; fsync and unmount report it.
  */
+import type { MetadataCache } from '../../cache/metadata-cache.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import type { SharedLock } from '../../util/lock.js'
@@ -20,6 +21,7 @@ import type { DirectoryInode, Inode } from './inode.js'
 export interface MarkersOptions {
   driver: StorageDriver
   inodes: InodeTable
+  metadata: MetadataCache
   tree: SharedLock
   delay: Milliseconds
   log: Logger
@@ -48,6 +50,7 @@ export class Markers {
 
   /** A child is gone from the bucket that may have been all that showed the directory. */
   childRemoved(directory: DirectoryInode): void {
+    directory.removals += 1
     if (directory.hasMarker === true || directory.presence !== 'stored') return
     directory.presence = 'doubtful'
     this.#schedule(directory)
@@ -56,13 +59,15 @@ export class Markers {
   /** Something lies in the bucket below this inode's parent, and so shows all directories above. */
   stored(inode: Inode): void {
     for (let at = inode.parent; at !== undefined && at.presence !== 'stored'; at = at.parent) {
-      this.#settle(at)
+      this.#shown(at)
     }
   }
 
   /** The directory was removed or is no longer linked. */
   removed(directory: DirectoryInode): void {
-    this.#settle(directory)
+    directory.presence = 'stored'
+    this.#pending.delete(directory)
+    this.#options.inodes.drop(directory)
   }
 
   /** Makes sure that the bucket shows the directory. */
@@ -87,10 +92,15 @@ export class Markers {
     if (failures.length > 0) throw failures[0]
   }
 
-  #settle(directory: DirectoryInode): void {
-    directory.presence = 'stored'
-    this.#pending.delete(directory)
-    this.#options.inodes.drop(directory)
+  /** The bucket shows the directory from now on: what was listed before is out of date. */
+  #shown(directory: DirectoryInode): void {
+    const { inodes, metadata } = this.#options
+    const { parent, name } = directory
+    if (parent !== undefined) {
+      const info = { path: inodes.path(directory), size: 0, isDir: true }
+      metadata.changed(inodes.path(parent), name, info)
+    }
+    this.removed(directory)
   }
 
   #schedule(directory: DirectoryInode): void {
@@ -108,25 +118,29 @@ export class Markers {
     const { driver, inodes } = this.#options
     if (directory.presence === 'stored') return
     if (!inodes.isLinked(directory)) {
-      this.#settle(directory)
+      this.removed(directory)
       return
     }
-    const path = inodes.path(directory)
-    if (directory.presence === 'made' || !(await isShown(driver, path))) {
-      await driver.makeDirectory(path)
+    if (directory.presence === 'made' || !(await this.#isShown(directory))) {
+      await driver.makeDirectory(inodes.path(directory))
       directory.hasMarker = true
     }
     this.stored(directory)
-    this.#settle(directory)
+    this.#shown(directory)
   }
-}
 
-async function isShown(driver: StorageDriver, path: string): Promise<boolean> {
-  try {
-    await driver.stat(path, { expect: 'directory' })
-    return true
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return false
-    throw error
+  async #isShown(directory: DirectoryInode): Promise<boolean> {
+    const { driver, inodes } = this.#options
+    for (;;) {
+      const { removals } = directory
+      try {
+        await driver.stat(inodes.path(directory), { expect: 'directory' })
+      } catch (error) {
+        if (error instanceof PathNotFoundError) return false
+        throw error
+      }
+      // What showed it may have been removed while the answer was on its way.
+      if (directory.removals === removals) return true
+    }
   }
 }

@@ -110,10 +110,10 @@ export class Namespace {
     await this.#checkEmpty(context, child)
     await tree.shared(async () => {
       if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
-      const wasStored = child.presence === 'stored'
+      const wasShown = child.presence !== 'made'
       this.#discardDirectory(child)
       this.#gone(parent, name)
-      if (wasStored) markers.childRemoved(parent)
+      if (wasShown) markers.childRemoved(parent)
     })
   }
 

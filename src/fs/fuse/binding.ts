@@ -16,7 +16,13 @@ import { Channel, DEFAULT_CHANNEL_CONFIG, type ChannelConfig } from './channel.j
 import type { Device } from './device.js'
 import { loadLibfuse3, type Libfuse3 } from './libfuse3.js'
 import { formatMountOptions, isNoSetuid } from './mount-options.js'
-import { checkSystem, explainFailure, prepareMountpoint, unmount } from './mountpoint.js'
+import {
+  checkSystem,
+  explainFailure,
+  prepareMountpoint,
+  removeDeadMount,
+  unmount,
+} from './mountpoint.js'
 import { Session } from './session.js'
 
 export interface FuseBindingOptions {
@@ -66,18 +72,25 @@ async function mount(
     log,
   })
   const guard = startCrashGuard(path, log)
-  const closed = endOf(session, guard)
+  const closed = endOf(session, { guard, libfuse3, path })
   closed.catch((error: unknown) => log.error({ err: error, path }, 'the mount has broken'))
   session.start()
   await waitForInit(session, { libfuse3, path, timeout: options.initTimeout ?? INIT_TIMEOUT })
   return new FuseMount(path, { session, libfuse3, closed })
 }
 
-async function endOf(session: Session, guard: CrashGuard): Promise<void> {
+/** Settles as the session does, with nothing of the mount left. */
+async function endOf(
+  session: Session,
+  mounted: { readonly guard: CrashGuard; readonly libfuse3: Libfuse3; readonly path: string },
+): Promise<void> {
   try {
     await session.closed
+  } catch (error) {
+    await removeDeadMount(mounted.libfuse3, mounted.path)
+    throw error
   } finally {
-    await guard.stop()
+    await mounted.guard.stop()
   }
 }
 

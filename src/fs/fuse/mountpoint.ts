@@ -64,6 +64,18 @@ export async function prepareMountpoint(libfuse3: Libfuse3, mountpoint: string):
   })
 }
 
+/**
+ * Unmounts a mount whose session has broken, if it is there and dead. Failing that is no error: the
+ * place is as it was.
+ */
+export async function removeDeadMount(libfuse3: Libfuse3, path: string): Promise<void> {
+  try {
+    await withDeadline(statfs(path), path)
+  } catch (error) {
+    if (isDead(error)) await unmount(libfuse3, path, { lazy: true }).catch(() => undefined)
+  }
+}
+
 /** ECONNABORTED while the kernel is still taking the connection down. */
 function isDead(error: unknown): boolean {
   const code = codeOf(error)

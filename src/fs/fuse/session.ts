@@ -13,25 +13,21 @@
  * End, from whichever side it comes: no more requests; signals aborted; operations under way get
  * `drainTimeout` to finish; notifications; `destroy`; the device is closed; `closed` settles.
  */
-import { Buffer } from 'node:buffer'
 import { ERRNO, ErrnoError } from '../../util/errno.js'
-import { ByteReader, ByteWriter } from '../../util/cursor.js'
+import { ByteReader } from '../../util/cursor.js'
 import type { Logger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
-import { KiB } from '../../util/units.js'
 import type { Operations, SessionInfo } from '../operations.js'
-import { KERNEL_VERSION, OPCODE, SIZE } from './abi.js'
-import type { Acceptance, Channel, RequestHandler } from './channel.js'
+import { KERNEL_VERSION, OPCODE } from './abi.js'
+import type { Channel, RequestHandler } from './channel.js'
 import * as decode from './decode.js'
 import type { Device } from './device.js'
 import { HANDLERS, refuse, type AnyHandler } from './dispatch.js'
-import { beginReply, encodeHeader, encodeInit, endReply } from './encode.js'
+import { encodeInit } from './encode.js'
 import { negotiate, type NegotiationOptions } from './negotiate.js'
 import { KernelNotifier, type Activity } from './notify.js'
+import { Replies } from './reply.js'
 import { Request } from './request.js'
-
-/** Up to here copying and one write(2) is faster than writev(2) of the pieces; see bench/fuse.ts. */
-const COPY_LIMIT: Bytes = 16 * KiB
 
 export interface SessionOptions {
   readonly operations: Operations
@@ -66,8 +62,7 @@ export class Session implements RequestHandler {
   readonly #log: Logger
   readonly #notifier: KernelNotifier
   readonly #reader = new ByteReader()
-  readonly #reply = Buffer.allocUnsafeSlow(SIZE.OUT_HEADER + COPY_LIMIT)
-  readonly #writer = new ByteWriter().reset(this.#reply)
+  readonly #replies: Replies
   /** Requests whose promises have not settled, by `unique`. */
   readonly #pending = new Map<number, Request>()
   readonly #settleStarted: Settle<SessionInfo>
@@ -80,6 +75,7 @@ export class Session implements RequestHandler {
   constructor(options: SessionOptions) {
     this.#options = options
     this.#channel = options.channel
+    this.#replies = new Replies(options.channel)
     this.#operations = options.operations
     this.#log = options.log
     this.#notifier = new KernelNotifier({
@@ -179,7 +175,7 @@ export class Session implements RequestHandler {
     } catch (error) {
       this.#logFault(request, error)
     }
-    if (target === undefined) this.#answerErrno(request, ERRNO.EAGAIN)
+    if (target === undefined) this.#replies.errno(request, ERRNO.EAGAIN)
     else target.abort()
   }
 
@@ -214,44 +210,23 @@ export class Session implements RequestHandler {
   }
 
   #succeed(request: Request, handler: AnyHandler, result?: unknown): void {
-    let acceptance: Acceptance
     try {
       const missing = handler.error?.(result)
-      if (missing !== undefined) return this.#answerErrno(request, ERRNO[missing])
-      if (!request.markAnswered()) return
-      acceptance =
-        handler.slices === undefined
-          ? this.#sendRecord(request, handler, result)
-          : this.#sendSlices(request, handler.slices(result))
+      const outcome =
+        missing !== undefined
+          ? this.#replies.errno(request, ERRNO[missing])
+          : handler.slices === undefined
+            ? this.#replies.record(request, writer => handler.encode?.(writer, result))
+            : this.#replies.data(request, handler.slices(result))
+      if (outcome !== 'gone' && outcome !== 'refused') return
+      if (outcome === 'refused') {
+        this.#log.error(describe(request), 'an answer was refused by the kernel')
+      }
     } catch (error) {
-      // The method gave what no answer can hold. Nothing was sent yet: sending does not throw.
-      this.#logFault(request, error)
-      this.#sendErrno(request, ERRNO.EIO)
-      acceptance = 'refused'
-    }
-    if (acceptance === 'accepted' || acceptance === 'ended') return
-    if (acceptance === 'refused') {
-      this.#log.error(describe(request), 'an answer was refused by the kernel')
+      // The method gave what no answer can hold.
+      this.#fail(request, error)
     }
     this.#undo(request, handler, result)
-  }
-
-  #sendRecord(request: Request, handler: AnyHandler, result: unknown): Acceptance {
-    beginReply(this.#writer)
-    handler.encode?.(this.#writer, result)
-    return this.#channel.send(this.#reply, endReply(this.#writer, request.unique, 0))
-  }
-
-  #sendSlices(request: Request, slices: readonly Uint8Array[]): Acceptance {
-    let length = 0
-    for (const slice of slices) length += slice.length
-    if (length <= COPY_LIMIT) {
-      beginReply(this.#writer)
-      for (const slice of slices) this.#writer.bytes(slice)
-      return this.#channel.send(this.#reply, endReply(this.#writer, request.unique, 0))
-    }
-    encodeHeader(this.#writer.seek(0), SIZE.OUT_HEADER + length, 0, request.unique)
-    return this.#channel.sendData(this.#reply.subarray(0, SIZE.OUT_HEADER), slices)
   }
 
   #undo(request: Request, handler: AnyHandler, result: unknown): void {
@@ -267,16 +242,7 @@ export class Session implements RequestHandler {
 
   #fail(request: Request, error: unknown): void {
     if (!(error instanceof ErrnoError)) this.#logFault(request, error)
-    this.#answerErrno(request, error instanceof ErrnoError ? error.errno : ERRNO.EIO)
-  }
-
-  #answerErrno(request: Request, errno: number): void {
-    if (request.markAnswered()) this.#sendErrno(request, errno)
-  }
-
-  #sendErrno(request: Request, errno: number): void {
-    beginReply(this.#writer)
-    this.#channel.send(this.#reply, endReply(this.#writer, request.unique, errno))
+    this.#replies.errno(request, error instanceof ErrnoError ? error.errno : ERRNO.EIO)
   }
 
   #logFault(request: Request, error: unknown): void {

@@ -1,6 +1,6 @@
 /** Requests on the service and on buckets, listings included. */
 import { KiB, MiB } from '../../util/units.js'
-import { receiveJson } from '../body.js'
+import { isRecord, receiveJson } from '../body.js'
 import { jsonTime, numberParameter, requireBucket, type Context } from '../context.js'
 import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
@@ -174,8 +174,4 @@ function readKeys(body: unknown): readonly string[] {
     if (typeof key !== 'string') throw new ServiceError('InappropriateJSON')
     return key
   })
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
 }

@@ -1,7 +1,7 @@
 /** Requests of multipart uploads. */
 import { createHash } from 'node:crypto'
 import { MiB } from '../../util/units.js'
-import { receiveContent, receiveJson } from '../body.js'
+import { isRecord, receiveContent, receiveJson } from '../body.js'
 import { holdsForCopySource, readConditions, unquote } from '../conditions.js'
 import {
   jsonTime,
@@ -244,8 +244,4 @@ function readPartNumber(exchange: Exchange): number {
     })
   }
   return number
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
 }

@@ -57,7 +57,7 @@ export async function putObject(exchange: Exchange, context: Context): Promise<v
 
 /**
  * Discards received content if the store refuses it. After any other failure the change may have been
- * made; the next start tells and sweeps.
+ * made; the sweep at the next start can tell.
  */
 export async function keep<Result>(
   content: Pick<Content, 'slices'>,
@@ -67,8 +67,9 @@ export async function keep<Result>(
   try {
     return await store()
   } catch (error) {
-    if (!(error instanceof ServiceError)) throw error
-    await context.files.remove(filesOf(content.slices))
+    const files = filesOf(content.slices)
+    if (error instanceof ServiceError) await context.files.remove(files)
+    else context.files.leave(files)
     throw error
   }
 }

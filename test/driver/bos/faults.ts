@@ -243,7 +243,7 @@ void t.test('an interrupted move of a directory loses nothing and can be repeate
 })
 
 void t.test('an abort during a move leaves the source', async t => {
-  const { server, driver } = await startDriverHarness(t)
+  const { server, driver } = await startDriverHarness(t, { bodyTimeout: 500 })
   const store = await driver()
   await store.putContent('/source', bytes(100))
   const stop = new AbortController()

@@ -2,7 +2,8 @@
 import { createServer as createTlsServer } from 'node:https'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { Http, type HttpOptions, type HttpRequest } from '../../../src/driver/bos/http.js'
+import type { HttpRequest } from '../../../src/driver/bos/exchange.js'
+import { Http, type HttpOptions } from '../../../src/driver/bos/http.js'
 import { bytes, failure } from '../helpers.js'
 import { CERTIFICATE, PRIVATE_KEY } from './certificate.js'
 
@@ -62,6 +63,16 @@ void t.test('requests one after the other share a connection', async t => {
     t.same([status, headers['content-length'], body.toString()], [200, '5', 'hello'])
   }
   t.ok(connections() <= 2, 'the pool may open another before the first is idle again')
+})
+
+void t.test('a HEAD keeps its connection too', async t => {
+  const head = 'HTTP/1.1 404 Not Found\r\nConnection: keep-alive\r\nContent-Length: 9\r\n\r\n'
+  const { http, connections } = await wire(t, socket => void socket.write(head))
+  for (let i = 0; i < 5; i++) {
+    const { status, body } = await http.exchange(get({ method: 'HEAD' }))
+    t.same([status, body.length], [404, 0])
+  }
+  t.ok(connections() <= 2)
 })
 
 void t.test('requests at once take no more connections than allowed', async t => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { BosCredentials } from '../../../src/driver/bos/sign.js'
-import { BosError } from '../../../src/driver/bos/error.js'
+import type { BosError } from '../../../src/driver/bos/error.js'
 import {
   createTransport,
   parseErrorBody,

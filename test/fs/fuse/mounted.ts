@@ -185,6 +185,17 @@ await t.test('a user is told EBUSY too', user, async t => {
   await server.next('unmounted')
 })
 
+await t.test('root lets others in where it is told to', user, async t => {
+  const server = await startMount(t, { ...FUSE, allowOther: true })
+  const asNobody = { cwd: '/', uid: NOBODY, gid: NOBODY }
+  const { mountpoint } = server
+  await run('chmod', ['755', join(mountpoint, '..')])
+  await run('mkdir', ['-m', '777', join(mountpoint, 'd')])
+  await run('sh', ['-c', `echo x > ${mountpoint}/d/a`], asNobody)
+  t.equal((await stat(join(mountpoint, 'd', 'a'))).uid, NOBODY, 'the file system learns who asks')
+  await t.rejects(run('sh', ['-c', `echo x > ${mountpoint}/b`], asNobody), /ermission denied/)
+})
+
 await t.test('names that cannot be are refused', TIMEOUT, async t => {
   const { mountpoint } = await startMount(t, FUSE)
   const invalid = Buffer.concat([Buffer.from(`${mountpoint}/`), Buffer.from([0xff, 0x61])])
@@ -300,4 +311,7 @@ await t.test('a user is told what he may not', user, async t => {
   await run('chmod', ['755', join(mountpoint, '..')])
   const foreign = await startServer(t, { ...FUSE, mountpoint, uid: NOBODY })
   t.match((await foreign.next('failed')).failed, /directory that he may write/)
+  if (/^user_allow_other/m.test(await readFile('/etc/fuse.conf', 'utf8').catch(() => ''))) return
+  const open = await startServer(t, { ...FUSE, uid: NOBODY, allowOther: true })
+  t.match((await open.next('failed')).failed, /"user_allow_other" in \/etc\/fuse.conf/)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { ACCESS_KEY_ID, type Reply } from '../client.js'
-import { md5Of, startHarness } from '../harness.js'
+import { ACCESS_KEY_ID, type Reply } from '../../helpers/bos-client.js'
+import { md5Of, startHarness } from '../../helpers/bos-harness.js'
 
 void t.test('buckets are made, described, listed and deleted', async t => {
   const now = () => Date.parse('2024-05-01T10:00:00Z')

@@ -1,8 +1,6 @@
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
-import { textOf, type Reply, type TestClient } from '../client.js'
-import { md5Of, seededBytes, startHarness } from '../harness.js'
+import { textOf, type Reply, type TestClient } from '../../helpers/bos-client.js'
+import { dataFiles, md5Of, seededBytes, startHarness } from '../../helpers/bos-harness.js'
 
 interface Part {
   readonly partNumber: number
@@ -293,9 +291,3 @@ void t.test('a part copy refuses bad sources, ranges and conditions', async t =>
   const etag = put.headers.etag ?? ''
   t.match(await copy({ 'x-bce-copy-source-if-match': etag }), { status: 200 })
 })
-
-function dataFiles(directory: string): readonly string[] {
-  return readdirSync(join(directory, 'data'), { recursive: true })
-    .map(String)
-    .filter(name => name.includes('/'))
-}

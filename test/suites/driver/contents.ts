@@ -1,5 +1,9 @@
 /** Whole files: names, contents, conditions. */
-import { InvalidPathError, PathNotFoundError } from '../../../src/driver/errors.js'
+import {
+  InvalidPathError,
+  PathNotFoundError,
+  PathTooLongError,
+} from '../../../src/driver/errors.js'
 import { bytes, failure, readAll } from '../../driver/helpers.js'
 import { isNotFound, type Behaviour } from './subject.js'
 
@@ -70,6 +74,7 @@ export function contents(behaviour: Behaviour): void {
       const put = await failure(driver.putContent(path, Buffer.from('x')))
       t.ok(put instanceof InvalidPathError, `putContent ${JSON.stringify(path)}`)
       if (put instanceof InvalidPathError) t.match(put.message, driver.name)
+      t.throws(() => driver.checkPath(path), { code: 'INVALID_PATH', path })
       t.ok((await failure(driver.writer(path))) instanceof InvalidPathError)
       t.ok((await failure(driver.compose(path))) instanceof InvalidPathError)
       const get = await failure(driver.getContent(path))
@@ -77,6 +82,17 @@ export function contents(behaviour: Behaviour): void {
       const remove = await failure(driver.delete(path))
       t.ok(remove instanceof (reserved ? PathNotFoundError : InvalidPathError))
     }
+  })
+
+  behaviour('a path can be checked before anything is made', async (t, driver) => {
+    for (const path of VALID_PATHS) t.doesNotThrow(() => driver.checkPath(path))
+    const long = [
+      `/${'x'.repeat(256)}`,
+      `/${'ü'.repeat(128)}`,
+      `/${`${'y'.repeat(200)}/`.repeat(6)}z`,
+    ]
+    for (const path of long) t.throws(() => driver.checkPath(path), PathTooLongError)
+    t.same(await driver.list('/'), [])
   })
 
   behaviour('a content comes back as it was put', async (t, driver) => {

@@ -1,12 +1,12 @@
 /** A server on a directory of its own with a client for it, both gone at the end of the test. */
 import { createCipheriv, createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { AccessLogEntry } from '../../src/server/access-log.js'
 import { startBosServer, type BosServer, type BosServerOptions } from '../../src/server/server.js'
-import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, TestClient } from './client.js'
+import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, TestClient } from './bos-client.js'
 
 export interface Harness {
   readonly server: BosServer
@@ -57,4 +57,11 @@ export function seededBytes(size: number): Buffer {
 
 export function md5Of(bytes: Uint8Array): string {
   return createHash('md5').update(bytes).digest('hex')
+}
+
+/** Names of the data files of a server, with their directories. */
+export function dataFiles(directory: string): readonly string[] {
+  return readdirSync(join(directory, 'data'), { recursive: true })
+    .map(String)
+    .filter(name => name.includes('/'))
 }

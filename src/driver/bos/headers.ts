@@ -1,0 +1,86 @@
+/** What requests say in headers, and how bodies are summed up. Pure. */
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { readEtag } from './documents.js'
+import { BosError } from './error.js'
+import type { HttpBody } from './exchange.js'
+import type { HttpResponse } from './http.js'
+import { encodeKey } from './sign.js'
+
+export type Headers = Record<string, string>
+
+export interface Conditions {
+  /** Etag without quotes. */
+  ifMatch?: string | undefined
+  ifNoneMatch?: '*' | undefined
+}
+
+export interface ObjectProperties {
+  contentType?: string | undefined
+  storageClass?: string | undefined
+  /** By lower-case name without `x-bce-meta-`. */
+  metadata?: Readonly<Record<string, string>> | undefined
+}
+
+export interface CopySource {
+  readonly key: string
+  readonly etag?: string | undefined
+}
+
+export function conditionHeaders({ ifMatch, ifNoneMatch }: Conditions): Headers {
+  return {
+    ...(ifMatch === undefined ? {} : { 'if-match': `"${ifMatch}"` }),
+    ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
+  }
+}
+
+export function propertyHeaders({
+  contentType,
+  storageClass,
+  metadata = {},
+}: ObjectProperties): Headers {
+  return {
+    'content-type': contentType ?? 'application/octet-stream',
+    ...(storageClass === undefined ? {} : { 'x-bce-storage-class': storageClass }),
+    ...Object.fromEntries(
+      Object.entries(metadata).map(([name, value]) => [`x-bce-meta-${name}`, value]),
+    ),
+  }
+}
+
+/** CRC-32 in decimal. An empty piece is left out: zlib starts anew when it is given one. */
+export function checksum(body: HttpBody): string {
+  const pieces = body instanceof Uint8Array ? [body] : body
+  const sum = pieces.reduce((crc, piece) => (piece.length === 0 ? crc : crc32(piece, crc)), 0)
+  return String(sum)
+}
+
+export function md5(body: HttpBody): string {
+  const hash = createHash('md5')
+  for (const piece of body instanceof Uint8Array ? [body] : body) hash.update(piece)
+  return hash.digest('hex')
+}
+
+/** The etag that BOS gives an object made of these parts, in this order. */
+export function multipartEtag(etags: readonly string[]): string {
+  const [first, second] = etags
+  if (first !== undefined && second === undefined) return first
+  return `-${createHash('md5').update(etags.join('')).digest('hex')}`
+}
+
+/** The headers that name what is to be copied, in which version. */
+export function copyHeaders(bucket: string, { key, etag }: CopySource): Headers {
+  return {
+    'x-bce-copy-source': `/${bucket}/${encodeKey(key)}`,
+    ...(etag === undefined ? {} : { 'x-bce-copy-source-if-match': `"${etag}"` }),
+  }
+}
+
+/** The service has stored what was sent. @returns the etag */
+export function checkUpload({ headers }: HttpResponse, crc: string): string {
+  const stored = headers['x-bce-content-crc32']
+  if (stored !== undefined && stored !== crc) {
+    throw new BosError(`stored with CRC-32 ${stored} instead of ${crc}`, { kind: 'integrity' })
+  }
+  return readEtag(headers)
+}

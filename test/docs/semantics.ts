@@ -1,0 +1,168 @@
+/**
+ * The examples of docs/SEMANTICS.md, each as a test of the same sentence, on the core over the memory
+ * driver, which shows what is in the bucket. A sentence without a test fails, and so does a test
+ * without its sentence.
+ */
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { StorageDriver } from '../../src/driver/driver.js'
+import { createMemoryDriver } from '../../src/driver/memory/driver.js'
+import { MiB } from '../../src/util/units.js'
+import { createCore } from '../helpers/core.js'
+import { CoreOs, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
+import { projectPath } from '../helpers/project.js'
+
+interface Scene {
+  readonly t: Test
+  /** What is really in the bucket. */
+  readonly bucket: StorageDriver
+  /** A mount of the bucket. */
+  readonly os: CoreOs
+  /** Another mount of the same bucket. */
+  readonly other: CoreOs
+}
+
+const text = (content: string): Buffer => Buffer.from(content)
+
+const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
+  'A file is not in the bucket before it is closed, and is there, whole, when `close()` has returned.':
+    async ({ t, bucket, os }) => {
+      const file = await os.open('/file', O_WRONLY | O_CREAT)
+      const content = Buffer.alloc(3.5 * MiB, 'x')
+      await file.write(0, content)
+      t.same(await bucket.list('/'), [])
+      await file.close()
+      t.ok((await bucket.getContent('/file')).equals(content))
+    },
+  'After `fsync()` the bucket has what was written so far, and the descriptor goes on.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    const file = await os.open('/file', O_WRONLY | O_CREAT)
+    await file.write(0, text('first'))
+    await file.fsync()
+    t.equal(String(await bucket.getContent('/file')), 'first')
+    await file.write(5, text(', second'))
+    await file.close()
+    t.equal(String(await bucket.getContent('/file')), 'first, second')
+  },
+  'Overwriting four bytes in the middle of a stored file changes those bytes and no others.':
+    async ({ t, bucket, os }) => {
+      const content = Buffer.alloc(5 * MiB, 'abcdefg')
+      await os.writeFile('/file', content)
+      const file = await os.open('/file', O_RDWR)
+      await file.write(2 * MiB + 7, text('1234'))
+      await file.close()
+      content.write('1234', 2 * MiB + 7)
+      t.ok((await bucket.getContent('/file')).equals(content))
+      t.ok((await os.readFile('/file')).equals(content))
+    },
+  'A file that grows by `truncate` reads as zeros where nothing was written.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    await os.writeFile('/file', text('data'))
+    await os.truncate('/file', 8)
+    t.equal(String(await os.readFile('/file')), 'data\0\0\0\0')
+    t.equal(String(await bucket.getContent('/file')), 'data\0\0\0\0')
+  },
+  'What one mount closes, another mount reads when it opens it afterwards.': async ({
+    t,
+    os,
+    other,
+  }) => {
+    await os.writeFile('/file', text('old'))
+    t.equal(String(await other.readFile('/file')), 'old')
+    await sleep(30)
+    await os.writeFile('/file', text('new and longer'))
+    await sleep(30)
+    t.equal(String(await other.readFile('/file')), 'new and longer')
+  },
+  'A descriptor whose file was replaced by another mount fails with ESTALE instead of mixing two versions.':
+    async ({ t, os, other }) => {
+      const old = Buffer.alloc(3 * MiB, 'o')
+      await os.writeFile('/file', old)
+      const file = await other.open('/file', O_RDONLY)
+      t.ok((await file.read(0, MiB)).equals(old.subarray(0, MiB)))
+      await os.writeFile('/file', Buffer.alloc(3 * MiB, 'n'))
+      await sleep(30)
+      await t.resolves(other.readFile('/file'), 'who opens it now gets the new version')
+      await t.rejects(file.read(2 * MiB, MiB), { code: 'ESTALE' })
+      await file.close()
+    },
+  'A directory made with `mkdir` that stays empty has its marker in the bucket after `fsync`.':
+    async ({ t, bucket, os }) => {
+      await os.mkdir('/empty')
+      t.same(await bucket.list('/'), [])
+      await os.fsyncDirectory('/empty')
+      t.same(await bucket.list('/'), ['/empty'])
+    },
+  'A deep chain of directories with a file at its end costs one object.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    for (const path of ['/a', '/a/b', '/a/b/c']) await os.mkdir(path)
+    await os.writeFile('/a/b/c/file', text('x'))
+    await sleep(100)
+    await bucket.deleteFile('/a/b/c/file')
+    t.same(await bucket.list('/'), [], 'nothing but the file was there')
+  },
+  'A directory stays when its last child is removed.': async ({ t, bucket, os }) => {
+    await bucket.putContent('/foreign/file', text('x'))
+    await os.unlink('/foreign/file')
+    t.same(await os.readdir('/'), ['foreign'])
+    await os.fsyncDirectory('/foreign')
+    t.same(await bucket.list('/'), ['/foreign'])
+  },
+  'Renaming a file that was never stored stores it once, under its new name.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    const file = await os.open('/temporary', O_WRONLY | O_CREAT)
+    await file.write(0, text('content'))
+    await os.rename('/temporary', '/final')
+    t.same(await bucket.list('/'), [])
+    await file.close()
+    t.same(await bucket.list('/'), ['/final'])
+    t.equal(String(await os.readFile('/final')), 'content')
+  },
+  'Renaming over an existing file replaces it.': async ({ t, bucket, os }) => {
+    await os.writeFile('/old', text('old'))
+    await os.writeFile('/new', text('new'))
+    await os.rename('/new', '/old')
+    t.same(await bucket.list('/'), ['/old'])
+    t.equal(String(await bucket.getContent('/old')), 'new')
+  },
+}
+
+/** The sentences below each line `**Examples**`, with the line breaks inside them undone. */
+function documented(): string[] {
+  const document = readFileSync(projectPath('docs/SEMANTICS.md'), 'utf8')
+  return document
+    .split('**Examples**\n')
+    .slice(1)
+    .flatMap(section => (section.split(/\n\n|\n#/)[0] ?? '').split(/^\* /m).slice(1))
+    .map(sentence => sentence.replaceAll(/\s+/g, ' ').trim())
+}
+
+void t.test('each example of the document is a test, and each test is in the document', async t => {
+  t.same(documented().toSorted(), Object.keys(EXAMPLES).toSorted())
+})
+
+for (const [sentence, example] of Object.entries(EXAMPLES)) {
+  void t.test(sentence, async t => {
+    const bucket = createMemoryDriver({ partSize: MiB, minPartSize: MiB })
+    const mounts = [createCore(bucket), createCore(bucket)] as const
+    await example({ t, bucket, os: new CoreOs(mounts[0]), other: new CoreOs(mounts[1]) })
+    for (const mount of mounts) {
+      mount.checkInvariants()
+      await mount.destroy()
+    }
+  })
+}

@@ -1,0 +1,157 @@
+/** How copies, moves and deletes are done, and what they cost. */
+import t from 'tap'
+import { evenRanges } from '../../../src/driver/bos/transfer.js'
+import { MiB } from '../../../src/util/units.js'
+import { bytes, failure } from '../helpers.js'
+import { startDriverHarness } from './harness.js'
+
+void t.test('ranges cover everything in few parts of nearly the same size', async t => {
+  t.same(evenRanges(0, 10), [])
+  t.same(evenRanges(7, 10), [{ offset: 0, length: 7 }])
+  for (const [size, largest] of [
+    [10 * MiB, 10 * MiB],
+    [10 * MiB + 1, 10 * MiB],
+    [1000 * MiB + 17, 128 * MiB],
+    [123_456_789, 5 * MiB],
+  ] as const) {
+    const ranges = evenRanges(size, largest)
+    let next = 0
+    for (const [i, { offset, length }] of ranges.entries()) {
+      t.equal(offset, next)
+      t.ok(length > 0 && length <= largest)
+      if (i < ranges.length - 1) t.equal(length % MiB, 0)
+      next += length
+    }
+    t.equal(next, size)
+  }
+})
+
+void t.test('a large file is copied in parts, with its properties', async t => {
+  const { driver, api, log } = await startDriverHarness(t)
+  const store = await driver({}, { copyThreshold: 2 * MiB, copyPartSize: MiB })
+  const content = bytes(5 * MiB + 3, 1)
+  const metadata = { colour: 'red' }
+  await api().put('large', content, { contentType: 'text/x-large', metadata })
+  log.length = 0
+  const result = await store.copy('/large', '/copy')
+  t.equal(log.filter(entry => entry.operation === 'UploadPartCopy').length, 6)
+  t.ok((await store.getContent('/copy')).equals(content))
+  t.match(await api().head('copy'), { etag: result.etag, contentType: 'text/x-large', metadata })
+  await store.move('/copy', '/moved')
+  t.match(await failure(store.stat('/copy')), { code: 'PATH_NOT_FOUND' })
+  t.ok((await store.getContent('/moved')).equals(content))
+})
+
+void t.test('a copy in parts that fails leaves no upload behind', async t => {
+  const { driver, server } = await startDriverHarness(t)
+  const store = await driver({}, { copyThreshold: MiB, copyPartSize: MiB })
+  await store.putContent('/large', bytes(3 * MiB, 1))
+  const fault = { kind: 'error-in-ok', code: 'AccessDenied' } as const
+  server.faults.add({ operation: 'UploadPartCopy', skip: 1, fault })
+  t.match(await failure(store.move('/large', '/moved')), { code: 'ACCESS_DENIED' })
+  t.ok((await store.getContent('/large')).equals(bytes(3 * MiB, 1)))
+  for await (const upload of store.uploads('/')) t.fail(`left over: ${upload.uploadId}`)
+})
+
+void t.test('a conditional copy keeps type and metadata', async t => {
+  const { driver, api } = await startDriverHarness(t)
+  const store = await driver()
+  for (const content of [bytes(100), Buffer.alloc(0)]) {
+    await api().put('from', content, { contentType: 'text/x-a', metadata: { a: 'b' } })
+    await store.copy('/from', `/to ${content.length}`, { ifNoneMatch: '*' })
+    const head = await api().head(`to ${content.length}`)
+    t.match(head, { size: content.length, contentType: 'text/x-a', metadata: { a: 'b' } })
+  }
+})
+
+void t.test('what changes during a copy is not deleted', async t => {
+  const { driver, server } = await startDriverHarness(t)
+  const store = await driver()
+  await store.putContent('/source', bytes(100, 1))
+  server.faults.add({ operation: 'CopyObject', fault: { kind: 'delay', delay: 100 } })
+  const move = failure(store.move('/source', '/target'))
+  await new Promise(resolve => setTimeout(resolve, 50))
+  await store.putContent('/source', bytes(100, 2))
+  t.match(await move, { code: 'PRECONDITION' })
+  t.same(await store.getContent('/source'), bytes(100, 2))
+})
+
+void t.test('the common calls cost one request, or two at once', async t => {
+  const { driver, log } = await startDriverHarness(t)
+  const store = await driver()
+  await store.putContent('/dir/file', bytes(10))
+  const cost = async (call: () => Promise<unknown>): Promise<string[]> => {
+    log.length = 0
+    await call().catch(() => undefined)
+    return log.map(entry => entry.operation).toSorted()
+  }
+  const look = ['HeadObject', 'ListObjects']
+  t.same(await cost(() => store.stat('/dir/file')), look)
+  t.same(await cost(() => store.stat('/none')), look)
+  t.same(await cost(() => store.stat('/dir/file', { expect: 'file' })), ['HeadObject'])
+  t.same(await cost(() => store.stat('/dir', { expect: 'directory' })), ['ListObjects'])
+  t.same(await cost(() => store.list('/dir')), ['ListObjects'])
+  t.same(await cost(() => store.getContent('/dir/file')), ['GetObject'])
+  t.same(await cost(() => store.readInto('/dir/file', Buffer.alloc(4))), ['GetObject'])
+  t.same(await cost(() => store.putContent('/dir/other', bytes(1))), ['PutObject'])
+  t.same(await cost(() => store.makeDirectory('/dir/sub')), ['PutObject'])
+  t.same(await cost(() => store.removeDirectoryMarker('/dir/sub')), ['DeleteObject'])
+  t.same(await cost(() => store.deleteFile('/dir/other')), ['DeleteObject'])
+  t.same(await cost(() => store.delete('/dir')), [
+    'DeleteMultipleObjects',
+    'DeleteObject',
+    'ListObjects',
+  ])
+})
+
+void t.test('a directory is deleted in batches, page by page', async t => {
+  const { driver, log } = await startDriverHarness(t)
+  const store = await driver({}, { listPageSize: 10 })
+  await Promise.all(
+    Array.from({ length: 35 }, (_, i) => store.putContent(`/dir/${i}`, Buffer.alloc(0))),
+  )
+  await store.putContent('/dirx', bytes(1))
+  log.length = 0
+  await store.delete('/dir')
+  t.equal(log.filter(entry => entry.operation === 'DeleteMultipleObjects').length, 4)
+  t.same(await store.list('/'), ['/dirx'])
+})
+
+void t.test('a file moves to a free name by one rename where the service has it', async t => {
+  const { driver, log, server, api } = await startDriverHarness(t, {
+    strict: { renameObject: true },
+  })
+  const store = await driver()
+  const moved = async (from: string, to: string): Promise<string[]> => {
+    log.length = 0
+    await store.move(from, to)
+    t.match(await failure(store.stat(from)), { code: 'PATH_NOT_FOUND' })
+    return log.map(entry => entry.operation)
+  }
+  await api().put('a b', bytes(100, 1), { contentType: 'text/x-a', metadata: { colour: 'red' } })
+  t.ok((await moved('/a b', '/c+d')).includes('RenameObject'))
+  t.match(await api().head('c+d'), { contentType: 'text/x-a', metadata: { colour: 'red' } })
+  t.same(await store.getContent('/c+d'), bytes(100, 1))
+
+  server.faults.add({ operation: 'RenameObject', count: 1, fault: { kind: 'drop-response' } })
+  t.ok((await moved('/c+d', '/e')).includes('RenameObject'), 'a lost answer is found out about')
+  t.same(await store.getContent('/e'), bytes(100, 1))
+
+  await store.putContent('/taken', bytes(5))
+  t.notOk((await moved('/e', '/taken')).includes('RenameObject'), 'a taken name is copied over')
+  t.same(await store.getContent('/taken'), bytes(100, 1))
+})
+
+void t.test('a service without rename is asked for it once', async t => {
+  const { driver, log } = await startDriverHarness(t)
+  const store = await driver()
+  for (let i = 0; i < 3; i++) {
+    await store.putContent(`/from ${i}`, bytes(10, i))
+    await store.move(`/from ${i}`, `/to ${i}`)
+    t.same(await store.getContent(`/to ${i}`), bytes(10, i))
+  }
+  t.equal(log.filter(entry => entry.operation === 'RenameObject').length, 1)
+  const careful = await driver({}, { rename: false })
+  await careful.move('/to 0', '/back')
+  t.equal(log.filter(entry => entry.operation === 'RenameObject').length, 1)
+})
