@@ -19,6 +19,7 @@
  * it has rejected nothing is lost: the file is still dirty and `flush` can be tried again. A
  * composition with a missing part is never completed.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type {
   Composition,
   Part,
@@ -67,11 +68,14 @@ export interface WriteBackOptions {
   memory: Bytes
   /** How long a write may wait for memory before it fails with EIO. */
   patience: Milliseconds
+  /** How soon a file that could not be flushed to free memory is tried again; default 1 s. */
+  retryDelay?: Milliseconds
   /** Held shared around everything that publishes. */
   guard: Guard
   log: Logger
 }
 
+const DEFAULT_RETRY_DELAY: Milliseconds = 1000
 /** Parts of one flush under way at a time, beyond those already being uploaded. */
 const FLUSH_PARALLELISM = 4
 const ZEROS = new Uint8Array(MiB)
@@ -83,14 +87,17 @@ export class WriteBack {
   readonly pool: BufferPool
   readonly guard: Guard
   readonly patience: Milliseconds
+  readonly #retryDelay: Milliseconds
   readonly #log: Logger
   readonly #files = new Set<DirtyFile>()
   #relieving = false
 
-  constructor({ limits, memory, patience, guard, log }: WriteBackOptions) {
+  constructor(options: WriteBackOptions) {
+    const { limits, memory, patience, retryDelay = DEFAULT_RETRY_DELAY, guard, log } = options
     this.limits = limits
     this.guard = guard
     this.patience = patience
+    this.#retryDelay = retryDelay
     this.#log = log
     // Whole pages per part, so that each page belongs to one part; BOS advises whole MiB anyway.
     this.partSize = Math.max(PAGE_SIZE, Math.floor(limits.partSize / PAGE_SIZE) * PAGE_SIZE)
@@ -145,9 +152,14 @@ export class WriteBack {
         continue
       }
       const fullest = [...this.#files]
-        .filter(file => file.held > 0 && !failed.has(file))
+        .filter(file => file.held > 0 && file.isLinked && !failed.has(file))
         .toSorted((a, b) => b.held - a.held)[0]
-      if (fullest === undefined) return
+      if (fullest === undefined) {
+        // Whoever waits goes on waiting: the store may be back by then.
+        failed.clear()
+        await sleep(this.#retryDelay)
+        continue
+      }
       try {
         await fullest.flush()
       } catch (error) {
@@ -200,6 +212,11 @@ export class DirtyFile {
   /** Nothing of this file has been sent to the store yet, so nothing of it can be there. */
   get isUnsent(): boolean {
     return this.#base === undefined && this.#uploads.size === 0 && !this.#attempted
+  }
+
+  /** false once it was unlinked: it cannot be flushed, and its bytes are nobody's but its holders'. */
+  get isLinked(): boolean {
+    return this.#store.isLinked()
   }
 
   /** Bytes of memory held. */
@@ -330,6 +347,13 @@ export class DirtyFile {
     if (this.#changed) throw new Error('cannot rebase a dirty file')
     this.#base = base
     this.#buffer.reset(base.size)
+  }
+
+  /** The version that clean bytes come from was moved, dirty or not; a copy may have another etag. */
+  moved(base: ObjectId): void {
+    if (this.#base === undefined) return
+    if (this.#base.size !== base.size) throw new Error(`${base.path} changed while it was moved`)
+    this.#base = base
   }
 
   /** Forgets everything that is not in the store, and aborts what is on its way there. */

@@ -35,7 +35,9 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   if (hadPages) file.pagesOf = version.etag
   file.version = version
   file.seen = core.metadata.now()
-  rebase(core, file, version)
+  const { etag, size } = version
+  if (file.dirty?.isDirty === true) file.dirty.moved({ path: core.inodes.path(file), etag, size })
+  else rebase(core, file, version)
 }
 
 /** What cached blocks of the file are keyed by. @throws ErrnoError ESTALE if it was never stored */
