@@ -108,13 +108,14 @@ export class Namespace {
     const child = await this.#existing(context, parent, name)
     if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
     await this.#checkEmpty(context, child)
-    await tree.shared(async () => {
+    const remove = async (): Promise<void> => {
       if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
       const wasShown = child.presence !== 'made'
       this.#discardDirectory(child)
       this.#gone(parent, name)
       if (wasShown) markers.childRemoved(parent)
-    })
+    }
+    await tree.shared(() => markers.alone(child, remove))
   }
 
   async rename(context: RequestContext, request: RenameRequest): Promise<void> {
