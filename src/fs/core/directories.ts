@@ -25,6 +25,7 @@ import type { Core } from './core.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
+import { isCrowded } from './namespace.js'
 import type { Namespace } from './namespace.js'
 
 interface Listed {
@@ -165,6 +166,7 @@ export class Directories {
     if (page.done === true) {
       listing.pages = undefined
       metadata.complete(path, listing.began)
+      directory.crowded = isCrowded(listing.entries.length)
       return false
     }
     const { entries, hidden } = page.value

@@ -8,11 +8,28 @@ import type { FileInode } from './inode.js'
 
 type Version = NonNullable<FileInode['version']>
 
-/** The store was seen to have `info` at `seen`. A version made elsewhere makes open handles stale. */
+/**
+ * A listing that began at `seen` shows `info`. A listing may lag behind: where it tells of another
+ * version than is known, the store is to be asked before anything is believed.
+ */
+export function note(file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
+  if (file.version === undefined) {
+    file.version = checked(info)
+    file.seen = seen
+  } else if (file.version.etag === info.etag) {
+    file.seen = Math.max(file.seen, seen)
+  } else if (seen > file.confirmed) {
+    file.seen = -Infinity
+  }
+  return file
+}
+
+/** The store has answered, to a request sent at `seen`, that the file is the version `info`. */
 export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
   const version = checked(info)
   const before = file.version
   file.seen = Math.max(file.seen, seen)
+  file.confirmed = Math.max(file.confirmed, seen)
   if (before?.etag === version.etag && before.size === version.size) {
     // The same version at the same place: only the store's own idea of the time may be news.
     if (version.modTime !== undefined) file.version = version
@@ -35,6 +52,7 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   if (hadPages) file.pagesOf = version.etag
   file.version = version
   file.seen = core.metadata.now()
+  file.confirmed = file.seen
   const { etag, size } = version
   if (file.dirty?.isDirty === true) file.dirty.moved({ path: core.inodes.path(file), etag, size })
   else rebase(core, file, version)

@@ -169,7 +169,7 @@ export class Files {
     const { driver, inodes, metadata } = this.#core
     if (file.dirty?.isDirty === true || file.version === undefined) return
     const began = metadata.now()
-    if (began - file.seen < SAME_OPEN) return
+    if (began - file.confirmed < SAME_OPEN) return
     if (file.parent === undefined)
       throw new ErrnoError('ESTALE', `${inodes.path(file)} was removed`)
     const path = inodes.path(file)

@@ -94,6 +94,7 @@ export class InodeTable {
       version: undefined,
       covers: false,
       seen: -Infinity,
+      confirmed: -Infinity,
       dirty: undefined,
       pagesOf: undefined,
       replaced: 0,
@@ -201,6 +202,7 @@ export class InodeTable {
       presence: 'stored',
       hasMarker: undefined,
       removals: 0,
+      crowded: false,
       modified: undefined,
     }
   }

@@ -45,6 +45,8 @@ export interface FileInode extends InodeRecord {
   covers: boolean
   /** When `version` was last known to be the present one, by the monotonic clock. */
   seen: Milliseconds
+  /** When the store was last asked for this very file, by the same clock; a listing may lag behind. */
+  confirmed: Milliseconds
   /** Present from the first write until the last handle that wrote is released. */
   dirty: DirtyFile | undefined
   /** The etag of the version that the kernel's page cache holds pages of. */
@@ -67,6 +69,8 @@ export interface DirectoryInode extends InodeRecord {
   hasMarker: boolean | undefined
   /** Counts the children that were removed from the bucket. */
   removals: number
+  /** A listing is long: single names are asked for one by one. */
+  crowded: boolean
   modified: Milliseconds | undefined
 }
 

@@ -7,21 +7,26 @@
  */
 import type { FileInfo } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
+import { baseName } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
-import { adopt, follow } from './file-version.js'
+import { adopt, follow, note } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 
 /** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
 const RENAME_NOREPLACE = 1
 
+/** Names in a directory up to which a listing is the cheaper way to look one of them up. */
+const CROWDED = 256
+
 export class Namespace {
   readonly #core: Core
   readonly #stats = new Map<string, Promise<FileInfo | undefined>>()
+  readonly #listings = new Map<string, Promise<ReadonlyMap<string, FileInfo>>>()
 
   constructor(core: Core) {
     this.#core = core
@@ -43,20 +48,20 @@ export class Namespace {
     return this.meet(parent, name, known.info, known.seen)
   }
 
-  /** The inode for a name that the store had at `seen`: the living one, or a new one. */
+  /** The inode for a name that a listing showed at `seen`: the living one, or a new one. */
   meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
     const { inodes } = this.#core
     const child = parent.children.get(name)
     if (child !== undefined) {
       if (isLocal(child)) return child
       if (child.kind === 'directory' && info.isDir) return refresh(child, info)
-      if (child.kind === 'file' && !info.isDir) return adopt(this.#core, child, info, seen)
+      if (child.kind === 'file' && !info.isDir) return note(child, info, seen)
       // A file where a directory was, or the reverse: another inode.
       inodes.unlink(child)
     }
     return info.isDir
       ? refresh(inodes.addDirectory(parent, name), info)
-      : adopt(this.#core, inodes.addFile(parent, name), info, seen)
+      : note(inodes.addFile(parent, name), info, seen)
   }
 
   async mkdir(
@@ -273,36 +278,67 @@ export class Namespace {
     return undefined
   }
 
+  /**
+   * Asks the store. One listing of the directory answers for all its names, and costs no more than the
+   * two requests that one name costs alone, unless the directory is crowded. That a name is absent is
+   * believed only of the name itself.
+   */
   async #ask(
     context: RequestContext,
     parent: DirectoryInode,
     name: string,
   ): Promise<Inode | undefined> {
     const { inodes, metadata } = this.#core
-    const began = metadata.now()
     const directory = inodes.path(parent)
-    const info = await abortable(this.#stat(inodes.childPath(parent, name)), context.signal)
+    const path = inodes.childPath(parent, name)
+    const began = metadata.now()
+    const listed = parent.crowded
+      ? undefined
+      : (await abortable(this.#list(parent), context.signal)).get(name)
+    const info = listed ?? (await abortable(this.#stat(path, parent.crowded), context.signal))
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
     if (metadata.hasChangedSince(directory, name, began)) return this.resolve(context, parent, name)
+    if (listed !== undefined) return this.meet(parent, name, listed, began)
     metadata.put(directory, name, info, began)
-    return info === undefined ? this.#vanished(parent, name) : this.meet(parent, name, info, began)
+    if (info === undefined) return this.#vanished(parent, name)
+    const inode = this.meet(parent, name, info, began)
+    return inode.kind === 'file' && !isLocal(inode) ? adopt(this.#core, inode, info, began) : inode
+  }
+
+  /** What one page of the directory's listing shows, by name, for all who ask at the same time. */
+  #list(parent: DirectoryInode): Promise<ReadonlyMap<string, FileInfo>> {
+    const path = this.#core.inodes.path(parent)
+    return shared(this.#listings, path, () => this.#readListing(parent, path))
+  }
+
+  async #readListing(parent: DirectoryInode, path: string): Promise<ReadonlyMap<string, FileInfo>> {
+    const { driver, metadata } = this.#core
+    const began = metadata.now()
+    const named: [string, FileInfo][] = []
+    for await (const { entries } of driver.entries(path)) {
+      named.push(...entries.map((info): [string, FileInfo] => [baseName(info.path), info]))
+      parent.crowded = isCrowded(named.length)
+      if (parent.crowded) break
+    }
+    metadata.putPage(path, named, began)
+    if (!parent.crowded) metadata.complete(path, began)
+    return new Map(named)
   }
 
   /** One request for all who ask for the same path at the same time. */
-  #stat(path: string): Promise<FileInfo | undefined> {
-    const underWay = this.#stats.get(path)
-    if (underWay !== undefined) return underWay
-    const asked = this.#core.driver
-      .stat(path)
-      .catch((error: unknown) => {
+  #stat(path: string, isUnlisted: boolean): Promise<FileInfo | undefined> {
+    // A directory would have been listed; a file may be too new for the listing.
+    const options = isUnlisted ? {} : { expect: 'file' as const }
+    return shared(this.#stats, path, async () => {
+      try {
+        return await this.#core.driver.stat(path, options)
+      } catch (error) {
         if (error instanceof PathNotFoundError) return undefined
         throw error
-      })
-      .finally(() => this.#stats.delete(path))
-    this.#stats.set(path, asked)
-    return asked
+      }
+    })
   }
 
   async #checkEmpty(context: RequestContext, directory: DirectoryInode): Promise<void> {
@@ -323,6 +359,24 @@ export class Namespace {
       if (page.entries.length > 0) throw full()
     }
   }
+}
+
+/** Joins work on the same thing that is under way, or begins it. */
+function shared<T>(
+  underWay: Map<string, Promise<T>>,
+  key: string,
+  begin: () => Promise<T>,
+): Promise<T> {
+  const found = underWay.get(key)
+  if (found !== undefined) return found
+  const begun = begin().finally(() => underWay.delete(key))
+  underWay.set(key, begun)
+  return begun
+}
+
+/** Whether a directory of so many names is too long to be listed for the sake of one of them. */
+export function isCrowded(names: number): boolean {
+  return names > CROWDED
 }
 
 interface Place {
