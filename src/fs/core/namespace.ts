@@ -89,32 +89,24 @@ export class Namespace {
   }
 
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
-    if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
-    const remove = async (): Promise<void> => {
-      const maybeStored = mayBeStored(child)
-      if (maybeStored) await driver.deleteFile(inodes.path(child))
-      this.#gone(parent, name)
-      inodes.unlink(child)
-      if (maybeStored) markers.childRemoved(parent)
+    try {
+      if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
+      await this.#unlinkFile(parent, child)
+    } finally {
+      this.#core.inodes.drop(child)
     }
-    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
-    if (child.handles === 0) await dropDirty(child)
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
-    if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
-    await this.#checkEmpty(context, child)
-    await tree.shared(async () => {
-      if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
-      const wasShown = child.presence !== 'made'
-      this.#discardDirectory(child)
-      this.#gone(parent, name)
-      if (wasShown) markers.childRemoved(parent)
-    })
+    try {
+      if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
+      await this.#checkEmpty(context, child)
+      await this.#core.tree.shared(() => this.#removeDirectory(parent, child))
+    } finally {
+      this.#core.inodes.drop(child)
+    }
   }
 
   async rename(context: RequestContext, request: RenameRequest): Promise<void> {
@@ -127,9 +119,10 @@ export class Namespace {
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
     const source = await this.#existing(context, parent, name)
-    const target = await this.resolve(context, newParent, newName)
-    if (target === source) return
+    let target: Inode | undefined
     try {
+      target = await this.resolve(context, newParent, newName)
+      if (target === source) return
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
@@ -156,6 +149,29 @@ export class Namespace {
     const inode = parent.children.get(name) ?? (await this.resolve(context, parent, name))
     if (inode !== undefined) return inode
     throw new ErrnoError('ENOENT', this.#core.inodes.childPath(parent, name))
+  }
+
+  async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
+    const { driver, inodes, markers, tree } = this.#core
+    const remove = async (): Promise<void> => {
+      const maybeStored = mayBeStored(child)
+      if (maybeStored) await driver.deleteFile(inodes.path(child))
+      this.#gone(parent, child.name)
+      inodes.unlink(child)
+      if (maybeStored) markers.childRemoved(parent)
+    }
+    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
+    if (child.handles === 0) await dropDirty(child)
+  }
+
+  /** For callers that hold the tree. */
+  async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
+    const { driver, inodes, markers } = this.#core
+    if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
+    const wasShown = child.presence !== 'made'
+    this.#gone(parent, child.name)
+    this.#discardDirectory(child)
+    if (wasShown) markers.childRemoved(parent)
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {
