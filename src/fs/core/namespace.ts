@@ -21,7 +21,7 @@ const RENAME_NOREPLACE = 1
 
 export class Namespace {
   readonly #core: Core
-  readonly #stats = new Map<string, Promise<FileInfo | undefined>>()
+  readonly #stats = new Map<string, Stat>()
 
   constructor(core: Core) {
     this.#core = core
@@ -294,9 +294,9 @@ export class Namespace {
     name: string,
   ): Promise<Inode | undefined> {
     const { inodes, metadata } = this.#core
-    const began = metadata.now()
     const directory = inodes.path(parent)
-    const info = await abortable(this.#stat(inodes.childPath(parent, name)), context.signal)
+    const { began, answer } = this.#stat(directory, name)
+    const info = await abortable(answer, context.signal)
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
@@ -305,19 +305,28 @@ export class Namespace {
     return info === undefined ? this.#vanished(parent, name) : this.meet(parent, name, info, began)
   }
 
-  /** One request for all who ask for the same path at the same time. */
-  #stat(path: string): Promise<FileInfo | undefined> {
+  /** One request for all who ask for the same name at the same time. */
+  #stat(directory: string, name: string): Stat {
+    const { driver, metadata } = this.#core
+    const path = directory === '/' ? `/${name}` : `${directory}/${name}`
     const underWay = this.#stats.get(path)
-    if (underWay !== undefined) return underWay
-    const asked = this.#core.driver
+    // What was asked before a change made here may be answered as it was before the change.
+    if (underWay !== undefined && !metadata.hasChangedSince(directory, name, underWay.began)) {
+      return underWay
+    }
+    const began = metadata.now()
+    const answer = driver
       .stat(path)
       .catch((error: unknown) => {
         if (error instanceof PathNotFoundError) return undefined
         throw error
       })
-      .finally(() => this.#stats.delete(path))
-    this.#stats.set(path, asked)
-    return asked
+      .finally(() => {
+        if (this.#stats.get(path) === stat) this.#stats.delete(path)
+      })
+    const stat = { began, answer }
+    this.#stats.set(path, stat)
+    return stat
   }
 
   async #checkEmpty(context: RequestContext, directory: DirectoryInode): Promise<void> {
@@ -338,6 +347,12 @@ export class Namespace {
       if (page.entries.length > 0) throw full()
     }
   }
+}
+
+/** A request under way, and when it began. */
+interface Stat {
+  readonly began: Milliseconds
+  readonly answer: Promise<FileInfo | undefined>
 }
 
 interface Place {

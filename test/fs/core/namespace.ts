@@ -3,6 +3,7 @@ import { ROOT_INO } from '../../../src/fs/operations.js'
 import type { Ino } from '../../../src/fs/operations.js'
 import { CoreOs, O_CREAT, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
 import { fails, keys, scene, text } from '../../helpers/core-scene.js'
+import { hold } from '../../helpers/watched-driver.js'
 
 const NOREPLACE = 1
 const EXCHANGE = 2
@@ -85,6 +86,27 @@ scene(
     held.release()
     t.equal((await os.stat('/f')).size, 1)
   },
+)
+
+scene(
+  'a lookup never takes an answer from before a change that was made here',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/f', text('x'))
+    const ino = await lookup(os, ROOT_INO, 'f')
+    const stop = new AbortController()
+    const held = hold(watch, ({ method }) => method === 'stat', 'after')
+    // The store has answered, the answer is under way, and who asked has given up.
+    const looking = new CoreOs(os.fs, stop.signal).stat('/f')
+    await held.reached
+    stop.abort()
+    await fails(t, 'EINTR', looking)
+    await os.fs.unlink(os.context, ROOT_INO, 'f')
+    const after = os.exists('/f')
+    held.release()
+    t.notOk(await after)
+    os.fs.forget(ino as Ino, 1)
+  },
+  { config: { metadataTtl: 0 } },
 )
 
 scene('names that cannot be are refused', async ({ t, os }) => {
