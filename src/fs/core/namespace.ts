@@ -25,8 +25,8 @@ const CROWDED = 256
 
 export class Namespace {
   readonly #core: Core
-  readonly #stats = new Map<string, Promise<FileInfo | undefined>>()
-  readonly #listings = new Map<string, Promise<ReadonlyMap<string, FileInfo>>>()
+  readonly #stats = new Map<string, Asked<FileInfo | undefined>>()
+  readonly #listings = new Map<string, Asked<ReadonlyMap<string, FileInfo>>>()
 
   constructor(core: Core) {
     this.#core = core
@@ -94,33 +94,25 @@ export class Namespace {
   }
 
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
-    if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
-    const remove = async (): Promise<void> => {
-      const maybeStored = mayBeStored(child)
-      if (maybeStored) await driver.deleteFile(inodes.path(child))
-      this.#gone(parent, name)
-      inodes.unlink(child)
-      if (maybeStored) markers.childRemoved(parent)
+    try {
+      if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
+      await this.#unlinkFile(parent, child)
+    } finally {
+      this.#core.inodes.drop(child)
     }
-    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
-    if (child.handles === 0) await dropDirty(child)
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
-    if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
-    await this.#checkEmpty(context, child)
-    const remove = async (): Promise<void> => {
-      if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
-      const wasShown = child.presence !== 'made'
-      this.#discardDirectory(child)
-      this.#gone(parent, name)
-      if (wasShown) markers.childRemoved(parent)
+    try {
+      if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
+      await this.#checkEmpty(context, child)
+      const remove = (): Promise<void> => this.#removeDirectory(parent, child)
+      await this.#core.tree.shared(() => this.#core.markers.alone(child, remove))
+    } finally {
+      this.#core.inodes.drop(child)
     }
-    await tree.shared(() => markers.alone(child, remove))
   }
 
   async rename(context: RequestContext, request: RenameRequest): Promise<void> {
@@ -133,9 +125,10 @@ export class Namespace {
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
     const source = await this.#existing(context, parent, name)
-    const target = await this.resolve(context, newParent, newName)
-    if (target === source) return
+    let target: Inode | undefined
     try {
+      target = await this.resolve(context, newParent, newName)
+      if (target === source) return
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
@@ -162,6 +155,29 @@ export class Namespace {
     const inode = parent.children.get(name) ?? (await this.resolve(context, parent, name))
     if (inode !== undefined) return inode
     throw new ErrnoError('ENOENT', this.#core.inodes.childPath(parent, name))
+  }
+
+  async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
+    const { driver, inodes, markers, tree } = this.#core
+    const remove = async (): Promise<void> => {
+      const maybeStored = mayBeStored(child)
+      if (maybeStored) await driver.deleteFile(inodes.path(child))
+      this.#gone(parent, child.name)
+      inodes.unlink(child)
+      if (maybeStored) markers.childRemoved(parent)
+    }
+    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
+    if (child.handles === 0) await dropDirty(child)
+  }
+
+  /** For callers that hold the tree. */
+  async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
+    const { driver, inodes, markers } = this.#core
+    if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
+    const wasShown = child.presence !== 'made'
+    this.#gone(parent, child.name)
+    this.#discardDirectory(child)
+    if (wasShown) markers.childRemoved(parent)
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {
@@ -290,16 +306,20 @@ export class Namespace {
   ): Promise<Inode | undefined> {
     const { inodes, metadata } = this.#core
     const directory = inodes.path(parent)
-    const path = inodes.childPath(parent, name)
-    const began = metadata.now()
-    const listed = parent.crowded
-      ? undefined
-      : (await abortable(this.#list(parent), context.signal)).get(name)
-    const info = listed ?? (await abortable(this.#stat(path, parent.crowded), context.signal))
+    const listing = parent.crowded ? undefined : this.#list(parent, name)
+    const listed =
+      listing === undefined
+        ? undefined
+        : (await abortable(listing.answer, context.signal)).get(name)
+    const stat = listed === undefined ? this.#stat(parent, name) : undefined
+    const info = stat === undefined ? listed : await abortable(stat.answer, context.signal)
+    const began = Math.min(listing?.began ?? Infinity, stat?.began ?? Infinity)
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
-    if (metadata.hasChangedSince(directory, name, began)) return this.resolve(context, parent, name)
+    const isOutdated =
+      inodes.path(parent) !== directory || metadata.hasChangedSince(directory, name, began)
+    if (isOutdated) return this.resolve(context, parent, name)
     if (listed !== undefined) return this.meet(parent, name, listed, began)
     metadata.put(directory, name, info, began)
     if (info === undefined) return this.#vanished(parent, name)
@@ -307,10 +327,12 @@ export class Namespace {
     return inode.kind === 'file' && !isLocal(inode) ? adopt(this.#core, inode, info, began) : inode
   }
 
-  /** What one page of the directory's listing shows, by name, for all who ask at the same time. */
-  #list(parent: DirectoryInode): Promise<ReadonlyMap<string, FileInfo>> {
-    const path = this.#core.inodes.path(parent)
-    return shared(this.#listings, path, () => this.#readListing(parent, path))
+  /** What the directory's listing shows by name; of a crowded directory, its first page. */
+  #list(parent: DirectoryInode, name: string): Asked<ReadonlyMap<string, FileInfo>> {
+    const directory = this.#core.inodes.path(parent)
+    return this.#join(this.#listings, directory, { directory, name }, () =>
+      this.#readListing(parent, directory),
+    )
   }
 
   async #readListing(parent: DirectoryInode, path: string): Promise<ReadonlyMap<string, FileInfo>> {
@@ -327,11 +349,12 @@ export class Namespace {
     return new Map(named)
   }
 
-  /** One request for all who ask for the same path at the same time. */
-  #stat(path: string, isUnlisted: boolean): Promise<FileInfo | undefined> {
+  #stat(parent: DirectoryInode, name: string): Asked<FileInfo | undefined> {
+    const directory = this.#core.inodes.path(parent)
     // A directory would have been listed; a file may be too new for the listing.
-    const options = isUnlisted ? {} : { expect: 'file' as const }
-    return shared(this.#stats, path, async () => {
+    const options = parent.crowded ? {} : { expect: 'file' as const }
+    const path = this.#core.inodes.childPath(parent, name)
+    return this.#join(this.#stats, path, { directory, name }, async () => {
       try {
         return await this.#core.driver.stat(path, options)
       } catch (error) {
@@ -339,6 +362,26 @@ export class Namespace {
         throw error
       }
     })
+  }
+
+  /** One request for all who ask the same at the same time. */
+  #join<T>(
+    underWay: Map<string, Asked<T>>,
+    key: string,
+    { directory, name }: { directory: string; name: string },
+    ask: () => Promise<T>,
+  ): Asked<T> {
+    const { metadata } = this.#core
+    const found = underWay.get(key)
+    // What was asked before a change made here may be answered as it was before the change.
+    if (found !== undefined && !metadata.hasChangedSince(directory, name, found.began)) return found
+    const began = metadata.now()
+    const answer = ask().finally(() => {
+      if (underWay.get(key) === asked) underWay.delete(key)
+    })
+    const asked = { began, answer }
+    underWay.set(key, asked)
+    return asked
   }
 
   async #checkEmpty(context: RequestContext, directory: DirectoryInode): Promise<void> {
@@ -361,17 +404,10 @@ export class Namespace {
   }
 }
 
-/** Joins work on the same thing that is under way, or begins it. */
-function shared<T>(
-  underWay: Map<string, Promise<T>>,
-  key: string,
-  begin: () => Promise<T>,
-): Promise<T> {
-  const found = underWay.get(key)
-  if (found !== undefined) return found
-  const begun = begin().finally(() => underWay.delete(key))
-  underWay.set(key, begun)
-  return begun
+/** A request under way, and when it began. */
+interface Asked<T> {
+  readonly began: Milliseconds
+  readonly answer: Promise<T>
 }
 
 /** Whether a directory of so many names is too long to be listed for the sake of one of them. */
