@@ -15,8 +15,12 @@ export interface Switches {
   readonly keyRules: boolean
   /** Status of a range on an empty object. Default 400. */
   readonly rangeOnEmpty: 400 | 416
-  /** RenameObject works. Default false: 501, as a flat bucket without it. */
+  /** RenameObject works on flat buckets too. Default false: 501. Hierarchical ones always have it. */
   readonly renameObject: boolean
+  /** RenameObject replaces an object at its target. Default true; false: 409 RenameConflict. */
+  readonly renameReplaces: boolean
+  /** Most things that one recursive delete of a directory deletes; it is atomic up to that. Default 1000. */
+  readonly recursiveDeleteLimit: number
   /** Honour `x-bce-list-with-ext-meta`. Default false. */
   readonly listWithMetadata: boolean
   /** CopyObject heeds If-Match, If-None-Match and x-bce-forbid-overwrite on its target. Default false. */
@@ -32,6 +36,8 @@ export const DEFAULT_SWITCHES: Switches = {
   keyRules: true,
   rangeOnEmpty: 400,
   renameObject: false,
+  renameReplaces: true,
+  recursiveDeleteLimit: 1000,
   listWithMetadata: false,
   copyTargetConditions: false,
   hostSigned: true,

@@ -8,7 +8,7 @@ import type { CommandModule } from 'yargs'
 import { EMBEDDED_BUCKET } from '../../embedded.js'
 import { CREDENTIAL_FILE, keptCredential } from '../../server/kept-credential.js'
 import type { KeptCredential } from '../../server/kept-credential.js'
-import { startBosServer } from '../../server/server.js'
+import { startBosServer, type BucketOptions } from '../../server/server.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { createLogger } from '../logger.js'
 
@@ -16,6 +16,7 @@ interface ServeArguments {
   readonly 'data-dir': string
   readonly listen: string
   readonly bucket: string[]
+  readonly 'rename-object': boolean
   readonly 'access-log': string | undefined
   readonly 'allow-remote': boolean
   readonly sync: boolean
@@ -43,7 +44,13 @@ export const serveCommand: CommandModule<object, ServeArguments> = {
         array: true,
         nargs: 1,
         default: [EMBEDDED_BUCKET],
-        describe: 'bucket to make if missing; may be repeated',
+        describe:
+          'bucket to make if missing; NAME:hierarchy for one with real directories; may be repeated',
+      })
+      .option('rename-object', {
+        type: 'boolean',
+        default: false,
+        describe: 'flat buckets answer RenameObject too; hierarchical ones always do',
       })
       .option('access-log', {
         type: 'string',
@@ -69,9 +76,10 @@ export const serveCommand: CommandModule<object, ServeArguments> = {
       dataDirectory,
       host,
       port,
-      buckets: argv.bucket,
+      buckets: argv.bucket.map(parseBucket),
       credentials: [await credentials(dataDirectory)],
       sync: argv.sync,
+      strict: { renameObject: argv['rename-object'] },
       log,
       ...(accessLog === undefined
         ? {}
@@ -108,6 +116,19 @@ function parseListen(listen: string, allowRemote: boolean): { host: string; port
     )
   }
   return { host, port }
+}
+
+/** Reads `NAME`, `NAME:flat` or `NAME:hierarchy`. */
+function parseBucket(text: string): BucketOptions {
+  const [name = '', kind, ...rest] = text.split(':')
+  if (kind === undefined) return { name }
+  if (rest.length > 0 || (kind !== 'flat' && kind !== 'hierarchy')) {
+    throw new CommandError(
+      `--bucket: '${text}' is not NAME, NAME:flat or NAME:hierarchy`,
+      EXIT.usage,
+    )
+  }
+  return { name, hierarchy: kind === 'hierarchy' }
 }
 
 /** From the environment variables that a mount uses, else made once and kept with the data. */
