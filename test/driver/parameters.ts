@@ -144,7 +144,7 @@ void t.test('all mistakes are told at once, one line each', async t => {
 void t.test('no secret shows in parameters or in errors', async t => {
   const input = { ...REQUIRED, accesskeysecret: 'verysecret', sessiontoken: 'tokensecret' }
   const parameters = parseBosParameters(input)
-  t.equal(parameters.accesskeysecret.reveal(), 'verysecret')
+  t.equal(parameters.accesskeysecret?.reveal(), 'verysecret')
   t.equal(parameters.sessiontoken?.reveal(), 'tokensecret')
   const views = [JSON.stringify(parameters), inspect(parameters, { showHidden: true, depth: 9 })]
   for (const bad of [{ bucket: 'B' }, { accesskeysecrte: 'verysecret' }, { endpoint: ':' }]) {
