@@ -21,7 +21,7 @@ export function chooseProxy(
   if (value === undefined || isLoopback(url.hostname)) return undefined
   const exceptions = environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''
   if (isExcepted(url, exceptions)) return undefined
-  const text = /^[a-z]+:\/\//i.test(value) ? value : `http://${value}`
+  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
   return URL.canParse(text) && /^https?:/i.test(text) ? new Secret(text) : undefined
 }
 
@@ -32,7 +32,7 @@ function bare(hostname: string): string {
 function isLoopback(hostname: string): boolean {
   const host = bare(hostname)
   return (
-    host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127\./.test(host)
+    host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.')
   )
 }
 
