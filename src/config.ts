@@ -26,6 +26,8 @@ export interface Option {
   readonly environment: readonly string[]
   readonly secret?: boolean
   readonly choices?: readonly string[]
+  /** Further names as a flag. */
+  readonly aliases?: readonly string[]
 }
 
 function bos(
@@ -55,6 +57,18 @@ export const OPTIONS: readonly Option[] = [
     { type: 'text', fallback: 'none', help: 'token of temporary (STS) credentials', secret: true },
     ['BCE_SESSION_TOKEN'],
   ),
+  bos('credentialsfile', {
+    type: 'text',
+    fallback: '~/.go-bcecli/credentials if there are no others',
+    help: "file of Baidu's CLI or of bosfs2 with credentials; read again when it changes",
+    aliases: ['credentials-file'],
+  }),
+  bos('credentialscommand', {
+    type: 'text',
+    fallback: 'none',
+    help: 'command that prints credentials as JSON; run again before they expire',
+    aliases: ['credentials-command'],
+  }),
   bos('region', { type: 'text', fallback: '(required)', help: 'region, selects the endpoint' }),
   bos('bucket', { type: 'text', fallback: '(required)', help: 'bucket; must exist' }),
   bos(
@@ -62,9 +76,39 @@ export const OPTIONS: readonly Option[] = [
     { type: 'text', fallback: '<region>.bcebos.com', help: 'host, host:port or URL' },
     ['BOS_ENDPOINT'],
   ),
-  bos('secure', { type: 'boolean', fallback: 'true', help: 'HTTPS, certificates verified' }),
-  bos('chunksize', {
+  bos('addressing', {
     type: 'text',
+    fallback: 'auto',
+    choices: ['auto', 'virtual', 'path', 'cname'],
+    help:
+      'where the bucket is named: in the host (virtual), in the path, or nowhere because the ' +
+      "endpoint is the bucket's own host (cname); auto: virtual at bcebos.com, path elsewhere",
+  }),
+  bos('redirectendpoint', {
+    type: 'text',
+    fallback: 'the endpoint',
+    help: 'endpoint in presigned URLs, for clients that reach BOS by another name',
+  }),
+  bos('secure', { type: 'boolean', fallback: 'true', help: 'HTTPS, certificates verified' }),
+  bos('cafile', {
+    type: 'text',
+    fallback: 'the built-in authorities',
+    help: 'PEM file of the certificate authorities to trust instead of the built-in ones',
+    aliases: ['ca-file'],
+  }),
+  bos('skipverify', {
+    type: 'boolean',
+    fallback: 'false',
+    help: 'take any certificate: whoever is on the way can read and change everything',
+  }),
+  bos('proxy', {
+    type: 'text',
+    fallback: 'HTTPS_PROXY, unless NO_PROXY lists the endpoint',
+    help: 'HTTP proxy to reach BOS through, as a URL; may hold a password',
+    secret: true,
+  }),
+  bos('chunksize', {
+    type: 'bytes',
     fallback: '10 MiB',
     help: 'multipart part size, 5 MiB or more',
   }),
@@ -72,6 +116,49 @@ export const OPTIONS: readonly Option[] = [
     type: 'text',
     fallback: '(the bucket root)',
     help: 'key prefix that holds everything',
+  }),
+  bos('storageclass', {
+    type: 'text',
+    fallback: "the bucket's",
+    choices: [
+      'STANDARD',
+      'STANDARD_IA',
+      'COLD',
+      'MAZ_STANDARD',
+      'MAZ_STANDARD_IA',
+      'MAZ_COLD',
+      'NONE',
+    ],
+    help: "storage class of new files; NONE is the bucket's",
+  }),
+  bos('encrypt', {
+    type: 'text',
+    fallback: 'false',
+    choices: ['true', 'false', 'AES256', 'SM4'],
+    help: 'encryption at rest by BOS; true is AES256',
+  }),
+  bos('objectacl', {
+    type: 'text',
+    fallback: "the bucket's",
+    choices: ['private', 'public-read', 'public-read-write'],
+    help: 'who may use new objects directly',
+  }),
+  bos('useragent', { type: 'text', fallback: 'bosmount', help: 'User-Agent of every request' }),
+  bos('maxthreads', { type: 'integer', fallback: '32', help: 'most requests to BOS at once' }),
+  bos('multipartcopychunksize', {
+    type: 'bytes',
+    fallback: '128 MiB',
+    help: 'part size of a copy in parts, 5 MiB or more',
+  }),
+  bos('multipartcopymaxconcurrency', {
+    type: 'integer',
+    fallback: '16',
+    help: 'parts, or objects of a directory, that are copied at once',
+  }),
+  bos('multipartcopythresholdsize', {
+    type: 'bytes',
+    fallback: '512 MiB',
+    help: 'larger objects are copied in parts',
   }),
   own('binding', {
     type: 'text',
@@ -157,6 +244,8 @@ export interface Sources {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What the configuration file holds, and its name. */
   readonly file?: { readonly name: string; readonly content: unknown }
+  /** A file of credentials to use if no source has any. */
+  readonly credentialsFile?: string
 }
 
 export interface MountConfig {
@@ -201,11 +290,12 @@ interface Given {
 export function resolveConfig(sources: Sources): MountConfig {
   const mistakes: string[] = []
   const parsed = parseMountOptions(sources.mountOptions, mistakes)
+  const file = fromFile(sources.file, mistakes)
   const layers = [
     fromFlags(sources.flags),
     parsed.given,
     fromEnvironment(sources.environment),
-    fromFile(sources.file, mistakes),
+    file.given,
   ]
   const given = (name: string): Given | undefined => {
     for (const layer of layers) {
@@ -225,10 +315,15 @@ export function resolveConfig(sources: Sources): MountConfig {
     )
     return fallback
   }
-  const bosGiven: Record<string, unknown> = {}
+  const bosGiven: Record<string, unknown> = { ...file.foreign }
   for (const { name, group } of OPTIONS) {
     const found = group === 'BOS' ? given(name) : undefined
     if (found !== undefined) bosGiven[name] = found.value
+  }
+  for (const name of weakerCredentials(layers)) delete bosGiven[name]
+  const hasCredentials = CREDENTIALS.flat().some(name => bosGiven[name] !== undefined)
+  if (!hasCredentials && sources.credentialsFile !== undefined) {
+    bosGiven['credentialsfile'] = sources.credentialsFile
   }
   const config: MountConfig = {
     bos: bosGiven,
@@ -253,6 +348,27 @@ export function resolveConfig(sources: Sources): MountConfig {
 
 type Layer = ReadonlyMap<string, Given>
 
+/** What one source says. */
+interface Said {
+  readonly given: Layer
+  /** What only the driver can tell whether it is a parameter, such as those of the S3 driver. */
+  readonly foreign: Readonly<Record<string, unknown>>
+}
+
+/** The ways to give credentials: the strongest source that has one of them decides which. */
+const CREDENTIALS = [
+  ['accesskeyid', 'accesskeysecret', 'sessiontoken'],
+  ['credentialsfile'],
+  ['credentialscommand'],
+] as const
+
+/** Options that a stronger source has replaced by credentials of another kind. */
+function weakerCredentials(layers: readonly Layer[]): readonly string[] {
+  const strongest = layers.find(layer => CREDENTIALS.flat().some(name => layer.has(name)))
+  if (strongest === undefined) return []
+  return CREDENTIALS.filter(names => !names.some(name => strongest.has(name))).flat()
+}
+
 function fromFlags(flags: Readonly<Record<string, unknown>>): Layer {
   const layer = new Map<string, Given>()
   for (const { name } of OPTIONS) {
@@ -274,13 +390,15 @@ function fromEnvironment(environment: Sources['environment']): Layer {
   return layer
 }
 
-function fromFile(file: Sources['file'], mistakes: string[]): Layer {
+function fromFile(file: Sources['file'], mistakes: string[]): Said {
   const layer = new Map<string, Given>()
-  if (file === undefined) return layer
+  const foreign: Record<string, unknown> = {}
+  const said: Said = { given: layer, foreign }
+  if (file === undefined) return said
   const content = asRecord(file.content)
   if (content === undefined) {
     mistakes.push(`${file.name} does not hold a map of options`)
-    return layer
+    return said
   }
   // A registry's own config.yml, as it is, or a file of our own with an optional section `bos`.
   const storage = asRecord(content['storage'])
@@ -290,19 +408,21 @@ function fromFile(file: Sources['file'], mistakes: string[]): Layer {
     mistakes.push(`${file.name} has a section 'storage' without 'bos'`)
   }
   const { bos: _section, ...rest } = content
-  const values = isRegistry ? section : { ...rest, ...section }
-  for (const [key, value] of Object.entries(values)) {
+  const own = Object.entries(isRegistry ? {} : rest)
+  for (const [key, value] of [...own, ...Object.entries(section)]) {
     const option = find(key)
-    if (option === undefined) mistakes.push(`${file.name}: ${unknown(key)}`)
-    else if (value !== null) layer.set(option.name, { value, source: file.name })
+    if (option !== undefined) {
+      if (value !== null) layer.set(option.name, { value, source: file.name })
+    } else if (Object.hasOwn(section, key)) foreign[key] = value
+    else mistakes.push(`${file.name}: ${unknown(key)}`)
   }
-  return layer
+  return said
 }
 
 function parseMountOptions(
   texts: readonly string[],
   mistakes: string[],
-): { given: Layer; kernel: readonly string[] } {
+): { readonly given: Layer; readonly kernel: readonly string[] } {
   const given = new Map<string, Given>()
   const kernel: string[] = []
   for (const text of texts.flatMap(each => each.split(',')).filter(each => each !== '')) {
@@ -331,7 +451,7 @@ export function refuseSecret(option: Option): string {
 
 function find(key: string): Option | undefined {
   const name = key.replaceAll('_', '-')
-  return OPTIONS.find(option => option.name === name)
+  return OPTIONS.find(option => option.name === name || option.aliases?.includes(name) === true)
 }
 
 function unknown(key: string): string {

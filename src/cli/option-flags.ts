@@ -5,12 +5,13 @@ import { CommandError, EXIT } from './errors.js'
 
 export function addConfigOptions<T>(yargs: Argv<T>): Argv<T> {
   for (const option of OPTIONS) {
-    const { name, type, group, fallback, help, secret = false } = option
+    const { name, type, group, fallback, help, choices, aliases = [], secret = false } = option
     yargs.option(name, {
       // Read as text: resolveConfig checks all sources alike and says what is wrong.
       type: type === 'boolean' ? 'boolean' : 'string',
       requiresArg: type !== 'boolean',
-      describe: help,
+      describe: choices === undefined ? help : `${help}: ${choices.join(', ')}`,
+      alias: [...aliases],
       defaultDescription: fallback,
       group: `${group}:`,
       hidden: secret,

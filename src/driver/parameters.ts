@@ -6,24 +6,20 @@
  */
 import { nearest } from '../util/nearest.js'
 import { Secret } from '../util/secret.js'
-import { formatBytes, GiB, MiB, parseBytes, type Bytes } from '../util/units.js'
+import { formatBytes, GiB, MiB, type Bytes } from '../util/units.js'
+import {
+  ADDRESSINGS,
+  isAddress,
+  parseEndpoint,
+  REGION_ENDPOINTS,
+  withoutBucket,
+  type AddressingStyle,
+} from './endpoint.js'
+import { Reading } from './parameter-reading.js'
 import { componentProblem, MAX_KEY_BYTES } from './path.js'
+import { S3_ONLY_PARAMETERS } from './s3-parameters.js'
 
-/**
- * Region to endpoint host.
- * @see https://cloud.baidu.com/doc/BOS/s/akrqd2wcx
- */
-export const REGION_ENDPOINTS: Readonly<Record<string, string>> = {
-  bj: 'bj.bcebos.com',
-  bd: 'bd.bcebos.com',
-  su: 'su.bcebos.com',
-  gz: 'gz.bcebos.com',
-  cd: 'cd.bcebos.com',
-  yq: 'yq.bcebos.com',
-  hkg: 'hkg.bcebos.com',
-  fwh: 'fwh.bcebos.com',
-  fsh: 'fsh.bcebos.com',
-}
+export { addressing, REGION_ENDPOINTS, type Addressing } from './endpoint.js'
 
 export const DEFAULT_REGION = 'bj'
 /** 10 MB, the part size of distribution's S3 driver. */
@@ -32,35 +28,94 @@ export const DEFAULT_CHUNK_SIZE: Bytes = 10 * MiB
 export const MIN_CHUNK_SIZE: Bytes = 5 * MiB
 /** Largest part of BOS. */
 export const MAX_CHUNK_SIZE: Bytes = 5 * GiB
+/** A copy call moves up to 5 GB, but its connection waits for all of it. */
+export const DEFAULT_COPY_THRESHOLD: Bytes = 512 * MiB
+export const DEFAULT_COPY_CHUNK_SIZE: Bytes = 128 * MiB
+export const DEFAULT_COPY_CONCURRENCY = 16
+export const DEFAULT_MAX_THREADS = 32
+
+/** Classes that an object can be read from at any time: ARCHIVE must be restored first. */
+export const STORAGE_CLASSES = [
+  'STANDARD',
+  'STANDARD_IA',
+  'COLD',
+  'MAZ_STANDARD',
+  'MAZ_STANDARD_IA',
+  'MAZ_COLD',
+] as const
+export const ENCRYPTIONS = ['AES256', 'SM4'] as const
+export const OBJECT_ACLS = ['private', 'public-read', 'public-read-write'] as const
 
 /** All names that are understood. */
 export const PARAMETER_NAMES = [
   'accesskeyid',
   'accesskeysecret',
   'sessiontoken',
+  'credentialsfile',
+  'credentialscommand',
   'region',
   'bucket',
   'endpoint',
+  'addressing',
+  'redirectendpoint',
   'secure',
+  'cafile',
+  'skipverify',
+  'proxy',
   'chunksize',
   'rootdirectory',
+  'storageclass',
+  'encrypt',
+  'objectacl',
+  'useragent',
+  'maxthreads',
+  'multipartcopychunksize',
+  'multipartcopymaxconcurrency',
+  'multipartcopythresholdsize',
 ] as const
 
 export type ParameterName = (typeof PARAMETER_NAMES)[number]
 
 export interface BosParameters {
-  readonly accesskeyid: string
-  readonly accesskeysecret: Secret
+  /** Absent where credentials come from a file or a command. */
+  readonly accesskeyid?: string
+  readonly accesskeysecret?: Secret
   /** Token of temporary (STS) credentials. */
   readonly sessiontoken?: Secret
+  /** A file of Baidu's CLI or of bosfs2; read again when it changes. */
+  readonly credentialsfile?: string
+  /** A command whose standard output is JSON with credentials; run again before they expire. */
+  readonly credentialscommand?: string
   readonly region: string
   readonly bucket: string
   /** Scheme, host and port, without the bucket: `https://bj.bcebos.com`. */
   readonly endpoint: string
+  readonly addressing: AddressingStyle
+  /** As `endpoint`, for the URLs that `redirectURL` gives out; absent is the endpoint itself. */
+  readonly redirectendpoint?: string
   readonly secure: boolean
+  /** File of the authorities (PEM) to trust instead of the built-in ones. */
+  readonly cafile?: string
+  /** Take any certificate. */
+  readonly skipverify: boolean
+  /** URL of an HTTP proxy; it may hold a password. */
+  readonly proxy?: Secret
   readonly chunksize: Bytes
   /** Key prefix without leading or trailing slash; empty for the root of the bucket. */
   readonly rootdirectory: string
+  /** Absent is the bucket's own. */
+  readonly storageclass?: (typeof STORAGE_CLASSES)[number]
+  readonly encrypt?: (typeof ENCRYPTIONS)[number]
+  readonly objectacl?: (typeof OBJECT_ACLS)[number]
+  readonly useragent?: string
+  /** Most requests at once. */
+  readonly maxthreads: number
+  /** Part size of a copy in parts. */
+  readonly multipartcopychunksize: Bytes
+  /** Parts, or objects of a directory, that are copied at once. */
+  readonly multipartcopymaxconcurrency: number
+  /** Larger objects are copied in parts. */
+  readonly multipartcopythresholdsize: Bytes
 }
 
 /** The parameters are wrong; the message has one line per mistake. */
@@ -75,51 +130,45 @@ export class ParameterError extends Error {
   }
 }
 
-/** Values by name, and the mistakes found so far. */
-class Reading {
-  readonly mistakes: string[] = []
-  readonly #input: Readonly<Record<string, unknown>>
+type Parameters = Reading<ParameterName>
 
-  constructor(input: Readonly<Record<string, unknown>>) {
-    this.#input = input
+type Credentials = Pick<
+  BosParameters,
+  'accesskeyid' | 'accesskeysecret' | 'sessiontoken' | 'credentialsfile' | 'credentialscommand'
+>
+
+/** Keys, or a file or command that gives them: one of the three. */
+function readCredentials(reading: Parameters): Credentials {
+  const isGiven = (name: ParameterName): boolean => reading.value(name) !== undefined
+  const keys = (['accesskeyid', 'accesskeysecret', 'sessiontoken'] as const).filter(isGiven)
+  const others = (['credentialsfile', 'credentialscommand'] as const).filter(isGiven)
+  if (others.length === 0) return readKeys(reading)
+  const given = [...others, ...keys.slice(0, 1)]
+  if (given.length > 1) {
+    reading.mistakes.push(`credentials are given twice, by ${given.join(' and ')}: leave one`)
   }
-
-  /** The value unless it is absent; an empty text is absent. */
-  value(name: ParameterName): unknown {
-    const value = this.#input[name]
-    if (value === undefined || value === null) return undefined
-    return typeof value === 'string' && value.trim() === '' ? undefined : value
-  }
-
-  text(name: ParameterName): string | undefined {
-    const value = this.value(name)
-    if (value === undefined) return undefined
-    if (typeof value === 'string') return value.trim()
-    this.mistakes.push(`${name} must be text: put it in quotes`)
-    return undefined
-  }
-
-  required(name: ParameterName, what: string): string {
-    if (this.value(name) === undefined) {
-      this.mistakes.push(`${name} is missing: set it to ${what}`)
-      return ''
-    }
-    return this.text(name) ?? ''
+  const file = reading.text('credentialsfile')
+  const command = reading.text('credentialscommand')
+  return {
+    ...(file === undefined ? {} : { credentialsfile: file }),
+    ...(command === undefined ? {} : { credentialscommand: command }),
   }
 }
 
-function readSecret(reading: Reading, name: 'accesskeysecret'): Secret {
-  return new Secret(reading.required(name, 'the secret that belongs to accesskeyid'))
-}
-
-function readAccessKey(reading: Reading): string {
-  const id = reading.required('accesskeyid', 'your access key id')
+function readKeys(reading: Parameters): Credentials {
+  const id = reading.required('accesskeyid', 'your access key id (or set credentialsfile)')
   // It goes into a header between slashes.
   if (/[\s/]/.test(id)) reading.mistakes.push('accesskeyid has a space or a slash in it')
-  return id
+  const secret = reading.required('accesskeysecret', 'the secret that belongs to accesskeyid')
+  const token = reading.text('sessiontoken')
+  return {
+    accesskeyid: id,
+    accesskeysecret: new Secret(secret),
+    ...(token === undefined ? {} : { sessiontoken: new Secret(token) }),
+  }
 }
 
-function readBucket(reading: Reading): string {
+function readBucket(reading: Parameters): string {
   const bucket = reading.required('bucket', 'the name of an existing bucket')
   if (bucket !== '' && !/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(bucket)) {
     reading.mistakes.push(
@@ -130,7 +179,7 @@ function readBucket(reading: Reading): string {
   return bucket
 }
 
-function readRegion(reading: Reading, hasEndpoint: boolean): string {
+function readRegion(reading: Parameters, hasEndpoint: boolean): string {
   const known = Object.keys(REGION_ENDPOINTS)
   const list = `one of ${known.join(', ')}`
   if (reading.value('region') === undefined) {
@@ -147,55 +196,11 @@ function readRegion(reading: Reading, hasEndpoint: boolean): string {
   return region
 }
 
-const SWITCHES: Readonly<Record<string, boolean>> = {
-  true: true,
-  yes: true,
-  on: true,
-  '1': true,
-  false: false,
-  no: false,
-  off: false,
-  '0': false,
-}
+type Location = Pick<BosParameters, 'endpoint' | 'secure' | 'addressing' | 'redirectendpoint'>
 
-function readSecure(reading: Reading): boolean | undefined {
-  const value = reading.value('secure')
-  if (value === undefined || typeof value === 'boolean') return value
-  const answer =
-    typeof value === 'string' || typeof value === 'number'
-      ? SWITCHES[String(value).trim().toLowerCase()]
-      : undefined
-  if (answer === undefined) reading.mistakes.push('secure must be true or false')
-  return answer
-}
-
-/** The parts of an endpoint that are no secret and fit for a request. */
-function parseEndpoint(text: string): { scheme: string | undefined; host: string } | undefined {
-  const match = /^(?:(https?):\/\/)?([^/?#@\s]+)\/?$/i.exec(text)
-  const host = match?.[2]
-  if (match === null || host === undefined) return undefined
-  const url = `http://${host}`
-  if (!URL.canParse(url) || host.endsWith(':')) return undefined
-  return { scheme: match[1]?.toLowerCase(), host: host.toLowerCase() }
-}
-
-/** Drops a bucket in front of a bcebos.com host: it is put there again for every request. */
-function withoutBucket(host: string, bucket: string): string {
-  const prefix = `${bucket}.`
-  const isVirtual = bucket !== '' && host.startsWith(prefix) && isBcebos(host.slice(prefix.length))
-  return isVirtual ? host.slice(prefix.length) : host
-}
-
-function isBcebos(host: string): boolean {
-  return /^[^.]+(\.[^.]+)*\.bcebos\.com(:\d+)?$/.test(host)
-}
-
-function readEndpoint(
-  reading: Reading,
-  region: string,
-  bucket: string,
-): { endpoint: string; secure: boolean } {
-  const explicit = readSecure(reading)
+function readLocation(reading: Parameters, region: string, bucket: string): Location {
+  const explicit = reading.flag('secure')
+  const style = reading.choice('addressing', ADDRESSINGS) ?? 'auto'
   const text = reading.text('endpoint')
   const fallback = REGION_ENDPOINTS[region] ?? `${DEFAULT_REGION}.bcebos.com`
   const parsed = parseEndpoint(text ?? fallback)
@@ -203,7 +208,7 @@ function readEndpoint(
     reading.mistakes.push(
       'endpoint must be a host, host:port or http(s) URL without path, query or user name',
     )
-    return { endpoint: '', secure: explicit ?? true }
+    return { endpoint: '', secure: explicit ?? true, addressing: style }
   }
   const { scheme, host } = parsed
   if (scheme !== undefined && explicit !== undefined && (scheme === 'https') !== explicit) {
@@ -211,34 +216,162 @@ function readEndpoint(
       `endpoint says ${scheme} but secure is ${explicit}: drop one of the two, or make them agree`,
     )
   }
+  if (style === 'virtual' && isAddress(host)) {
+    reading.mistakes.push('addressing virtual needs a host name: an address cannot name the bucket')
+  }
+  if (style === 'cname' && text === undefined) {
+    reading.mistakes.push("addressing cname needs endpoint: the bucket's own host")
+  }
   const secure = scheme === undefined ? (explicit ?? true) : scheme === 'https'
-  const url = new URL(`${secure ? 'https' : 'http'}://${withoutBucket(host, bucket)}`)
-  return { endpoint: url.origin, secure }
+  const named = style === 'cname' ? host : withoutBucket(host, bucket)
+  const redirect = readRedirectEndpoint(reading, bucket, secure)
+  return {
+    endpoint: new URL(`${secure ? 'https' : 'http'}://${named}`).origin,
+    secure,
+    addressing: style,
+    ...(redirect === undefined ? {} : { redirectendpoint: redirect }),
+  }
 }
 
-function readChunkSize(reading: Reading): Bytes {
-  const value = reading.value('chunksize')
-  if (value === undefined) return DEFAULT_CHUNK_SIZE
-  const size =
-    typeof value === 'number' ? value : typeof value === 'string' ? parseBytes(value) : undefined
-  if (size === undefined || !Number.isSafeInteger(size) || size < 0) {
-    reading.mistakes.push('chunksize must be a size in bytes, such as 10485760, 10m or 10MB')
-    return DEFAULT_CHUNK_SIZE
+function readRedirectEndpoint(
+  reading: Parameters,
+  bucket: string,
+  secure: boolean,
+): string | undefined {
+  const text = reading.text('redirectendpoint')
+  if (text === undefined) return undefined
+  const parsed = parseEndpoint(text)
+  if (parsed === undefined) {
+    reading.mistakes.push('redirectendpoint must be a host, host:port or http(s) URL')
+    return undefined
   }
-  if (size < MIN_CHUNK_SIZE) {
+  const scheme = parsed.scheme ?? (secure ? 'https' : 'http')
+  return new URL(`${scheme}://${withoutBucket(parsed.host, bucket)}`).origin
+}
+
+type Tls = Pick<BosParameters, 'cafile' | 'skipverify' | 'proxy'>
+
+function readTls(reading: Parameters, secure: boolean): Tls {
+  const cafile = reading.text('cafile')
+  const skipverify = reading.flag('skipverify') ?? false
+  if (cafile !== undefined && skipverify) {
+    reading.mistakes.push('cafile says whom to trust and skipverify to trust anybody: leave one')
+  }
+  if (!secure && cafile !== undefined) {
     reading.mistakes.push(
-      `chunksize ${size} is too small: set it to at least ${MIN_CHUNK_SIZE} (5 MB), ` +
-        'the smallest part of a multipart upload',
+      'cafile is for HTTPS, but the endpoint is plain HTTP: drop one of the two',
     )
+  }
+  const proxy = readProxy(reading)
+  return {
+    skipverify,
+    ...(cafile === undefined ? {} : { cafile }),
+    ...(proxy === undefined ? {} : { proxy }),
+  }
+}
+
+function readProxy(reading: Parameters): Secret | undefined {
+  const text = reading.text('proxy')
+  if (text === undefined) return undefined
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/') {
+    return new Secret(text)
+  }
+  reading.mistakes.push('proxy must be a URL such as http://proxy.example.com:3128')
+  return undefined
+}
+
+/** A size between two limits; the limits are told with the reason for the lower one. */
+function readSize(
+  reading: Parameters,
+  name: ParameterName,
+  { fallback, least, why }: { fallback: Bytes; least: Bytes; why: string },
+): Bytes {
+  const size = reading.bytes(name)
+  if (size === undefined) return fallback
+  if (size < least) {
+    reading.mistakes.push(`${name} ${size} is too small: set it to at least ${least} ${why}`)
   } else if (size > MAX_CHUNK_SIZE) {
     reading.mistakes.push(
-      `chunksize ${size} is too large: set it to at most ${formatBytes(MAX_CHUNK_SIZE)}`,
+      `${name} ${size} is too large: set it to at most ${formatBytes(MAX_CHUNK_SIZE)}`,
     )
   }
   return size
 }
 
-function readRootDirectory(reading: Reading): string {
+const SMALLEST_PART = '(5 MB), the smallest part of a multipart upload'
+
+type Sizes = Pick<
+  BosParameters,
+  | 'chunksize'
+  | 'maxthreads'
+  | 'multipartcopychunksize'
+  | 'multipartcopymaxconcurrency'
+  | 'multipartcopythresholdsize'
+>
+
+function readSizes(reading: Parameters): Sizes {
+  const parallel = { least: 1, most: 1024 }
+  return {
+    chunksize: readSize(reading, 'chunksize', {
+      fallback: DEFAULT_CHUNK_SIZE,
+      least: MIN_CHUNK_SIZE,
+      why: SMALLEST_PART,
+    }),
+    maxthreads: reading.whole('maxthreads', parallel) ?? DEFAULT_MAX_THREADS,
+    multipartcopychunksize: readSize(reading, 'multipartcopychunksize', {
+      fallback: DEFAULT_COPY_CHUNK_SIZE,
+      least: MIN_CHUNK_SIZE,
+      why: SMALLEST_PART,
+    }),
+    multipartcopymaxconcurrency:
+      reading.whole('multipartcopymaxconcurrency', parallel) ?? DEFAULT_COPY_CONCURRENCY,
+    multipartcopythresholdsize: readSize(reading, 'multipartcopythresholdsize', {
+      fallback: DEFAULT_COPY_THRESHOLD,
+      least: 0,
+      why: '',
+    }),
+  }
+}
+
+type ObjectSettings = Pick<BosParameters, 'storageclass' | 'encrypt' | 'objectacl' | 'useragent'>
+
+function readObjectSettings(reading: Parameters): ObjectSettings {
+  const storageclass = readStorageClass(reading)
+  const encrypt = readEncryption(reading)
+  const objectacl = reading.choice('objectacl', OBJECT_ACLS)
+  const useragent = reading.text('useragent')
+  if (useragent !== undefined && !/^[\x20-\x7e]{1,256}$/.test(useragent)) {
+    reading.mistakes.push('useragent must be printable ASCII of at most 256 characters')
+  }
+  return {
+    ...(storageclass === undefined ? {} : { storageclass }),
+    ...(encrypt === undefined ? {} : { encrypt }),
+    ...(objectacl === undefined ? {} : { objectacl }),
+    ...(useragent === undefined ? {} : { useragent }),
+  }
+}
+
+/** NONE, as in the S3 driver, leaves it to the bucket. */
+function readStorageClass(reading: Parameters): ObjectSettings['storageclass'] {
+  const text = reading.word('storageclass').toUpperCase()
+  if (text === 'ARCHIVE') {
+    reading.mistakes.push(
+      'storageclass ARCHIVE cannot be used: an archived object cannot be read without restoring it',
+    )
+    return undefined
+  }
+  return text === 'NONE' ? undefined : reading.choice('storageclass', STORAGE_CLASSES)
+}
+
+/** True, as in the S3 driver, is AES256. */
+function readEncryption(reading: Parameters): ObjectSettings['encrypt'] {
+  const text = reading.word('encrypt').toLowerCase()
+  if (text === 'true') return 'AES256'
+  return text === 'false' ? undefined : reading.choice('encrypt', ENCRYPTIONS)
+}
+
+function readRootDirectory(reading: Parameters): string {
   const text = reading.text('rootdirectory')
   const root = (text ?? '').replace(/^\//, '').replace(/\/$/, '')
   if (root === '') return ''
@@ -257,6 +390,10 @@ function checkNames(input: Readonly<Record<string, unknown>>, mistakes: string[]
   const known: readonly string[] = PARAMETER_NAMES
   for (const name of Object.keys(input)) {
     if (known.includes(name)) continue
+    if (Object.hasOwn(S3_ONLY_PARAMETERS, name)) {
+      mistakes.push(`parameter ${name} of the S3 driver: ${S3_ONLY_PARAMETERS[name]}`)
+      continue
+    }
     const near = nearest(name, known)
     const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`
     mistakes.push(`parameter ${JSON.stringify(name)} is not known: ${advice}`)
@@ -271,45 +408,22 @@ function checkNames(input: Readonly<Record<string, unknown>>, mistakes: string[]
  * @throws ParameterError naming every mistake
  */
 export function parseBosParameters(input: Readonly<Record<string, unknown>>): BosParameters {
-  const reading = new Reading(input)
+  const reading: Parameters = new Reading(input)
   checkNames(input, reading.mistakes)
-  const accesskeyid = readAccessKey(reading)
-  const accesskeysecret = readSecret(reading, 'accesskeysecret')
-  const token = reading.text('sessiontoken')
+  const credentials = readCredentials(reading)
   const region = readRegion(reading, reading.value('endpoint') !== undefined)
   const bucket = readBucket(reading)
-  const { endpoint, secure } = readEndpoint(reading, region, bucket)
-  const chunksize = readChunkSize(reading)
-  const rootdirectory = readRootDirectory(reading)
-  if (reading.mistakes.length > 0) throw new ParameterError(reading.mistakes)
-  return {
-    accesskeyid,
-    accesskeysecret,
-    ...(token === undefined ? {} : { sessiontoken: new Secret(token) }),
+  const location = readLocation(reading, region, bucket)
+  const parameters: BosParameters = {
+    ...credentials,
     region,
     bucket,
-    endpoint,
-    secure,
-    chunksize,
-    rootdirectory,
+    ...location,
+    ...readTls(reading, location.secure),
+    ...readSizes(reading),
+    rootdirectory: readRootDirectory(reading),
+    ...readObjectSettings(reading),
   }
-}
-
-/** Where a bucket's requests go. */
-export interface Addressing {
-  /** Scheme, host and port. */
-  readonly origin: string
-  /** In front of every key's slash: empty, or `/bucket`. */
-  readonly pathPrefix: string
-}
-
-/**
- * Virtual-host style for `*.bcebos.com`, which has refused path style for new buckets since 2024-06;
- * path style for everything else (addresses, localhost, other names).
- */
-export function addressing({ endpoint, bucket }: BosParameters): Addressing {
-  const url = new URL(endpoint)
-  return isBcebos(url.host)
-    ? { origin: `${url.protocol}//${bucket}.${url.host}`, pathPrefix: '' }
-    : { origin: url.origin, pathPrefix: `/${bucket}` }
+  if (reading.mistakes.length > 0) throw new ParameterError(reading.mistakes)
+  return parameters
 }

@@ -2,10 +2,12 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import {
   addressing,
+  PARAMETER_NAMES,
   ParameterError,
   parseBosParameters,
   REGION_ENDPOINTS,
 } from '../../src/driver/parameters.js'
+import { S3_ONLY_PARAMETERS } from '../../src/driver/s3-parameters.js'
 
 const REQUIRED = {
   accesskeyid: 'ak',
@@ -83,6 +85,43 @@ void t.test('the scheme of an endpoint decides', async t => {
   t.match(parseBosParameters({ ...REQUIRED, endpoint: 'https://h' }), { secure: true })
 })
 
+void t.test('what the S3 driver knows means the same here', async t => {
+  const parameters = parseBosParameters({
+    ...REQUIRED,
+    storageclass: 'standard_ia',
+    encrypt: true,
+    objectacl: 'public-read',
+    maxthreads: '64',
+    multipartcopychunksize: '32m',
+    multipartcopymaxconcurrency: 100,
+    multipartcopythresholdsize: 32 * 1024 * 1024,
+    redirectendpoint: 'my-bucket.su.bcebos.com',
+  })
+  t.match(parameters, {
+    storageclass: 'STANDARD_IA',
+    encrypt: 'AES256',
+    objectacl: 'public-read',
+    maxthreads: 64,
+    multipartcopychunksize: 33554432,
+    multipartcopymaxconcurrency: 100,
+    multipartcopythresholdsize: 33554432,
+    redirectendpoint: 'https://su.bcebos.com',
+  })
+  const none = parseBosParameters({ ...REQUIRED, storageclass: 'NONE', encrypt: 'false' })
+  t.match(none, { storageclass: undefined, encrypt: undefined })
+})
+
+void t.test('every parameter of the S3 driver is a parameter here or answered', async t => {
+  const names = [
+    'accesskey secretkey region regionendpoint redirectendpoint forcepathstyle bucket encrypt keyid',
+    'secure skipverify v4auth chunksize multipartcopychunksize multipartcopymaxconcurrency',
+    'multipartcopythresholdsize rootdirectory storageclass useragent usedualstack accelerate',
+    'usefipsendpoint objectacl loglevel maxthreads',
+  ]
+  const known = new Set<string>([...PARAMETER_NAMES, ...Object.keys(S3_ONLY_PARAMETERS)])
+  for (const name of names.join(' ').split(' ')) t.ok(known.has(name), name)
+})
+
 void t.test('an endpoint makes the region free', async t => {
   const { region: _region, ...rest } = REQUIRED
   t.match(parseBosParameters({ ...rest, endpoint: 'http://h' }), { region: 'bj' })
@@ -121,6 +160,28 @@ const MISTAKES: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ rootdirectory: 'a/../b' }, /'\.\.'/],
   [{ rootdirectory: 'a\0' }, /NUL/],
   [{ rootdirectory: 'x/'.repeat(300) }, /longer than 512/],
+  [{ credentialsfile: '/f' }, /given twice, by credentialsfile and accesskeyid: leave one/],
+  [{ credentialscommand: 'c' }, /given twice, by credentialscommand and accesskeyid/],
+  [{ addressing: 'dns' }, /addressing must be one of auto, virtual, path, cname/],
+  [{ addressing: 'virtual', endpoint: '127.0.0.1:80' }, /an address cannot name the bucket/],
+  [{ addressing: 'cname' }, /addressing cname needs endpoint/],
+  [{ redirectendpoint: 'http://h/path' }, /redirectendpoint must be a host/],
+  [{ cafile: '/ca', skipverify: true }, /leave one/],
+  [{ cafile: '/ca', secure: false }, /cafile is for HTTPS/],
+  [{ skipverify: 'maybe' }, /skipverify must be true or false/],
+  [{ proxy: 'socks5://verysecret@h' }, /proxy must be a URL such as/],
+  [{ storageclass: 'GLACIER' }, /storageclass must be one of STANDARD, STANDARD_IA/],
+  [{ storageclass: 'archive' }, /ARCHIVE cannot be used/],
+  [{ encrypt: 'aws:kms' }, /encrypt must be one of AES256, SM4/],
+  [{ objectacl: 'everyone' }, /objectacl must be one of private/],
+  [{ useragent: 'a\nb' }, /useragent must be printable ASCII/],
+  [{ maxthreads: 0 }, /maxthreads must be a whole number from 1 to 1024/],
+  [{ maxthreads: 'many' }, /maxthreads must be a whole number/],
+  [{ multipartcopychunksize: '1m' }, /multipartcopychunksize 1048576 is too small/],
+  [{ multipartcopymaxconcurrency: 0 }, /multipartcopymaxconcurrency must be/],
+  [{ multipartcopythresholdsize: '6g' }, /multipartcopythresholdsize .* is too large/],
+  [{ v4auth: true }, /parameter v4auth of the S3 driver: .* bce-auth-v1/],
+  [{ forcepathstyle: true }, /set addressing to path/],
   [{ bukcet: 'x' }, /parameter "bukcet" is not known: did you mean bucket\?/],
   [{ accessKeySecret: 'x' }, /did you mean accesskeysecret\?/],
   [{ colour: 'x' }, /"colour" is not known: known are accesskeyid/],
@@ -144,7 +205,7 @@ void t.test('all mistakes are told at once, one line each', async t => {
 void t.test('no secret shows in parameters or in errors', async t => {
   const input = { ...REQUIRED, accesskeysecret: 'verysecret', sessiontoken: 'tokensecret' }
   const parameters = parseBosParameters(input)
-  t.equal(parameters.accesskeysecret.reveal(), 'verysecret')
+  t.equal(parameters.accesskeysecret?.reveal(), 'verysecret')
   t.equal(parameters.sessiontoken?.reveal(), 'tokensecret')
   const views = [JSON.stringify(parameters), inspect(parameters, { showHidden: true, depth: 9 })]
   for (const bad of [{ bucket: 'B' }, { accesskeysecrte: 'verysecret' }, { endpoint: ':' }]) {

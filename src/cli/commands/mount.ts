@@ -1,5 +1,6 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
-import { realpath } from 'node:fs/promises'
+import { access, realpath } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
@@ -95,6 +96,7 @@ async function makePlan(argv: MountArguments): Promise<Plan> {
     mountOptions: argv.o,
     environment: process.env,
     ...(argv.config === undefined ? {} : { file: await readConfigFile(argv.config) }),
+    ...(embedded === undefined ? await commonCredentials() : {}),
   })
   if (embedded === undefined && config.bos['bucket'] === undefined) {
     throw new CommandError(
@@ -106,6 +108,17 @@ async function makePlan(argv: MountArguments): Promise<Plan> {
     config,
     mountpoint: await absolute(mountpoint),
     embedded: embedded === undefined ? undefined : resolve(embedded),
+  }
+}
+
+/** The file of Baidu's CLI, if this user has one. */
+async function commonCredentials(): Promise<{ credentialsFile?: string }> {
+  const file = join(homedir(), '.go-bcecli', 'credentials')
+  try {
+    await access(file)
+    return { credentialsFile: file }
+  } catch {
+    return {}
   }
 }
 

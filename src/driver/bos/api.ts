@@ -62,14 +62,24 @@ export const DELETE_BATCH = 1000
 /** A copy may take the service a while: it counts as this many bytes of transfer for its deadline. */
 const COPY_ALLOWANCE: Bytes = 16 * 1024 * 1024
 
+export interface BosApiOptions {
+  transport: Transport
+  bucket: string
+  policy: RetryPolicy
+  /** For every request that makes an object: encryption, access. */
+  writeHeaders?: Headers
+}
+
 export class BosApi {
   readonly #calls: Calls
   readonly #transport: Transport
   readonly #bucket: string
+  readonly #writeHeaders: Headers
 
-  constructor(options: { transport: Transport; bucket: string; policy: RetryPolicy }) {
+  constructor(options: BosApiOptions) {
     this.#transport = options.transport
     this.#bucket = options.bucket
+    this.#writeHeaders = options.writeHeaders ?? {}
     this.#calls = new Calls(options.transport, options.policy)
   }
 
@@ -117,7 +127,11 @@ export class BosApi {
   ): Promise<string> {
     const { signal } = options
     const crc = checksum(body)
-    const headers = { ...propertyHeaders(options), ...conditionHeaders(options) }
+    const headers = {
+      ...this.#writeHeaders,
+      ...propertyHeaders(options),
+      ...conditionHeaders(options),
+    }
     const request = this.#upload({ key, body, headers, crc, signal })
     const etagOfBody = (): string => md5(body)
     return await this.#calls.conditional(options, { key, expected: etagOfBody }, async () => {
@@ -131,7 +145,11 @@ export class BosApi {
     const request: BosRequest = {
       method: 'PUT',
       key,
-      headers: { ...copyHeaders(this.#bucket, source), 'x-bce-metadata-directive': 'copy' },
+      headers: {
+        ...this.#writeHeaders,
+        ...copyHeaders(this.#bucket, source),
+        'x-bce-metadata-directive': 'copy',
+      },
       expectedBytes: COPY_ALLOWANCE,
       ...options,
     }
@@ -228,7 +246,7 @@ export class BosApi {
    */
   async initiate(key: string, options: CallOptions & ObjectProperties = {}): Promise<string> {
     const { signal } = options
-    const headers = propertyHeaders(options)
+    const headers = { ...this.#writeHeaders, ...propertyHeaders(options) }
     const request: BosRequest = { method: 'POST', key, params: { uploads: '' }, headers, signal }
     return readUploadId((await this.#calls.call(request)).body)
   }

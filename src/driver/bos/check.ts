@@ -31,7 +31,8 @@ export async function checkBucket(
 
 /** What to change, by code. */
 function advice(code: string | undefined, parameters: BosParameters): string | undefined {
-  const { bucket, endpoint, accesskeyid, region } = parameters
+  const { bucket, endpoint, region, accesskeyid } = parameters
+  const key = accesskeyid === undefined ? 'the access key id' : `access key id ${accesskeyid}`
   switch (code) {
     case 'NoSuchBucket':
       return (
@@ -39,9 +40,9 @@ function advice(code: string | undefined, parameters: BosParameters): string | u
         'create it, or correct bucket, region or endpoint'
       )
     case 'InvalidAccessKeyId':
-      return `access key id ${accesskeyid} is not known at ${endpoint}: correct accesskeyid`
+      return `${key} is not known at ${endpoint}: correct accesskeyid`
     case 'SignatureDoesNotMatch':
-      return `accesskeysecret does not belong to access key id ${accesskeyid}: correct it`
+      return `accesskeysecret does not belong to ${key}: correct it`
     case 'InvalidSessionToken':
       return 'the session token is wrong or has expired: get new temporary credentials'
     case 'RequestTimeTooSkewed':
@@ -49,7 +50,7 @@ function advice(code: string | undefined, parameters: BosParameters): string | u
       return 'the clock of this machine is wrong: set it'
     case 'AccessDenied':
       return (
-        `access key id ${accesskeyid} may not use bucket ${bucket} in region ${region}: ` +
+        `${key} may not use bucket ${bucket} in region ${region}: ` +
         'grant it reading and listing, or correct bucket or region'
       )
     default:
@@ -63,8 +64,7 @@ function explain(error: BosError, { name }: BosContext, parameters: BosParameter
   if (error.code !== undefined) options.serviceCode = error.code
   if (error.requestId !== undefined) options.requestId = error.requestId
   if (error.kind === 'tls') {
-    const message = `the certificate of ${endpoint} is not trusted: ${error.message}`
-    return new DriverError(message, options)
+    return new DriverError(`${tlsProblem(error, endpoint)}: ${error.message}`, options)
   }
   if (error.kind !== 'response') {
     const message = `cannot reach ${endpoint}: ${error.message}; check endpoint, region and network`
@@ -77,4 +77,22 @@ function explain(error: BosError, { name }: BosContext, parameters: BosParameter
   if (error.status === 404) return new NotFoundError(message, options)
   const refused = [400, 401, 403].includes(error.status ?? 0)
   return refused ? new AccessDeniedError(message, options) : new DriverError(message, options)
+}
+
+const NO_TLS = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST/
+const EXPIRED = /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/
+
+/** Which of the things that TLS checks was wrong, and what to change. */
+function tlsProblem({ message }: BosError, endpoint: string): string {
+  const server = `the certificate of ${endpoint}`
+  if (NO_TLS.test(message)) {
+    return `${endpoint} does not speak TLS: correct endpoint, or set secure to false`
+  }
+  if (message.includes('ERR_TLS_CERT_ALTNAME_INVALID')) {
+    return `${server} is for another host name: correct endpoint`
+  }
+  if (EXPIRED.test(message)) {
+    return `${server} is not valid at this time: have it renewed, or set the clock of this machine`
+  }
+  return `${server} is from an unknown authority: set cafile to that authority's certificate`
 }

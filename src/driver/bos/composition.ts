@@ -120,7 +120,9 @@ export function startComposition(
   options: ComposeOptions & { metadata?: Readonly<Record<string, string>> } = {},
 ): Promise<BosComposition> {
   return forPath(context, path, async () => {
-    const uploadId = await context.api.initiate(context.keys.file(path), options)
+    const { api, keys, config } = context
+    const properties = { storageClass: config.storageClass, ...options }
+    const uploadId = await api.initiate(keys.file(path), properties)
     return new BosComposition(context, path, uploadId)
   })
 }

@@ -20,6 +20,8 @@ export interface BosConfig {
   readonly rename: boolean
   /** Keys per page of a listing. */
   readonly listPageSize: number
+  /** Storage class of new files; a copy keeps its source's. Undefined is the bucket's own. */
+  readonly storageClass: string | undefined
 }
 
 export interface BosContext {

@@ -5,9 +5,10 @@
  * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
  * it checks paths, turns failures into driver errors, and owns the connections.
  */
+import type { LookupFunction } from 'node:net'
 import { silentLogger, type Logger } from '../../util/log.js'
 import type { Clock } from '../../util/clock.js'
-import { GiB, MiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import { GiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
@@ -32,6 +33,8 @@ import type {
   WriteResult,
   WriterOptions,
 } from '../driver.js'
+import { chooseCredentials } from '../credentials/choose.js'
+import type { CredentialsProvider } from '../credentials/credentials.js'
 import { ClosedError, PathNotFoundError } from '../errors.js'
 import { addressing, MIN_CHUNK_SIZE, type BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
@@ -45,18 +48,24 @@ import { KeyMap } from './key.js'
 import { ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent, readInto } from './read.js'
 import { dropUpload } from './resume.js'
+import { readAuthorities } from './authorities.js'
+import { chooseProxy, type Environment } from './proxy.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
 import { copyFile, look, move, remove } from './transfer.js'
-import { createTransport, type CredentialsProvider, type Transport } from './transport.js'
+import { createTransport, type Transport, type TransportOptions } from './transport.js'
 import { openWriter } from './writer.js'
 
 export interface BosDriverOptions extends Partial<BosConfig> {
   /** Credentials that may change while the driver runs; default those of the parameters. */
   credentials?: CredentialsProvider
-  /** Most connections; default 32. */
+  /** Most connections; default the parameter `maxthreads`. */
   connections?: number
-  /** Certificates to trust instead of the built-in ones, PEM. */
+  /** Certificates to trust instead of the built-in ones, PEM; default those of `cafile`. */
   ca?: string | Buffer
+  /** Resolves host names; default the system's way. */
+  lookup?: LookupFunction
+  /** Where HTTPS_PROXY and NO_PROXY are looked up; default the process's. */
+  environment?: Environment
   /** Default 10 s. */
   connectTimeout?: Milliseconds
   /** Longest time for one attempt, the time for its bytes excepted; default 60 s. */
@@ -68,15 +77,10 @@ export interface BosDriverOptions extends Partial<BosConfig> {
   log?: Logger
 }
 
-const DEFAULT_CONFIG: BosConfig = {
-  partsInFlight: 4,
-  copiesInFlight: 16,
-  // One copy call moves up to 5 GB, but the connection waits for all of it.
-  copyThreshold: 512 * MiB,
-  copyPartSize: 128 * MiB,
-  rename: true,
-  listPageSize: 1000,
-}
+/** Parts that one writer has under way. */
+const PARTS_IN_FLIGHT = 4
+/** The most that BOS gives. */
+const LIST_PAGE_SIZE = 1000
 
 const NAME = 'bos'
 /** As in distribution's S3 driver. */
@@ -121,8 +125,11 @@ class BosDriver implements StorageDriver {
   ): Promise<WriteResult> {
     this.#begin(options)
     this.#checks.target(path)
-    const { api, keys } = this.#context
-    const etag = await this.#at(path, () => api.put(keys.file(path), content, options))
+    const { api, keys, config } = this.#context
+    const { storageClass } = config
+    const etag = await this.#at(path, () =>
+      api.put(keys.file(path), content, { ...options, storageClass }),
+    )
     return { etag, size: bodyLength(content) }
   }
 
@@ -302,9 +309,10 @@ class BosDriver implements StorageDriver {
 }
 
 /**
- * Makes a driver without any I/O: whether the bucket is there shows with the first call.
+ * Makes a driver without asking the service: whether the bucket is there shows with the first call.
  *
  * @param parameters  from `parseBosParameters`
+ * @throws DriverError if the file of authorities cannot be used
  */
 export function createBosDriver(
   parameters: BosParameters,
@@ -339,21 +347,16 @@ function assemble(
   parameters: BosParameters,
   options: BosDriverOptions,
 ): { context: BosContext; transport: Transport } {
-  const { credentials, retry, log = silentLogger, clock } = options
+  const { retry, log = silentLogger, clock } = options
   const { bucket, chunksize, rootdirectory } = parameters
-  const own = {
-    accessKeyId: parameters.accesskeyid,
-    secretAccessKey: parameters.accesskeysecret,
-    ...(parameters.sessiontoken === undefined ? {} : { sessionToken: parameters.sessiontoken }),
-  }
-  const transport = createTransport({
-    ...options,
-    ...addressing(parameters),
-    bucket,
-    credentials: credentials ?? (() => own),
-  })
   const time = clock === undefined ? {} : { clock }
-  const api = new BosApi({ transport, bucket, policy: retryPolicy({ ...time, ...retry }) })
+  const transport = createTransport(transportOptions(parameters, { ...options, log }))
+  const api = new BosApi({
+    transport,
+    bucket,
+    policy: retryPolicy({ ...time, ...retry }),
+    writeHeaders: writeHeaders(parameters),
+  })
   const context: BosContext = {
     name: NAME,
     api,
@@ -365,15 +368,53 @@ function assemble(
       maxParts: 10_000,
     },
     config: {
-      partsInFlight: options.partsInFlight ?? DEFAULT_CONFIG.partsInFlight,
-      copiesInFlight: options.copiesInFlight ?? DEFAULT_CONFIG.copiesInFlight,
-      copyThreshold: options.copyThreshold ?? DEFAULT_CONFIG.copyThreshold,
-      copyPartSize: options.copyPartSize ?? DEFAULT_CONFIG.copyPartSize,
-      rename: options.rename ?? DEFAULT_CONFIG.rename,
-      listPageSize: options.listPageSize ?? DEFAULT_CONFIG.listPageSize,
+      partsInFlight: options.partsInFlight ?? PARTS_IN_FLIGHT,
+      copiesInFlight: options.copiesInFlight ?? parameters.multipartcopymaxconcurrency,
+      copyThreshold: options.copyThreshold ?? parameters.multipartcopythresholdsize,
+      copyPartSize: options.copyPartSize ?? parameters.multipartcopychunksize,
+      rename: options.rename ?? true,
+      listPageSize: options.listPageSize ?? LIST_PAGE_SIZE,
+      storageClass: options.storageClass ?? parameters.storageclass,
     },
     log,
     learned: { noRename: false },
   }
   return { context, transport }
+}
+
+function transportOptions(
+  parameters: BosParameters,
+  options: BosDriverOptions & { log: Logger },
+): TransportOptions {
+  const { log, clock, environment = process.env } = options
+  const { bucket, cafile, skipverify, useragent, redirectendpoint, maxthreads } = parameters
+  const place = addressing(parameters)
+  const ca = options.ca ?? (cafile === undefined ? undefined : readAuthorities(cafile))
+  const proxy = chooseProxy(place.origin, { proxy: parameters.proxy, environment })
+  if (skipverify) {
+    log.warn({ endpoint: parameters.endpoint }, 'skipverify: certificates are not verified')
+  }
+  const time = clock === undefined ? {} : { clock }
+  return {
+    connections: maxthreads,
+    ...options,
+    ...place,
+    bucket,
+    credentials: options.credentials ?? chooseCredentials(parameters, { ...time, log }),
+    skipVerify: skipverify,
+    ...(ca === undefined ? {} : { ca }),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(useragent === undefined ? {} : { userAgent: useragent }),
+    ...(redirectendpoint === undefined
+      ? {}
+      : { redirect: addressing({ ...parameters, endpoint: redirectendpoint }) }),
+  }
+}
+
+/** Headers of everything that makes an object. */
+function writeHeaders({ encrypt, objectacl }: BosParameters): Record<string, string> {
+  return {
+    ...(encrypt === undefined ? {} : { 'x-bce-server-side-encryption': encrypt }),
+    ...(objectacl === undefined ? {} : { 'x-bce-acl': objectacl }),
+  }
 }

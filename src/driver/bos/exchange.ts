@@ -38,7 +38,8 @@ function plainHeaders(headers: Dispatcher.ResponseData['headers']): Record<strin
   return plain
 }
 
-const TLS_CODES = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|HOSTNAME_)/
+const TLS_CODES =
+  /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|HOSTNAME_)/
 
 /** Who is told of an exchange: of its head once, then of one of the two ends. */
 export interface ExchangeEvents {

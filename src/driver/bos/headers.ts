@@ -17,6 +17,7 @@ export interface Conditions {
 
 export interface ObjectProperties {
   contentType?: string | undefined
+  /** Absent is the bucket's own. */
   storageClass?: string | undefined
   /** By lower-case name without `x-bce-meta-`. */
   metadata?: Readonly<Record<string, string>> | undefined

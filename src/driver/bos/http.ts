@@ -8,8 +8,10 @@
  * - the deadline covers everything, the wait for a free connection included.
  * It knows nothing of BOS: any status is an answer.
  */
+import { isIP, type LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
-import { Pool, type Dispatcher } from 'undici'
+import { Pool, ProxyAgent, type Dispatcher } from 'undici'
+import type { Secret } from '../../util/secret.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import { BosError } from './error.js'
 import {
@@ -28,6 +30,12 @@ export interface HttpOptions {
   connections?: number
   /** Certificates to trust instead of the built-in ones, PEM. */
   ca?: string | Buffer
+  /** Take any certificate; default false. */
+  skipVerify?: boolean
+  /** URL of an HTTP proxy, which is asked by CONNECT for every connection. */
+  proxy?: Secret
+  /** Resolves host names; default the system's way. */
+  lookup?: LookupFunction
   /** Default 10 s. */
   connectTimeout?: Milliseconds
   /** Longest silence within an answer's body; default 30 s. */
@@ -77,26 +85,42 @@ function wireBody(body: HttpBody | undefined): WireBody {
   return pieces(body) as unknown as Readable
 }
 
+function createDispatcher(options: HttpOptions): Dispatcher {
+  const { origin, proxy, ca, lookup, skipVerify = false } = options
+  const pool = {
+    connections: options.connections ?? 32,
+    pipelining: 1,
+    keepAliveTimeout: options.keepAliveTimeout ?? 30_000,
+    allowH2: false,
+  }
+  const tls = { rejectUnauthorized: !skipVerify, ...(ca === undefined ? {} : { ca }) }
+  const connect = {
+    timeout: options.connectTimeout ?? 10_000,
+    ...(lookup === undefined ? {} : { lookup }),
+  }
+  if (proxy === undefined) return new Pool(origin, { ...pool, connect: { ...connect, ...tls } })
+  const { hostname } = new URL(origin)
+  return new ProxyAgent({
+    uri: proxy.reveal(),
+    ...pool,
+    proxyTls: connect,
+    requestTls: { ...tls, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) },
+  })
+}
+
 export class Http {
-  readonly #pool: Pool
+  readonly #dispatcher: Dispatcher
+  readonly #origin: string
   readonly #idleTimeout: Milliseconds
   readonly #maxRequests: number
   #underWay = 0
+  #closing: Promise<void> | undefined
 
   constructor(options: HttpOptions) {
+    this.#origin = options.origin
     this.#idleTimeout = options.idleTimeout ?? 30_000
     this.#maxRequests = options.maxRequests ?? 4096
-    this.#pool = new Pool(options.origin, {
-      connections: options.connections ?? 32,
-      pipelining: 1,
-      keepAliveTimeout: options.keepAliveTimeout ?? 30_000,
-      allowH2: false,
-      connect: {
-        timeout: options.connectTimeout ?? 10_000,
-        rejectUnauthorized: true,
-        ...(options.ca === undefined ? {} : { ca: options.ca }),
-      },
-    })
+    this.#dispatcher = createDispatcher(options)
   }
 
   /** Sends a request and waits for the end of the answer. */
@@ -164,7 +188,8 @@ export class Http {
 
   /** Waits for what is under way, then closes all connections. */
   async close(): Promise<void> {
-    if (!this.#pool.closed) await this.#pool.close()
+    this.#closing ??= this.#dispatcher.close()
+    await this.#closing
   }
 
   #start(request: HttpRequest, events: ExchangeEvents): Exchange | undefined {
@@ -191,8 +216,9 @@ export class Http {
         events.fail(error)
       },
     })
-    this.#pool.dispatch(
+    this.#dispatcher.dispatch(
       {
+        origin: this.#origin,
         method,
         path,
         headers,

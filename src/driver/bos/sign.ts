@@ -5,15 +5,8 @@
  * @see https://cloud.baidu.com/doc/Reference/s/njwvz1yfu
  */
 import Auth from '@baiducloud/sdk/src/auth.js'
-import type { Secret } from '../../util/secret.js'
 import type { Milliseconds } from '../../util/units.js'
-
-export interface BosCredentials {
-  readonly accessKeyId: string
-  readonly secretAccessKey: Secret
-  /** Of temporary (STS) credentials. */
-  readonly sessionToken?: Secret
-}
+import type { BosCredentials } from '../credentials/credentials.js'
 
 /** Header, or query parameter, of temporary credentials. */
 export const TOKEN_NAME = 'x-bce-security-token'
@@ -75,13 +68,5 @@ export function authorization(credentials: BosCredentials, request: Signable): s
     Math.floor(time / 1000),
     Math.max(1, Math.ceil(expires / 1000)),
     headersToSign,
-  )
-}
-
-export function sameCredentials(a: BosCredentials, b: BosCredentials): boolean {
-  return (
-    a.accessKeyId === b.accessKeyId &&
-    a.secretAccessKey.reveal() === b.secretAccessKey.reveal() &&
-    a.sessionToken?.reveal() === b.sessionToken?.reveal()
   )
 }

@@ -12,6 +12,11 @@
 import BosClient from '@baiducloud/sdk/src/bos_client.js'
 import { systemClock, type Clock } from '../../util/clock.js'
 import type { Milliseconds } from '../../util/units.js'
+import {
+  sameCredentials,
+  type BosCredentials,
+  type CredentialsProvider,
+} from '../credentials/credentials.js'
 import { BosError, codeOfStatus } from './error.js'
 import type { HttpBody, HttpHead, HttpRequest } from './exchange.js'
 import {
@@ -22,31 +27,19 @@ import {
   type HttpResponse,
   type HttpStream,
 } from './http.js'
-import {
-  authorization,
-  encodeKey,
-  encodeQuery,
-  sameCredentials,
-  timestamp,
-  TOKEN_NAME,
-  type BosCredentials,
-} from './sign.js'
-
-/**
- * Gives the credentials to sign with; called for every request. After the service refused some, it is
- * called with those, and may give others or the same.
- */
-export type CredentialsProvider = (
-  refused?: BosCredentials,
-) => BosCredentials | Promise<BosCredentials>
+import { authorization, encodeKey, encodeQuery, timestamp, TOKEN_NAME } from './sign.js'
 
 export interface TransportOptions extends HttpOptions {
   bucket: string
   /** In front of every key's slash: empty for virtual-host style, `/bucket` for path style. */
   pathPrefix: string
   credentials: CredentialsProvider
+  /** As `origin` and `pathPrefix`, for the URLs that `presign` makes; default those. */
+  redirect?: { readonly origin: string; readonly pathPrefix: string }
   /** Longest time for one attempt without its bytes; default 60 s. */
   requestTimeout?: Milliseconds
+  /** Default `bosmount`. */
+  userAgent?: string
   clock?: Clock
 }
 
@@ -160,20 +153,21 @@ class BosTransport extends BosClient implements Transport {
 
   async presign(method: 'GET' | 'HEAD', key: string, expires: Milliseconds): Promise<string> {
     const credentials = await this.#options.credentials()
-    const path = this.#path(key)
+    const { origin, pathPrefix } = this.#options.redirect ?? this.#options
+    const path = `${pathPrefix}/${encodeKey(key)}`
     const token = credentials.sessionToken?.reveal()
     const params: Record<string, string> = token === undefined ? {} : { [TOKEN_NAME]: token }
     const signature = authorization(credentials, {
       method,
       path,
       params,
-      headers: { host: this.#host },
+      headers: { host: new URL(origin).host },
       headersToSign: ['host'],
       time: this.#now(),
       expires,
     })
     const query = encodeQuery({ ...params, authorization: signature })
-    return `${this.#options.origin}${path}${query}`
+    return `${origin}${path}${query}`
   }
 
   close(): Promise<void> {
@@ -236,7 +230,7 @@ class BosTransport extends BosClient implements Transport {
     const headers: Record<string, string> = {
       host: this.#host,
       'x-bce-date': timestamp(now),
-      'user-agent': USER_AGENT,
+      'user-agent': this.#options.userAgent ?? USER_AGENT,
       ...request.headers,
     }
     if (method === 'PUT' || method === 'POST') headers['content-length'] = String(length)

@@ -149,9 +149,12 @@ class BosWriter implements FileWriter {
   }
 
   async #publish(options: DriverOptions & WriteConditions): Promise<string> {
-    const { api, keys } = this.#context
+    const { api, keys, config } = this.#context
     const key = keys.file(this.#path)
-    if (this.#sent === 0) return await api.put(key, this.#pending.peek(), options)
+    if (this.#sent === 0) {
+      const { storageClass } = config
+      return await api.put(key, this.#pending.peek(), { ...options, storageClass })
+    }
     if (this.#pending.length > 0) await this.#sendPart(this.#pending.length, options)
     const parts = await this.#confirmed()
     return await api.complete({ key, uploadId: await this.#upload(options) }, parts, options)
@@ -222,10 +225,9 @@ class BosWriter implements FileWriter {
 
   /** The upload id; starts the upload when there is none. */
   async #upload(options: DriverOptions): Promise<string> {
-    this.#uploadId ??= await this.#context.api.initiate(
-      this.#context.keys.file(this.#path),
-      options,
-    )
+    const { api, keys, config } = this.#context
+    const { storageClass } = config
+    this.#uploadId ??= await api.initiate(keys.file(this.#path), { ...options, storageClass })
     return this.#uploadId
   }
 

@@ -7,6 +7,7 @@ import { BosApi } from '../../../src/driver/bos/api.js'
 import { createBosDriver, type BosDriverOptions } from '../../../src/driver/bos/driver.js'
 import { retryPolicy } from '../../../src/driver/bos/retry.js'
 import { createTransport, type TransportOptions } from '../../../src/driver/bos/transport.js'
+import type { BosCredentials } from '../../../src/driver/credentials/credentials.js'
 import type { StorageDriver } from '../../../src/driver/driver.js'
 import {
   addressing,
@@ -19,9 +20,14 @@ import {
   type BosServer,
   type BosServerOptions,
 } from '../../../src/server/server.js'
+import { Secret } from '../../../src/util/secret.js'
 
 export const BUCKET = 'driver-test'
 const KEYS = { accessKeyId: 'driver-key', secretAccessKey: 'driver-secret' }
+export const CREDENTIALS: BosCredentials = {
+  accessKeyId: KEYS.accessKeyId,
+  secretAccessKey: new Secret(KEYS.secretAccessKey),
+}
 
 export interface DriverHarness {
   readonly server: BosServer
@@ -79,12 +85,10 @@ export async function startDriverHarness(
       return driver
     },
     api(transportOptions = {}) {
-      const { accesskeyid, accesskeysecret } = parameters()
-      const own = { accessKeyId: accesskeyid, secretAccessKey: accesskeysecret }
       const transport = createTransport({
         ...addressing(parameters()),
         bucket: BUCKET,
-        credentials: () => own,
+        credentials: () => CREDENTIALS,
         ...transportOptions,
       })
       const policy = retryPolicy({ baseDelay: 1, maxDelay: 5 })

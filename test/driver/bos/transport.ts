@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { BosCredentials } from '../../../src/driver/bos/sign.js'
+import type { BosCredentials } from '../../../src/driver/credentials/credentials.js'
 import type { BosError } from '../../../src/driver/bos/error.js'
 import {
   createTransport,
@@ -9,7 +9,7 @@ import {
 import { systemClock } from '../../../src/util/clock.js'
 import { Secret } from '../../../src/util/secret.js'
 import { failure } from '../helpers.js'
-import { BUCKET, startDriverHarness } from './harness.js'
+import { BUCKET, CREDENTIALS, startDriverHarness } from './harness.js'
 
 void t.test('an error has the code of its body, or else of its status', async t => {
   const response = (status: number, body: string, headers = {}): BosError =>
@@ -63,10 +63,9 @@ void t.test('a refusal of HEAD, which has no code, may be the clock too', async 
 })
 
 void t.test('refused credentials are asked for again once', async t => {
-  const { api, parameters, log } = await startDriverHarness(t)
-  const { accesskeyid, accesskeysecret } = parameters()
-  const right = { accessKeyId: accesskeyid, secretAccessKey: accesskeysecret }
-  const wrong = { accessKeyId: accesskeyid, secretAccessKey: new Secret('old') }
+  const { api, log } = await startDriverHarness(t)
+  const right = CREDENTIALS
+  const wrong = { accessKeyId: right.accessKeyId, secretAccessKey: new Secret('old') }
   const asked: (BosCredentials | undefined)[] = []
   let current = wrong
   const rotating = api({
