@@ -7,6 +7,7 @@
  * - calls take effect in the order they were made;
  * - after the first failure of a part, or a write that was aborted half way, nothing can be committed.
  */
+import { abortable } from '../../util/abort.js'
 import { Semaphore } from '../../util/semaphore.js'
 import { MiB, type Bytes } from '../../util/units.js'
 import type {
@@ -45,6 +46,7 @@ class BosWriter implements FileWriter {
   /** Stops the parts under way once the content is lost anyway. */
   readonly #stop = new AbortController()
   #uploadId: string | undefined
+  #starting: Promise<string> | undefined
   #nextPart = 1
   /** Bytes in parts, confirmed or under way. */
   #sent: Bytes = 0
@@ -223,12 +225,21 @@ class BosWriter implements FileWriter {
     this.#underWay.add(job)
   }
 
-  /** The upload id; starts the upload when there is none. */
-  async #upload(options: DriverOptions): Promise<string> {
+  /**
+   * The upload id; starts the upload when there is none. Who is interrupted stops waiting, but the
+   * request goes on: only its answer tells what `cancel` has to abort.
+   */
+  async #upload({ signal }: DriverOptions): Promise<string> {
+    if (this.#uploadId !== undefined) return this.#uploadId
     const { api, keys, config } = this.#context
     const { storageClass } = config
-    this.#uploadId ??= await api.initiate(keys.file(this.#path), { ...options, storageClass })
-    return this.#uploadId
+    this.#starting ??= api
+      .initiate(keys.file(this.#path), { storageClass })
+      .then(uploadId => (this.#uploadId = uploadId))
+      .finally(() => {
+        this.#starting = undefined
+      })
+    return await abortable(this.#starting, signal)
   }
 
   /** All parts, once none is under way. */
@@ -239,7 +250,7 @@ class BosWriter implements FileWriter {
   }
 
   async #settled(): Promise<void> {
-    await Promise.all(this.#underWay)
+    await Promise.allSettled([this.#starting, ...this.#underWay])
   }
 
   #fail(error: unknown): void {
