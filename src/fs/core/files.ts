@@ -166,7 +166,7 @@ export class Files {
 
   /** Makes sure that `file.version` is what the store has now: what open(2) promises. */
   async revalidate(context: RequestContext, file: FileInode): Promise<void> {
-    const { driver, inodes, metadata } = this.#core
+    const { driver, inodes, metadata, tree } = this.#core
     if (file.dirty?.isDirty === true || file.version === undefined) return
     const began = metadata.now()
     if (began - file.seen < SAME_OPEN) return
@@ -182,7 +182,11 @@ export class Files {
       adopt(this.#core, file, info, began)
       metadata.put(inodes.path(file.parent), file.name, info, began)
     } catch (error) {
-      if (error instanceof PathNotFoundError && !isOutdated()) inodes.unlink(file)
+      if (!(error instanceof PathNotFoundError)) throw error
+      // Being moved with a directory above it, a file is neither here nor there.
+      await abortable(tree.settled(), context.signal)
+      if (isOutdated()) return this.revalidate(context, file)
+      inodes.unlink(file)
       throw error
     }
   }

@@ -293,14 +293,18 @@ export class Namespace {
     parent: DirectoryInode,
     name: string,
   ): Promise<Inode | undefined> {
-    const { inodes, metadata } = this.#core
+    const { inodes, metadata, tree } = this.#core
     const directory = inodes.path(parent)
     const { began, answer } = this.#stat(directory, name)
     const info = await abortable(answer, context.signal)
+    // Being moved with a directory above it, a name is neither here nor there.
+    if (info === undefined) await abortable(tree.settled(), context.signal)
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
-    if (metadata.hasChangedSince(directory, name, began)) return this.resolve(context, parent, name)
+    const isOutdated =
+      inodes.path(parent) !== directory || metadata.hasChangedSince(directory, name, began)
+    if (isOutdated) return this.resolve(context, parent, name)
     metadata.put(directory, name, info, began)
     return info === undefined ? this.#vanished(parent, name) : this.meet(parent, name, info, began)
   }

@@ -2,7 +2,7 @@
 import { ROOT_INO } from '../../../src/fs/operations.js'
 import type { Ino } from '../../../src/fs/operations.js'
 import { CoreOs, O_CREAT, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
-import { fails, keys, scene, text } from '../../helpers/core-scene.js'
+import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
 import { hold } from '../../helpers/watched-driver.js'
 
 const NOREPLACE = 1
@@ -404,6 +404,44 @@ scene('a failed move leaves everything as it was', async ({ t, os, bucket, watch
   await os.rename('/f', '/g')
   t.equal(String(await bucket.getContent('/g')), 'f')
 })
+
+scene(
+  'a lookup that crosses the rename of a directory above does not lose the file',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/d/sub/f', text('first'))
+    const file = await os.open('/d/sub/f', O_RDWR)
+    const sub = await os.lookup('/d/sub')
+    for (const when of ['before', 'after'] as const) {
+      const [from, to] = when === 'before' ? ['/d', '/e'] : ['/e', '/d']
+      const held = hold(watch, ({ method, path }) => method === 'stat' && path === `${from}/sub/f`)
+      const looking = os.fs.lookup(os.context, sub.ino, 'f')
+      await held.reached
+      if (when === 'before') {
+        // Answered after the rename is over.
+        await os.rename(from, to)
+        held.release()
+      } else {
+        // Answered when the store has moved everything and the mount has not heard of it.
+        const moving = hold(watch, ({ method }) => method === 'move', 'after')
+        const renaming = os.rename(from, to)
+        await moving.reached
+        held.release()
+        await turns()
+        moving.release()
+        await renaming
+      }
+      const found = await looking
+      t.ok(found.ino !== undefined, `found when the answer came ${when}`)
+      if (found.ino !== undefined) os.fs.forget(found.ino, 1)
+      t.equal((await file.stat()).nlink, 1)
+    }
+    os.fs.forget(sub.ino, 1)
+    await file.write(0, text('FIRST'))
+    await file.close()
+    t.equal(String(await bucket.getContent('/d/sub/f')), 'FIRST')
+  },
+  { config: { metadataTtl: 0 } },
+)
 
 scene(
   'what another host has made of a name is another inode',
