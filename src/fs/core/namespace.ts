@@ -182,6 +182,7 @@ export class Namespace {
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
       const wasStored = source.version !== undefined
+      const leftObject = wasStored || source.covers
       let info: FileInfo | undefined
       if (wasStored) {
         await driver.move(from.path, path)
@@ -190,22 +191,28 @@ export class Namespace {
         await driver.deleteFile(from.path)
       }
       source.covers = !wasStored && target !== undefined && mayBeStored(target)
-      if (target !== undefined) await this.#displace(target)
+      if (target !== undefined) inodes.unlink(target)
       inodes.rename(source, place.parent, place.name)
-      if (from.parent !== undefined) this.#gone(from.parent, from.name)
+      if (from.parent !== undefined) {
+        this.#gone(from.parent, from.name)
+        if (leftObject) markers.childRemoved(from.parent)
+      }
       if (info === undefined) return
       follow(this.#core, source, info)
       metadata.changed(inodes.path(place.parent), place.name, info)
       markers.stored(source)
-      if (from.parent !== undefined) markers.childRemoved(from.parent)
     }
+    // What is on its way to the new name must not arrive after the file that replaces it. Both files
+    // are held then; the kernel lets no other rename of either begin meanwhile.
+    const replace = (): Promise<void> => target?.dirty?.alone(move) ?? move()
     await tree.shared(async () => {
       const { dirty } = source
-      if (dirty === undefined) await move()
+      if (dirty === undefined) await replace()
       // Nothing was sent yet: the file will be stored under its new name, once.
-      else if (dirty.isUnsent) await dirty.alone(move)
-      else await dirty.flushAnd(move)
+      else if (dirty.isUnsent) await dirty.alone(replace)
+      else await dirty.flushAnd(replace)
     })
+    if (target?.handles === 0) await dropDirty(target)
   }
 
   async #renameDirectory(
@@ -243,7 +250,7 @@ export class Namespace {
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
     }
-    if (place.target !== undefined) await this.#displace(place.target)
+    if (place.target?.kind === 'directory') this.#discardDirectory(place.target)
     inodes.rename(source, place.parent, place.name)
     metadata.forgetTree(from.path)
     metadata.forgetTree(path)
@@ -258,16 +265,6 @@ export class Namespace {
     }
     if (source.presence === 'stored') markers.stored(source)
     if (wasStored && from.parent !== undefined) markers.childRemoved(from.parent)
-  }
-
-  /** The target of a rename has been replaced. */
-  async #displace(target: Inode): Promise<void> {
-    if (target.kind === 'directory') {
-      this.#discardDirectory(target)
-      return
-    }
-    this.#core.inodes.unlink(target)
-    if (target.handles === 0) await dropDirty(target)
   }
 
   #discardDirectory(directory: DirectoryInode): void {

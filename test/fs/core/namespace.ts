@@ -392,6 +392,38 @@ scene(
   },
 )
 
+scene(
+  'a file that is being stored does not come back over what replaced it',
+  async ({ t, os, bucket, watch }) => {
+    await os.writeFile('/new', text('new'))
+    const replaced = await os.open('/f', O_WRONLY | O_CREAT)
+    await replaced.write(0, text('replaced'))
+    const held = hold(watch, ({ method, path }) => method === 'putContent' && path === '/f')
+    const closing = replaced.close()
+    await held.reached
+    const renaming = os.rename('/new', '/f')
+    await turns()
+    held.release()
+    await Promise.all([closing, renaming])
+    t.equal(String(await bucket.getContent('/f')), 'new')
+    t.equal(String(await os.readFile('/f')), 'new')
+  },
+)
+
+scene(
+  'a name that was replaced unsent shows nothing of what it covered',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/d/f', text('old'))
+    const file = await os.open('/new', O_WRONLY | O_CREAT)
+    await os.rename('/new', '/d/f')
+    await os.rename('/d/f', '/elsewhere')
+    t.notOk(await os.exists('/d/f'))
+    await file.close()
+    await os.fs.syncfs(os.context)
+    t.same(await keys(bucket), ['/d/', '/elsewhere'], 'and its directory stays')
+  },
+)
+
 scene('a failed move leaves everything as it was', async ({ t, os, bucket, watch }) => {
   await os.writeFile('/f', text('f'))
   watch.before = ({ method }) => {
