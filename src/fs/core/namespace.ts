@@ -279,9 +279,17 @@ export class Namespace {
     this.touch(parent)
   }
 
-  #vanished(parent: DirectoryInode, name: string): undefined {
+  /** The store has nothing under the name. */
+  #vanished(parent: DirectoryInode, name: string): Inode | undefined {
+    const { inodes, markers } = this.#core
     const child = parent.children.get(name)
-    if (child !== undefined) this.#core.inodes.unlink(child)
+    if (child === undefined) return undefined
+    if (child.kind === 'directory' && [...inodes.below(child)].some(isLocal)) {
+      // Removed elsewhere, but what is still to be stored in it will show it again.
+      markers.vanished(child)
+      return child
+    }
+    inodes.unlink(child)
     return undefined
   }
 

@@ -476,6 +476,35 @@ scene(
 )
 
 scene(
+  'a directory stays while something in it is not stored, whoever removes the rest',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/uploads/theirs', text('x'))
+    const mine = await os.open('/uploads/mine', O_WRONLY | O_CREAT)
+    await mine.write(0, text('mine'))
+    await bucket.delete('/uploads/theirs')
+    t.ok(await os.exists('/uploads'))
+    t.ok(await os.exists('/uploads/mine'))
+    t.same(await os.readdir('/uploads'), ['mine'])
+    await mine.close()
+    t.equal(String(await bucket.getContent('/uploads/mine')), 'mine')
+  },
+  { config: { metadataTtl: 0 } },
+)
+
+scene(
+  'a directory made in one that another host removes stays with it',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/a/b/theirs', text('x'))
+    await os.mkdir('/a/b/mine')
+    await bucket.delete('/a')
+    t.ok(await os.exists('/a/b/mine'))
+    await os.fs.syncfs(os.context)
+    t.same(await keys(bucket), ['/a/b/mine/'])
+  },
+  { config: { metadataTtl: 0 } },
+)
+
+scene(
   'what another host has made of a name is another inode',
   async ({ t, os, bucket }) => {
     await bucket.putContent('/n', text('x'))
