@@ -1,0 +1,314 @@
+/** Open files: reading, writing and closing, on one mount and between two. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StorageDriver } from '../../../src/driver/driver.js'
+import type { FileSystem } from '../../../src/fs/core/filesystem.js'
+import type { Ino } from '../../../src/fs/operations.js'
+import { KiB, MiB } from '../../../src/util/units.js'
+import {
+  CoreOs,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+} from '../../helpers/core-os.js'
+import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
+import { hold } from '../../helpers/watched-driver.js'
+
+async function content(bucket: StorageDriver, path: string): Promise<string> {
+  return String(await bucket.getContent(path))
+}
+
+/** What was seen for a lookup serves the open that follows it, for 20 ms. */
+function sameOpenIsOver(): Promise<void> {
+  return sleep(25)
+}
+
+/** The sum of all lookups that the kernel would still remember. */
+function lookups(fs: FileSystem): number {
+  return fs.counts.lookups
+}
+
+scene('what is written is read back before and after it is stored', async ({ t, os, bucket }) => {
+  const file = await os.open('/f', O_RDWR | O_CREAT)
+  await file.write(0, text('hello'))
+  t.equal(String(await file.read(0, 100)), 'hello')
+  t.equal((await file.stat()).size, 5)
+  t.equal((await os.stat('/f')).size, 5, 'by its name as well')
+  t.same(await keys(bucket), [])
+  await file.fsync()
+  t.equal(await content(bucket, '/f'), 'hello')
+  t.equal(String(await file.read(1, 3)), 'ell')
+  await file.write(5, text(' world'))
+  await file.close()
+  t.equal(await content(bucket, '/f'), 'hello world')
+  t.equal(lookups(os.fs), 0)
+})
+
+scene('a file closed without a byte is stored empty', async ({ t, os, bucket }) => {
+  const file = await os.open('/f', O_WRONLY | O_CREAT)
+  await file.close()
+  t.equal(await content(bucket, '/f'), '')
+})
+
+scene('closing what was not written asks for nothing', async ({ t, os, bucket, watch }) => {
+  await bucket.putContent('/f', text('x'))
+  const file = await os.open('/f', O_RDWR)
+  watch.requests.length = 0
+  await file.fsync()
+  await file.close()
+  t.equal(watch.count(), 0)
+})
+
+scene('looking a name up and opening it is one request', async ({ t, os, bucket, watch }) => {
+  await bucket.putContent('/f', text('x'))
+  const file = await os.open('/f', O_RDONLY)
+  t.equal(watch.count(), 1)
+  await file.read(0, 1)
+  await file.read(0, 1)
+  t.equal(watch.count(), 2, 'and reading it one more')
+  await file.close()
+})
+
+scene('a handle reads or writes as it was opened', async ({ t, os }) => {
+  await os.writeFile('/f', text('x'))
+  const reader = await os.open('/f', O_RDONLY)
+  await fails(t, 'EBADF', reader.write(0, text('y')))
+  await reader.close()
+  const writer = await os.open('/f', O_WRONLY)
+  await fails(t, 'EBADF', writer.read(0, 1))
+  await writer.close()
+  await fails(t, 'EBADF', writer.write(0, text('y')), 'and not at all once it is closed')
+})
+
+scene('O_TRUNC empties the file, O_EXCL refuses it', async ({ t, os, bucket }) => {
+  await os.writeFile('/f', text('old content'))
+  const file = await os.open('/f', O_WRONLY | O_TRUNC)
+  t.equal((await file.stat()).size, 0)
+  t.equal(await content(bucket, '/f'), 'old content', 'in the bucket not before it is closed')
+  await file.write(0, text('new'))
+  await file.close()
+  t.equal(await content(bucket, '/f'), 'new')
+  const emptied = await os.open('/f', O_WRONLY | O_TRUNC)
+  await emptied.close()
+  t.equal(await content(bucket, '/f'), '')
+  await fails(t, 'EEXIST', os.open('/f', O_WRONLY | O_CREAT | O_EXCL))
+  const root = await os.lookup('/')
+  const request = { name: 'f', mode: 0o644, umask: 0, flags: O_WRONLY | O_CREAT | O_EXCL }
+  await fails(
+    t,
+    'EEXIST',
+    Promise.resolve(os.fs.create(os.context, root.ino, request)),
+    'when it was made between lookup and create',
+  )
+  const made = await os.fs.create(os.context, root.ino, { ...request, flags: O_WRONLY | O_CREAT })
+  t.ok(made.fh > 0, 'without O_EXCL it is opened')
+  await os.fs.release(os.context, made.ino, made.fh)
+  os.fs.forget(made.ino, 1)
+})
+
+scene('truncate by path is stored before it returns', async ({ t, os, bucket }) => {
+  await os.writeFile('/f', text('hello world'))
+  await os.truncate('/f', 5)
+  t.equal(await content(bucket, '/f'), 'hello')
+  await os.truncate('/f', 8)
+  t.equal(await content(bucket, '/f'), 'hello\0\0\0')
+  await os.truncate('/f', 0)
+  t.equal(await content(bucket, '/f'), '')
+})
+
+scene(
+  'truncate by path while the file is open goes through the same bytes',
+  async ({ t, os, bucket }) => {
+    const file = await os.open('/f', O_RDWR | O_CREAT)
+    await file.write(0, text('hello world'))
+    await os.truncate('/f', 5)
+    t.equal(String(await file.read(0, 100)), 'hello')
+    t.equal(await content(bucket, '/f'), 'hello')
+    await file.write(5, text('!'))
+    await file.truncate(3)
+    await file.close()
+    t.equal(await content(bucket, '/f'), 'hel')
+  },
+)
+
+scene('an open file outlives its name', async ({ t, os, bucket }) => {
+  const file = await os.open('/f', O_RDWR | O_CREAT)
+  await file.write(0, text('kept'))
+  await os.unlink('/f')
+  t.notOk(await os.exists('/f'))
+  t.match(await file.stat(), { nlink: 0, size: 4 })
+  await file.write(4, text(' on'))
+  t.equal(String(await file.read(0, 100)), 'kept on')
+  await file.fsync()
+  await file.close()
+  t.same(await keys(bucket), [])
+  t.equal(os.fs.counts.inodes, 1)
+})
+
+scene('a new file may take the name of one that is open unlinked', async ({ t, os, bucket }) => {
+  const old = await os.open('/f', O_RDWR | O_CREAT)
+  await old.write(0, text('old'))
+  await os.unlink('/f')
+  await os.writeFile('/f', text('new'))
+  t.equal(String(await old.read(0, 10)), 'old')
+  await old.close()
+  t.equal(await content(bucket, '/f'), 'new')
+})
+
+scene(
+  "a failed store is close's error, and fsync tries again",
+  async ({ t, os, bucket, watch }) => {
+    const file = await os.open('/f', O_RDWR | O_CREAT)
+    await file.write(0, text('hello'))
+    watch.before = ({ method }) => {
+      if (method === 'putContent') throw new Error('no')
+    }
+    await fails(t, 'EIO', file.fsync())
+    t.equal(String(await file.read(0, 10)), 'hello', 'nothing is lost')
+    watch.before = () => undefined
+    await file.fsync()
+    t.equal(await content(bucket, '/f'), 'hello')
+    await file.close()
+  },
+)
+
+scene(
+  'an fsync that is interrupted goes on, and the next one waits for it',
+  async ({ t, os, bucket, watch }) => {
+    const stop = new AbortController()
+    const impatient = new CoreOs(os.fs, stop.signal)
+    const file = await impatient.open('/f', O_RDWR | O_CREAT)
+    await file.write(0, text('hello'))
+    const held = hold(watch, ({ method }) => method === 'putContent')
+    const sync = file.fsync()
+    await held.reached
+    stop.abort()
+    await fails(t, 'EINTR', sync)
+    const { ino } = await os.lookup('/f')
+    const again = os.truncate('/f', 4)
+    held.release()
+    await again
+    t.equal(watch.count('putContent'), 2)
+    t.equal(await content(bucket, '/f'), 'hell')
+    os.fs.forget(ino, 1)
+    await file.close().catch(() => undefined)
+  },
+)
+
+scene('a large file leaves in parts and is read back', async ({ t, os, bucket, watch }) => {
+  const data = Buffer.alloc(3 * MiB + 500 * KiB, 'abcdefg')
+  const file = await os.open('/f', O_RDWR | O_CREAT)
+  for (let at = 0; at < data.length; at += 128 * KiB) {
+    await file.write(at, data.subarray(at, at + 128 * KiB))
+  }
+  await file.close()
+  t.equal(watch.count('uploadPart'), 4)
+  t.equal(watch.count('complete'), 1)
+  t.ok((await bucket.getContent('/f')).equals(data))
+  t.ok((await os.readFile('/f')).equals(data))
+})
+
+scene('unlinking a file calls off its upload', async ({ t, os, bucket, watch }) => {
+  const file = await os.open('/f', O_RDWR | O_CREAT)
+  await file.write(0, Buffer.alloc(2.5 * MiB))
+  await turns()
+  t.ok(watch.count('uploadPart') > 0)
+  await os.unlink('/f')
+  await file.close()
+  t.same(await keys(bucket), [])
+})
+
+scene('the end of a mount stores what is still open', async ({ t, os, bucket }) => {
+  const file = await os.open('/f', O_RDWR | O_CREAT)
+  await file.write(0, text('kept'))
+  await os.mkdir('/d')
+  await os.fs.destroy()
+  t.same(await keys(bucket), ['/d/', '/f'])
+  await file.close()
+})
+
+scene('a version made from one that was replaced is refused', async ({ t, os, other, bucket }) => {
+  await os.writeFile('/f', Buffer.alloc(3 * MiB, 'a'))
+  const file = await os.open('/f', O_RDWR)
+  await file.write(10, text('changed'))
+  await other().writeFile('/f', text('theirs'))
+  await fails(t, 'ESTALE', file.fsync())
+  await fails(t, 'ESTALE', file.close())
+  t.equal(await content(bucket, '/f'), 'theirs')
+  await sameOpenIsOver()
+  t.equal(String(await os.readFile('/f')), 'theirs')
+})
+
+scene(
+  'fstat of an open file never fails',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/f', text('hello'))
+    const file = await os.open('/f', O_RDONLY)
+    await bucket.delete('/f')
+    await sameOpenIsOver()
+    t.equal((await file.stat()).size, 5)
+    await file.close()
+  },
+  { config: { metadataTtl: 0 } },
+)
+
+scene(
+  'an open crosses the rename of a directory above and finds the file',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/d/f', text('hello'))
+    const { ino } = await os.lookup('/d/f')
+    await sameOpenIsOver()
+    const held = hold(watch, ({ method, path }) => method === 'stat' && path === '/d/f')
+    const opening = Promise.resolve(os.fs.open(os.context, ino, O_RDWR))
+    await held.reached
+    const moved = os.rename('/d', '/e')
+    await turns(20)
+    held.release()
+    await moved
+    const { fh } = await opening
+    await os.fs.write(os.context, ino, fh, { offset: 0, data: text('H'), fromPageCache: false })
+    await os.fs.flush(os.context, ino, fh)
+    await os.fs.release(os.context, ino, fh)
+    os.fs.forget(ino, 1)
+    t.equal(await content(bucket, '/e/f'), 'Hello')
+  },
+)
+
+scene('the kernel may keep its pages while the version is the same', async ({ t, os, other }) => {
+  await os.writeFile('/f', text('x'))
+  const { ino } = await os.lookup('/f')
+  await os.writeFile('/f', text('changed'))
+  const open = async (): Promise<boolean | undefined> => {
+    const { fh, keepCache } = await os.fs.open(os.context, ino as Ino, O_RDONLY)
+    await os.fs.release(os.context, ino, fh)
+    return keepCache
+  }
+  t.ok(await open(), 'those of its own writes')
+  t.ok(await open())
+  await other().writeFile('/f', text('y'))
+  await sameOpenIsOver()
+  t.notOk(await open())
+  t.ok(await open())
+  os.fs.forget(ino, 1)
+})
+
+scene(
+  'the kernel is told when another host replaces a file',
+  async ({ t, os, bucket }) => {
+    const told: Ino[] = []
+    const notifier = {
+      invalidateInode: (ino: Ino) => void told.push(ino),
+      invalidateEntry: () => undefined,
+    }
+    os.fs.init({ maxWrite: MiB, maxReadahead: MiB }, notifier)
+    await bucket.putContent('/f', text('x'))
+    const { ino } = await os.lookup('/f')
+    await bucket.putContent('/f', text('xyz'))
+    t.equal((await os.stat('/f')).size, 3)
+    t.same(told, [ino])
+    os.fs.forget(ino, 1)
+  },
+  { config: { metadataTtl: 0 } },
+)
