@@ -2,6 +2,7 @@
 import type { ObjectId } from '../../cache/object-id.js'
 import type { FileInfo } from '../../driver/driver.js'
 import { ErrnoError } from '../../util/errno.js'
+import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Core } from './core.js'
 import type { FileInode } from './inode.js'
@@ -46,6 +47,18 @@ export function objectOf(core: Core, file: FileInode): ObjectId {
   const path = core.inodes.path(file)
   if (version === undefined) throw new ErrnoError('ESTALE', `${path} is not in the store`)
   return { path, etag: version.etag, size: version.size }
+}
+
+export function isSame(a: ObjectId, b: ObjectId): boolean {
+  return a.path === b.path && a.etag === b.etag
+}
+
+/**
+ * Resolves when no rename of the file, or of a directory above, is under way: until then the store may
+ * have it where its path does not say.
+ */
+export async function atRest(core: Core, file: FileInode, signal: AbortSignal): Promise<void> {
+  await abortable(Promise.all([file.moving, core.tree.settled()]), signal)
 }
 
 function rebase(core: Core, file: FileInode, { etag, size }: Version): void {

@@ -7,14 +7,14 @@
  */
 import { ReadAhead } from '../../cache/read-ahead.js'
 import type { DirtyFile, FileStore } from '../../cache/write-back.js'
-import { DriverError, PathNotFoundError } from '../../driver/errors.js'
+import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '../operations.js'
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
-import { adopt, follow, objectOf } from './file-version.js'
+import { adopt, atRest, follow, isSame, objectOf } from './file-version.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode } from './inode.js'
@@ -96,8 +96,15 @@ export class Files {
     const slices = blocks.read(object, offset, size, context)
     for (const index of handle.readAhead.advance(offset, size)) blocks.prefetch(object, index)
     if (!(slices instanceof Promise)) return slices
-    return slices.catch((error: unknown) => {
-      if (!(error instanceof PathNotFoundError)) throw error
+    return slices.catch(async (error: unknown) => {
+      const isGone = error instanceof PathNotFoundError
+      if (!isGone && !(error instanceof PreconditionError)) throw error
+      await atRest(this.#core, file, context.signal)
+      if (file.dirty?.isDirty === true || !isSame(object, objectOf(this.#core, file))) {
+        // Stored anew or moved by this mount: the bytes are there, in another version or place.
+        return this.read(context, fh, offset, size)
+      }
+      if (!isGone) throw error
       throw new ErrnoError('ESTALE', `${object.path} was removed while open`, { cause: error })
     })
   }
@@ -166,7 +173,7 @@ export class Files {
 
   /** Makes sure that `file.version` is what the store has now: what open(2) promises. */
   async revalidate(context: RequestContext, file: FileInode): Promise<void> {
-    const { driver, inodes, metadata, tree } = this.#core
+    const { driver, inodes, metadata } = this.#core
     if (file.dirty?.isDirty === true || file.version === undefined) return
     const began = metadata.now()
     if (began - file.seen < SAME_OPEN) return
@@ -183,8 +190,7 @@ export class Files {
       metadata.put(inodes.path(file.parent), file.name, info, began)
     } catch (error) {
       if (!(error instanceof PathNotFoundError)) throw error
-      // Being moved with a directory above it, a file is neither here nor there.
-      await abortable(tree.settled(), context.signal)
+      await atRest(this.#core, file, context.signal)
       if (isOutdated()) return this.revalidate(context, file)
       inodes.unlink(file)
       throw error

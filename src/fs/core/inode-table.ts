@@ -94,6 +94,7 @@ export class InodeTable {
       version: undefined,
       covers: false,
       seen: -Infinity,
+      moving: undefined,
       dirty: undefined,
       pagesOf: undefined,
       replaced: 0,

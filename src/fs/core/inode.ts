@@ -45,6 +45,8 @@ export interface FileInode extends InodeRecord {
   covers: boolean
   /** When `version` was last known to be the present one, by the monotonic clock. */
   seen: Milliseconds
+  /** A rename under way. Never rejects. */
+  moving: Promise<void> | undefined
   /** Present from the first write until the last handle that wrote is released. */
   dirty: DirtyFile | undefined
   /** The etag of the version that the kernel's page cache holds pages of. */

@@ -205,13 +205,15 @@ export class Namespace {
     // What is on its way to the new name must not arrive after the file that replaces it. Both files
     // are held then; the kernel lets no other rename of either begin meanwhile.
     const replace = (): Promise<void> => target?.dirty?.alone(move) ?? move()
-    await tree.shared(async () => {
+    const moved = tree.shared(async () => {
       const { dirty } = source
       if (dirty === undefined) await replace()
       // Nothing was sent yet: the file will be stored under its new name, once.
       else if (dirty.isUnsent) await dirty.alone(replace)
       else await dirty.flushAnd(replace)
     })
+    source.moving = moved.catch(() => undefined)
+    await moved.finally(() => (source.moving = undefined))
     if (target?.handles === 0) await dropDirty(target)
   }
 

@@ -255,6 +255,39 @@ scene(
 )
 
 scene(
+  'a reader does not notice that its own host stores a new version',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/f', Buffer.alloc(2 * MiB, 'a'))
+    const reader = await os.open('/f', O_RDONLY)
+    const writer = await os.open('/f', O_WRONLY)
+    const held = hold(watch, ({ method }) => method === 'readInto')
+    const read = reader.read(0, 3)
+    await held.reached
+    await writer.write(MiB, text('b'))
+    const sync = writer.fsync()
+    await turns(20)
+    held.release()
+    await sync
+    t.equal(String(await read), 'aaa')
+    t.equal(String(await reader.read(MiB - 1, 3)), 'aba')
+    await reader.close()
+    await writer.close()
+  },
+)
+
+scene('a reader does not notice that the file is renamed', async ({ t, os, bucket, watch }) => {
+  await bucket.putContent('/f', text('hello'))
+  const reader = await os.open('/f', O_RDONLY)
+  const held = hold(watch, ({ method }) => method === 'readInto')
+  const read = reader.read(0, 5)
+  await held.reached
+  await os.rename('/f', '/g')
+  held.release()
+  t.equal(String(await read), 'hello')
+  await reader.close()
+})
+
+scene(
   'an open crosses the rename of a directory above and finds the file',
   async ({ t, os, bucket, watch }) => {
     await bucket.putContent('/d/f', text('hello'))
