@@ -279,9 +279,17 @@ export class Files {
   }
 
   async #close(file: FileInode): Promise<void> {
+    const { inodes } = this.#core
     const { dirty } = file
     file.dirty = undefined
+    if (dirty?.isDirty === true) {
+      // Dropped: what the kernel's pages and the attributes say of it is not so.
+      file.pagesOf = undefined
+      delete file.overrides.mtime
+      delete file.overrides.ctime
+      if (file.version === undefined) inodes.unlink(file)
+    }
     await dirty?.discard()
-    this.#core.inodes.drop(file)
+    inodes.drop(file)
   }
 }

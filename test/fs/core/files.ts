@@ -175,6 +175,47 @@ scene(
 )
 
 scene(
+  'what cannot be stored when the last handle goes is dropped whole',
+  async ({ t, os, bucket, watch }) => {
+    const refuse = (): void => {
+      watch.before = ({ method }) => {
+        if (method === 'putContent') throw new Error('no')
+      }
+    }
+    const allow = (): void => {
+      watch.before = () => undefined
+    }
+    // The kernel remembers the inodes, as it does for a while after the last close.
+    const file = await os.open('/new', O_RDWR | O_CREAT)
+    const { ino } = await os.lookup('/new')
+    await file.write(0, text('never stored'))
+    refuse()
+    await fails(t, 'EIO', file.close())
+    allow()
+    t.notOk(await os.exists('/new'), 'a new file is not there')
+    t.same(await os.readdir('/'), [])
+    os.fs.forget(ino, 1)
+
+    await bucket.putContent('/old', text('old'))
+    const changed = await os.open('/old', O_RDWR)
+    const old = await os.lookup('/old')
+    await changed.write(0, text('changed beyond'))
+    refuse()
+    await fails(t, 'EIO', changed.close())
+    allow()
+    t.equal((await os.stat('/old')).size, 3, 'an old one is as it was')
+    const opened = await os.fs.open(os.context, old.ino, O_RDONLY)
+    t.notOk(opened.keepCache, 'whatever pages the kernel has')
+    const slices = await os.fs.read(os.context, old.ino, opened.fh, 0, 100)
+    t.equal(String(Buffer.concat(slices)), 'old')
+    await os.fs.release(os.context, old.ino, opened.fh)
+    os.fs.forget(old.ino, 1)
+    await os.rename('/old', '/moved')
+    t.same(await keys(bucket), ['/moved'])
+  },
+)
+
+scene(
   'an fsync that is interrupted goes on, and the next one waits for it',
   async ({ t, os, bucket, watch }) => {
     const stop = new AbortController()
