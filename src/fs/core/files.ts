@@ -51,10 +51,12 @@ export class Files {
     return this.#handles.size
   }
 
-  async open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
-    await this.revalidate(context, file)
-    if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
-    return this.#opened(file, flags)
+  open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
+    return this.#held(context, file, async () => {
+      await this.revalidate(context, file)
+      if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
+      return this.#opened(file, flags)
+    })
   }
 
   /** A new file, which its first flush will store, however empty. */
@@ -127,11 +129,12 @@ export class Files {
   }
 
   /** Sets the size of a file that this caller has not open: stored before this resolves. */
-  async truncateByPath(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
-    await this.revalidate(context, file)
-    await this.truncate(context, file, size)
-    await this.flush(context, file)
-    if (file.handles === 0) await this.#close(file)
+  truncateByPath(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
+    return this.#held(context, file, async () => {
+      await this.revalidate(context, file)
+      await this.truncate(context, file, size)
+      await this.flush(context, file)
+    })
   }
 
   /** When this resolves the store has all that was written to the file. */
@@ -149,8 +152,22 @@ export class Files {
 
   async release(fh: Fh): Promise<void> {
     const handle = this.#handles.remove(fh)
-    if (handle === undefined) return
-    const { file } = handle
+    if (handle !== undefined) await this.#letGo(handle.file)
+  }
+
+  /** As a handle does, keeps others from closing the file while `work` waits. */
+  async #held<T>(context: RequestContext, file: FileInode, work: () => Promise<T>): Promise<T> {
+    file.handles += 1
+    const result = await work().catch(async (error: unknown): Promise<never> => {
+      // Whoever was interrupted does not wait for what may have to be stored now.
+      await abortable(this.#letGo(file), context.signal)
+      throw error
+    })
+    await this.#letGo(file)
+    return result
+  }
+
+  async #letGo(file: FileInode): Promise<void> {
     file.handles -= 1
     if (file.handles > 0) return
     // Dirty even now: written through a mapping after close, or a close that failed or was interrupted.

@@ -185,6 +185,7 @@ scene(
     const allow = (): void => {
       watch.before = () => undefined
     }
+    await bucket.putContent('/old', text('old'))
     // The kernel remembers the inodes, as it does for a while after the last close.
     const file = await os.open('/new', O_RDWR | O_CREAT)
     const { ino } = await os.lookup('/new')
@@ -212,6 +213,24 @@ scene(
     os.fs.forget(old.ino, 1)
     await os.rename('/old', '/moved')
     t.same(await keys(bucket), ['/moved'])
+  },
+)
+
+scene(
+  'a truncate that cannot be stored leaves the file as it was',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/f', text('hello'))
+    const { ino } = await os.lookup('/f')
+    watch.before = ({ method }) => {
+      if (method === 'putContent') throw new Error('no')
+    }
+    await fails(t, 'EIO', os.truncate('/f', 2))
+    watch.before = () => undefined
+    t.equal((await os.stat('/f')).size, 5)
+    t.equal(os.fs.counts.dirty, 0)
+    os.fs.forget(ino, 1)
+    await os.truncate('/f', 3)
+    t.equal(await content(bucket, '/f'), 'hel')
   },
 )
 
@@ -349,6 +368,42 @@ scene(
     t.equal(await content(bucket, '/e/f'), 'Hello')
   },
 )
+
+scene(
+  'O_TRUNC holds although the file is being stored and closed by another',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/f', text('hello world'))
+    const { ino } = await os.lookup('/f')
+    const held = hold(watch, ({ method }) => method === 'putContent')
+    const truncating = os.truncate('/f', 8)
+    await held.reached
+    const opening = os.open('/f', O_RDWR | O_TRUNC)
+    await turns(20)
+    held.release()
+    await truncating
+    const file = await opening
+    t.equal((await file.stat()).size, 0)
+    await file.write(0, text('new'))
+    await file.close()
+    t.equal(await content(bucket, '/f'), 'new')
+    os.fs.forget(ino, 1)
+  },
+)
+
+scene('two truncates by path at once both count', async ({ t, os, bucket, watch }) => {
+  await bucket.putContent('/f', text('hello world'))
+  const { ino } = await os.lookup('/f')
+  const held = hold(watch, ({ method }) => method === 'putContent')
+  const first = os.truncate('/f', 8)
+  await held.reached
+  const second = os.truncate('/f', 5)
+  await turns(20)
+  held.release()
+  await Promise.all([first, second])
+  t.equal(await content(bucket, '/f'), 'hello')
+  t.equal((await os.stat('/f')).size, 5)
+  os.fs.forget(ino, 1)
+})
 
 scene('the kernel may keep its pages while the version is the same', async ({ t, os, other }) => {
   await os.writeFile('/f', text('x'))
