@@ -180,6 +180,8 @@ export class Files {
   async flushAll(context: RequestContext): Promise<void> {
     const failures: unknown[] = []
     for (const dirty of this.#core.writeBack.dirtyFiles) {
+      // Unlinked while open: it has no place in the store.
+      if (!dirty.isLinked) continue
       await abortable(dirty.flush(), context.signal).catch((error: unknown) => {
         failures.push(error)
         this.#core.log.error({ path: dirty.path, err: error }, 'cannot store a file')

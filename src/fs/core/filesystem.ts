@@ -124,6 +124,7 @@ export class FileSystem implements Operations {
       this.#files.flushAll(NOBODY),
       this.#core.markers.flushAll(),
     ])
+    await this.#core.writeBack.close()
     this.#core.blocks.close()
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') throw toErrnoError(outcome.reason)

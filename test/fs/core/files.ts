@@ -158,6 +158,21 @@ scene('a new file may take the name of one that is open unlinked', async ({ t, o
 })
 
 scene(
+  'sync stores what has a name, and does not stumble over what has none',
+  async ({ t, os, bucket }) => {
+    const unlinked = await os.open('/gone', O_RDWR | O_CREAT)
+    await unlinked.write(0, text('x'))
+    await os.unlink('/gone')
+    const file = await os.open('/f', O_RDWR | O_CREAT)
+    await file.write(0, text('kept'))
+    await os.fs.syncfs(os.context)
+    t.equal(await content(bucket, '/f'), 'kept')
+    await unlinked.close()
+    await file.close()
+  },
+)
+
+scene(
   "a failed store is close's error, and fsync tries again",
   async ({ t, os, bucket, watch }) => {
     const file = await os.open('/f', O_RDWR | O_CREAT)
@@ -194,10 +209,9 @@ scene(
     await fails(t, 'EIO', file.close())
     allow()
     t.notOk(await os.exists('/new'), 'a new file is not there')
-    t.same(await os.readdir('/'), [])
+    t.same(await os.readdir('/'), ['old'])
     os.fs.forget(ino, 1)
 
-    await bucket.putContent('/old', text('old'))
     const changed = await os.open('/old', O_RDWR)
     const old = await os.lookup('/old')
     await changed.write(0, text('changed beyond'))
@@ -278,6 +292,17 @@ scene('unlinking a file calls off its upload', async ({ t, os, bucket, watch }) 
   await os.unlink('/f')
   await file.close()
   t.same(await keys(bucket), [])
+})
+
+scene('the end of a mount calls off what has no name', async ({ t, os, bucket, watch }) => {
+  const file = await os.open('/f', O_RDWR | O_CREAT)
+  await file.write(0, Buffer.alloc(2.5 * MiB))
+  await turns()
+  t.ok(watch.count('uploadPart') > 0)
+  await os.unlink('/f')
+  await os.fs.destroy()
+  for await (const upload of bucket.uploads('/')) t.fail(`an upload is left at ${upload.path}`)
+  await file.close()
 })
 
 scene('the end of a mount stores what is still open', async ({ t, os, bucket }) => {
