@@ -5,6 +5,7 @@ import { ErrnoError } from '../../util/errno.js'
 import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Core } from './core.js'
+import type { InodeTable } from './inode-table.js'
 import type { FileInode } from './inode.js'
 
 type Version = NonNullable<FileInode['version']>
@@ -39,6 +40,12 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   const { etag, size } = version
   if (file.dirty?.isDirty === true) file.dirty.moved({ path: core.inodes.path(file), etag, size })
   else rebase(core, file, version)
+}
+
+/** The store has the file no more. What is written through open handles would be stored nowhere. */
+export function removedElsewhere(inodes: InodeTable, file: FileInode): void {
+  file.replaced += 1
+  inodes.unlink(file)
 }
 
 /** What cached blocks of the file are keyed by. @throws ErrnoError ESTALE if it was never stored */

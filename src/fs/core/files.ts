@@ -14,7 +14,7 @@ import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '../operations.js'
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
-import { adopt, atRest, follow, isSame, objectOf } from './file-version.js'
+import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode } from './inode.js'
@@ -128,6 +128,13 @@ export class Files {
     this.touch(file)
   }
 
+  /** As `truncate`, through an open handle. */
+  truncateHandle(context: RequestContext, fh: Fh, size: Bytes): Promise<void> {
+    const handle = this.#handles.get(fh)
+    if (handle.file.dirty?.isDirty !== true) this.#checkVersion(handle)
+    return this.truncate(context, handle.file, size)
+  }
+
   /** Sets the size of a file that this caller has not open: stored before this resolves. */
   truncateByPath(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
     return this.#held(context, file, async () => {
@@ -211,7 +218,8 @@ export class Files {
       if (!(error instanceof PathNotFoundError)) throw error
       await atRest(this.#core, file, context.signal)
       if (isOutdated()) return this.revalidate(context, file)
-      inodes.unlink(file)
+      metadata.put(inodes.path(file.parent), file.name, undefined, began)
+      removedElsewhere(inodes, file)
       throw error
     }
   }
@@ -244,7 +252,7 @@ export class Files {
   #checkVersion({ file, replaced }: FileHandle): void {
     if (file.replaced === replaced) return
     const path = this.#core.inodes.path(file)
-    throw new ErrnoError('ESTALE', `${path} was replaced by another host while open`)
+    throw new ErrnoError('ESTALE', `${path} was replaced or removed by another host while open`)
   }
 
   #dirty(file: FileInode): DirtyFile {

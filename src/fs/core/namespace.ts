@@ -12,7 +12,7 @@ import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
-import { adopt, follow } from './file-version.js'
+import { adopt, follow, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 
@@ -52,7 +52,8 @@ export class Namespace {
       if (child.kind === 'directory' && info.isDir) return refresh(child, info)
       if (child.kind === 'file' && !info.isDir) return adopt(this.#core, child, info, seen)
       // A file where a directory was, or the reverse: another inode.
-      inodes.unlink(child)
+      if (child.kind === 'file') removedElsewhere(inodes, child)
+      else inodes.unlink(child)
     }
     return info.isDir
       ? refresh(inodes.addDirectory(parent, name), info)
@@ -291,7 +292,8 @@ export class Namespace {
       markers.vanished(child)
       return child
     }
-    inodes.unlink(child)
+    if (child.kind === 'file') removedElsewhere(inodes, child)
+    else inodes.unlink(child)
     return undefined
   }
 

@@ -314,6 +314,62 @@ scene('the end of a mount stores what is still open', async ({ t, os, bucket }) 
   await file.close()
 })
 
+scene('what one host closes another sees when it opens', async ({ t, os, other }) => {
+  const there = other()
+  await os.writeFile('/f', text('first'))
+  t.equal(String(await there.readFile('/f')), 'first')
+  await os.writeFile('/f', text('second, longer'))
+  await sameOpenIsOver()
+  t.equal(String(await there.readFile('/f')), 'second, longer')
+  t.equal((await there.stat('/f')).size, 14)
+  await os.unlink('/f')
+  await sameOpenIsOver()
+  await fails(t, 'ENOENT', there.readFile('/f'))
+  t.notOk(await there.exists('/f'))
+})
+
+scene(
+  'an open file that another host replaces is stale, and never mixed',
+  async ({ t, os, other }) => {
+    const there = other()
+    await os.writeFile('/f', Buffer.alloc(3 * MiB, 'a'))
+    const file = await os.open('/f', O_RDWR)
+    t.equal(String(await file.read(0, 3)), 'aaa')
+    await there.writeFile('/f', Buffer.alloc(3 * MiB, 'b'))
+    await fails(t, 'ESTALE', file.read(2 * MiB, 3))
+    t.equal((await os.stat('/f')).size, 3 * MiB)
+    await fails(t, 'ESTALE', file.read(0, 3))
+    await fails(t, 'ESTALE', file.write(0, text('c')))
+    await fails(t, 'ESTALE', file.truncate(0), 'nor can it be cut')
+    await file.close()
+    t.equal(String((await os.readFile('/f')).subarray(0, 3)), 'bbb')
+  },
+  { config: { metadataTtl: 0 }, cacheMemory: 8 * MiB },
+)
+
+scene(
+  'what is written to a file that another host has removed is an error, not lost',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/f', text('x'))
+    const file = await os.open('/f', O_RDWR)
+    await bucket.delete('/f')
+    t.notOk(await os.exists('/f'))
+    await fails(t, 'ESTALE', file.write(0, text('y')))
+    await file.close()
+    const by = await bucket.putContent('/g', text('x'))
+    t.ok(by.etag)
+    const again = await os.open('/g', O_RDWR)
+    const ino = (await os.lookup('/g')).ino
+    await bucket.delete('/g')
+    await sameOpenIsOver()
+    await fails(t, 'ENOENT', Promise.resolve(os.fs.open(os.context, ino, O_RDONLY)))
+    await fails(t, 'ESTALE', again.write(0, text('y')), 'however it was noticed')
+    await again.close()
+    os.fs.forget(ino, 1)
+  },
+  { config: { metadataTtl: 0 } },
+)
+
 scene('a version made from one that was replaced is refused', async ({ t, os, other, bucket }) => {
   await os.writeFile('/f', Buffer.alloc(3 * MiB, 'a'))
   const file = await os.open('/f', O_RDWR)
