@@ -10,11 +10,15 @@ import type { FileInode } from './inode.js'
 
 type Version = NonNullable<FileInode['version']>
 
-/** The store was seen to have `info` at `seen`. A version made elsewhere makes open handles stale. */
+/**
+ * The store was seen to have `info` at `seen`. A version made elsewhere makes open handles stale; what
+ * was seen before the present version changes nothing.
+ */
 export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
+  if (seen < file.seen) return file
   const version = checked(info)
   const before = file.version
-  file.seen = Math.max(file.seen, seen)
+  file.seen = seen
   if (before?.etag === version.etag && before.size === version.size) {
     // The same version at the same place: only the store's own idea of the time may be news.
     if (version.modTime !== undefined) file.version = version

@@ -72,7 +72,7 @@ export class Namespace {
     markers.made(directory)
     // Made here, so all that will be in it for now is made here too.
     metadata.forget(path)
-    metadata.complete(path, metadata.now())
+    metadata.complete(path, metadata.begin(path))
     metadata.changed(inodes.path(parent), name, { path, size: 0, isDir: true })
     this.touch(parent)
     return directory
@@ -312,7 +312,8 @@ export class Namespace {
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
     const isOutdated =
-      inodes.path(parent) !== directory || metadata.hasChangedSince(directory, name, began)
+      inodes.path(parent) !== directory ||
+      metadata.changedSince(directory, name, began) !== undefined
     if (isOutdated) return this.resolve(context, parent, name)
     metadata.put(directory, name, info, began)
     return info === undefined ? this.#vanished(parent, name) : this.meet(parent, name, info, began)
@@ -324,7 +325,10 @@ export class Namespace {
     const path = directory === '/' ? `/${name}` : `${directory}/${name}`
     const underWay = this.#stats.get(path)
     // What was asked before a change made here may be answered as it was before the change.
-    if (underWay !== undefined && !metadata.hasChangedSince(directory, name, underWay.began)) {
+    if (
+      underWay !== undefined &&
+      metadata.changedSince(directory, name, underWay.began) === undefined
+    ) {
       return underWay
     }
     const began = metadata.now()
