@@ -118,6 +118,11 @@ export class WriteBack {
     return file
   }
 
+  /** Discards every file, so that nothing of those that could not be flushed is left in the store. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#files].map(file => file.discard()))
+  }
+
   /** Called by a file that was discarded. */
   forget(file: DirtyFile): void {
     this.#files.delete(file)

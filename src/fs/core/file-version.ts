@@ -2,8 +2,10 @@
 import type { ObjectId } from '../../cache/object-id.js'
 import type { FileInfo } from '../../driver/driver.js'
 import { ErrnoError } from '../../util/errno.js'
+import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Core } from './core.js'
+import type { InodeTable } from './inode-table.js'
 import type { FileInode } from './inode.js'
 
 type Version = NonNullable<FileInode['version']>
@@ -20,15 +22,20 @@ export function note(file: FileInode, info: FileInfo, seen: Milliseconds): FileI
     file.seen = Math.max(file.seen, seen)
   } else if (seen > file.confirmed) {
     file.seen = -Infinity
+    file.confirmed = -Infinity
   }
   return file
 }
 
-/** The store has answered, to a request sent at `seen`, that the file is the version `info`. */
+/**
+ * The store has answered, to a request sent at `seen`, that the file is the version `info`. A version
+ * made elsewhere makes open handles stale; what was seen before the present version changes nothing.
+ */
 export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
+  if (seen < file.seen) return file
   const version = checked(info)
   const before = file.version
-  file.seen = Math.max(file.seen, seen)
+  file.seen = seen
   file.confirmed = Math.max(file.confirmed, seen)
   if (before?.etag === version.etag && before.size === version.size) {
     // The same version at the same place: only the store's own idea of the time may be news.
@@ -58,12 +65,30 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   else rebase(core, file, version)
 }
 
+/** The store has the file no more. What is written through open handles would be stored nowhere. */
+export function removedElsewhere(inodes: InodeTable, file: FileInode): void {
+  file.replaced += 1
+  inodes.unlink(file)
+}
+
 /** What cached blocks of the file are keyed by. @throws ErrnoError ESTALE if it was never stored */
 export function objectOf(core: Core, file: FileInode): ObjectId {
   const { version } = file
   const path = core.inodes.path(file)
   if (version === undefined) throw new ErrnoError('ESTALE', `${path} is not in the store`)
   return { path, etag: version.etag, size: version.size }
+}
+
+export function isSame(a: ObjectId, b: ObjectId): boolean {
+  return a.path === b.path && a.etag === b.etag
+}
+
+/**
+ * Resolves when no rename of the file, or of a directory above, is under way: until then the store may
+ * have it where its path does not say.
+ */
+export async function atRest(core: Core, file: FileInode, signal: AbortSignal): Promise<void> {
+  await abortable(Promise.all([file.moving, core.tree.settled()]), signal)
 }
 
 function rebase(core: Core, file: FileInode, { etag, size }: Version): void {

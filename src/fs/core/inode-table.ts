@@ -95,6 +95,7 @@ export class InodeTable {
       covers: false,
       seen: -Infinity,
       confirmed: -Infinity,
+      moving: undefined,
       dirty: undefined,
       pagesOf: undefined,
       replaced: 0,
@@ -202,7 +203,6 @@ export class InodeTable {
       presence: 'stored',
       hasMarker: undefined,
       removals: 0,
-      crowded: false,
       modified: undefined,
     }
   }

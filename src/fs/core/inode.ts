@@ -47,6 +47,8 @@ export interface FileInode extends InodeRecord {
   seen: Milliseconds
   /** When the store was last asked for this very file, by the same clock; a listing may lag behind. */
   confirmed: Milliseconds
+  /** A rename under way. Never rejects. */
+  moving: Promise<void> | undefined
   /** Present from the first write until the last handle that wrote is released. */
   dirty: DirtyFile | undefined
   /** The etag of the version that the kernel's page cache holds pages of. */
@@ -69,8 +71,6 @@ export interface DirectoryInode extends InodeRecord {
   hasMarker: boolean | undefined
   /** Counts the children that were removed from the bucket. */
   removals: number
-  /** A listing is long: single names are asked for one by one. */
-  crowded: boolean
   modified: Milliseconds | undefined
 }
 

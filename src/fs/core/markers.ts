@@ -58,6 +58,12 @@ export class Markers {
     this.#schedule(directory)
   }
 
+  /** The bucket shows the directory no more, although it is not empty here. */
+  vanished(directory: DirectoryInode): void {
+    directory.hasMarker = false
+    this.childRemoved(directory)
+  }
+
   /** Something lies in the bucket below this inode's parent, and so shows all directories above. */
   stored(inode: Inode): void {
     for (let at = inode.parent; at !== undefined && at.presence !== 'stored'; at = at.parent) {

@@ -13,7 +13,7 @@ import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
-import { adopt, follow, note } from './file-version.js'
+import { adopt, follow, note, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 
@@ -57,7 +57,8 @@ export class Namespace {
       if (child.kind === 'directory' && info.isDir) return refresh(child, info)
       if (child.kind === 'file' && !info.isDir) return note(child, info, seen)
       // A file where a directory was, or the reverse: another inode.
-      inodes.unlink(child)
+      if (child.kind === 'file') removedElsewhere(inodes, child)
+      else inodes.unlink(child)
     }
     return info.isDir
       ? refresh(inodes.addDirectory(parent, name), info)
@@ -76,7 +77,7 @@ export class Namespace {
     markers.made(directory)
     // Made here, so all that will be in it for now is made here too.
     metadata.forget(path)
-    metadata.complete(path, metadata.now())
+    metadata.complete(path, metadata.begin(path))
     metadata.changed(inodes.path(parent), name, { path, size: 0, isDir: true })
     this.touch(parent)
     return directory
@@ -188,6 +189,7 @@ export class Namespace {
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
       const wasStored = source.version !== undefined
+      const leftObject = wasStored || source.covers
       let info: FileInfo | undefined
       if (wasStored) {
         await driver.move(from.path, path)
@@ -196,22 +198,30 @@ export class Namespace {
         await driver.deleteFile(from.path)
       }
       source.covers = !wasStored && target !== undefined && mayBeStored(target)
-      if (target !== undefined) await this.#displace(target)
+      if (target !== undefined) inodes.unlink(target)
       inodes.rename(source, place.parent, place.name)
-      if (from.parent !== undefined) this.#gone(from.parent, from.name)
+      if (from.parent !== undefined) {
+        this.#gone(from.parent, from.name)
+        if (leftObject) markers.childRemoved(from.parent)
+      }
       if (info === undefined) return
       follow(this.#core, source, info)
       metadata.changed(inodes.path(place.parent), place.name, info)
       markers.stored(source)
-      if (from.parent !== undefined) markers.childRemoved(from.parent)
     }
-    await tree.shared(async () => {
+    // What is on its way to the new name must not arrive after the file that replaces it. Both files
+    // are held then; the kernel lets no other rename of either begin meanwhile.
+    const replace = (): Promise<void> => target?.dirty?.alone(move) ?? move()
+    const moved = tree.shared(async () => {
       const { dirty } = source
-      if (dirty === undefined) await move()
+      if (dirty === undefined) await replace()
       // Nothing was sent yet: the file will be stored under its new name, once.
-      else if (dirty.isUnsent) await dirty.alone(move)
-      else await dirty.flushAnd(move)
+      else if (dirty.isUnsent) await dirty.alone(replace)
+      else await dirty.flushAnd(replace)
     })
+    source.moving = moved.catch(() => undefined)
+    await moved.finally(() => (source.moving = undefined))
+    if (target?.handles === 0) await dropDirty(target)
   }
 
   async #renameDirectory(
@@ -249,7 +259,7 @@ export class Namespace {
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
     }
-    if (place.target !== undefined) await this.#displace(place.target)
+    if (place.target?.kind === 'directory') this.#discardDirectory(place.target)
     inodes.rename(source, place.parent, place.name)
     metadata.forgetTree(from.path)
     metadata.forgetTree(path)
@@ -266,16 +276,6 @@ export class Namespace {
     if (wasStored && from.parent !== undefined) markers.childRemoved(from.parent)
   }
 
-  /** The target of a rename has been replaced. */
-  async #displace(target: Inode): Promise<void> {
-    if (target.kind === 'directory') {
-      this.#discardDirectory(target)
-      return
-    }
-    this.#core.inodes.unlink(target)
-    if (target.handles === 0) await dropDirty(target)
-  }
-
   #discardDirectory(directory: DirectoryInode): void {
     const { inodes, markers, metadata } = this.#core
     metadata.forgetTree(inodes.path(directory))
@@ -288,37 +288,50 @@ export class Namespace {
     this.touch(parent)
   }
 
-  #vanished(parent: DirectoryInode, name: string): undefined {
+  /** The store has nothing under the name. */
+  #vanished(parent: DirectoryInode, name: string): Inode | undefined {
+    const { inodes, markers } = this.#core
     const child = parent.children.get(name)
-    if (child !== undefined) this.#core.inodes.unlink(child)
+    if (child === undefined) return undefined
+    if (child.kind === 'directory' && [...inodes.below(child)].some(isLocal)) {
+      // Removed elsewhere, but what is still to be stored in it will show it again.
+      markers.vanished(child)
+      return child
+    }
+    if (child.kind === 'file') removedElsewhere(inodes, child)
+    else inodes.unlink(child)
     return undefined
   }
 
   /**
    * Asks the store. One listing of the directory answers for all its names, and costs no more than the
-   * two requests that one name costs alone, unless the directory is crowded. That a name is absent is
-   * believed only of the name itself.
+   * two requests that one name costs alone, unless the directory is crowded or nothing is believed
+   * for longer than a moment. That a name is absent is believed only of the name itself.
    */
   async #ask(
     context: RequestContext,
     parent: DirectoryInode,
     name: string,
   ): Promise<Inode | undefined> {
-    const { inodes, metadata } = this.#core
+    const { inodes, metadata, tree } = this.#core
     const directory = inodes.path(parent)
-    const listing = parent.crowded ? undefined : this.#list(parent, name)
+    const isUnlisted = metadata.ttl <= 0 || metadata.namesIn(directory) > CROWDED
+    const listing = isUnlisted ? undefined : this.#list(parent, name)
     const listed =
       listing === undefined
         ? undefined
         : (await abortable(listing.answer, context.signal)).get(name)
-    const stat = listed === undefined ? this.#stat(parent, name) : undefined
+    const stat = listed === undefined ? this.#stat(parent, name, isUnlisted) : undefined
     const info = stat === undefined ? listed : await abortable(stat.answer, context.signal)
     const began = Math.min(listing?.began ?? Infinity, stat?.began ?? Infinity)
+    // Being moved with a directory above it, a name is neither here nor there.
+    if (info === undefined) await abortable(tree.settled(), context.signal)
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
     const isOutdated =
-      inodes.path(parent) !== directory || metadata.hasChangedSince(directory, name, began)
+      inodes.path(parent) !== directory ||
+      metadata.changedSince(directory, name, began) !== undefined
     if (isOutdated) return this.resolve(context, parent, name)
     if (listed !== undefined) return this.meet(parent, name, listed, began)
     metadata.put(directory, name, info, began)
@@ -331,28 +344,27 @@ export class Namespace {
   #list(parent: DirectoryInode, name: string): Asked<ReadonlyMap<string, FileInfo>> {
     const directory = this.#core.inodes.path(parent)
     return this.#join(this.#listings, directory, { directory, name }, () =>
-      this.#readListing(parent, directory),
+      this.#readListing(directory),
     )
   }
 
-  async #readListing(parent: DirectoryInode, path: string): Promise<ReadonlyMap<string, FileInfo>> {
+  async #readListing(path: string): Promise<ReadonlyMap<string, FileInfo>> {
     const { driver, metadata } = this.#core
-    const began = metadata.now()
+    const underWay = metadata.begin(path)
     const named: [string, FileInfo][] = []
     for await (const { entries } of driver.entries(path)) {
       named.push(...entries.map((info): [string, FileInfo] => [baseName(info.path), info]))
-      parent.crowded = isCrowded(named.length)
-      if (parent.crowded) break
+      if (named.length > CROWDED) break
     }
-    metadata.putPage(path, named, began)
-    if (!parent.crowded) metadata.complete(path, began)
+    metadata.putPage(path, named, underWay.began)
+    if (named.length <= CROWDED) metadata.complete(path, underWay)
     return new Map(named)
   }
 
-  #stat(parent: DirectoryInode, name: string): Asked<FileInfo | undefined> {
+  #stat(parent: DirectoryInode, name: string, isUnlisted: boolean): Asked<FileInfo | undefined> {
     const directory = this.#core.inodes.path(parent)
     // A directory would have been listed; a file may be too new for the listing.
-    const options = parent.crowded ? {} : { expect: 'file' as const }
+    const options = isUnlisted ? {} : { expect: 'file' as const }
     const path = this.#core.inodes.childPath(parent, name)
     return this.#join(this.#stats, path, { directory, name }, async () => {
       try {
@@ -374,7 +386,9 @@ export class Namespace {
     const { metadata } = this.#core
     const found = underWay.get(key)
     // What was asked before a change made here may be answered as it was before the change.
-    if (found !== undefined && !metadata.hasChangedSince(directory, name, found.began)) return found
+    const isCurrent =
+      found !== undefined && metadata.changedSince(directory, name, found.began) === undefined
+    if (isCurrent) return found
     const began = metadata.now()
     const answer = ask().finally(() => {
       if (underWay.get(key) === asked) underWay.delete(key)
@@ -408,11 +422,6 @@ export class Namespace {
 interface Asked<T> {
   readonly began: Milliseconds
   readonly answer: Promise<T>
-}
-
-/** Whether a directory of so many names is too long to be listed for the sake of one of them. */
-export function isCrowded(names: number): boolean {
-  return names > CROWDED
 }
 
 interface Place {

@@ -2,7 +2,7 @@
 import { ROOT_INO } from '../../../src/fs/operations.js'
 import type { Ino } from '../../../src/fs/operations.js'
 import { CoreOs, O_CREAT, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
-import { fails, keys, scene, text } from '../../helpers/core-scene.js'
+import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
 import { hold } from '../../helpers/watched-driver.js'
 
 const NOREPLACE = 1
@@ -30,9 +30,28 @@ scene('lookups are counted, and forgetting them frees the inode', async ({ t, os
   )
 })
 
-scene('what does not exist is asked for once', async ({ t, os, watch }) => {
+scene('what a listing lacks is asked for itself, once', async ({ t, os, watch }) => {
   for (let i = 0; i < 10; i += 1) t.notOk(await os.exists('/absent'))
-  t.equal(watch.count(), 1)
+  t.same(
+    watch.requests.map(({ method }) => method),
+    ['entries', 'stat'],
+  )
+})
+
+scene('one lookup answers for its neighbours', async ({ t, os, bucket, watch }) => {
+  for (let i = 0; i < 20; i += 1) await bucket.putContent(`/d/f${i}`, text('x'))
+  for (let i = 0; i < 20; i += 1) t.ok(await os.exists(`/d/f${i}`))
+  t.equal(watch.count('entries'), 2, 'one of the root, one of the directory')
+  t.equal(watch.count(), 2)
+})
+
+scene('in a crowded directory names are asked for one by one', async ({ t, os, bucket, watch }) => {
+  for (let i = 0; i < 300; i += 1) await bucket.putContent(`/d/f${i}`, text('x'))
+  t.ok(await os.exists('/d/f1'))
+  watch.requests.length = 0
+  t.notOk(await os.exists('/d/missing'))
+  t.equal(watch.count('entries'), 0)
+  t.equal(watch.count('stat'), 1)
 })
 
 scene(
@@ -66,7 +85,7 @@ scene(
   async ({ t, os, bucket, watch }) => {
     await bucket.putContent('/f', text('x'))
     const all = await Promise.all(Array.from({ length: 10 }, () => lookup(os, ROOT_INO, 'f')))
-    t.equal(watch.count('stat'), 1)
+    t.equal(watch.count(), 1)
     t.equal(new Set(all).size, 1)
     os.fs.forget(all[0] as Ino, 10)
   },
@@ -78,7 +97,7 @@ scene(
     await bucket.putContent('/f', text('x'))
     const stop = new AbortController()
     const impatient = new CoreOs(os.fs, stop.signal)
-    const held = hold(watch, ({ method }) => method === 'stat')
+    const held = hold(watch, ({ method }) => method === 'entries')
     const looking = impatient.stat('/f')
     await held.reached
     stop.abort()
@@ -129,9 +148,9 @@ scene('names that cannot be are refused', async ({ t, os }) => {
 })
 
 scene('what exists cannot be made', async ({ t, os, bucket }) => {
+  await bucket.putContent('/far/f', text('x'))
   await os.writeFile('/f', text('x'))
   await os.mkdir('/d')
-  await bucket.putContent('/far/f', text('x'))
   for (const path of ['/f', '/d', '/far']) await fails(t, 'EEXIST', os.mkdir(path), path)
 })
 
@@ -392,6 +411,38 @@ scene(
   },
 )
 
+scene(
+  'a file that is being stored does not come back over what replaced it',
+  async ({ t, os, bucket, watch }) => {
+    await os.writeFile('/new', text('new'))
+    const replaced = await os.open('/f', O_WRONLY | O_CREAT)
+    await replaced.write(0, text('replaced'))
+    const held = hold(watch, ({ method, path }) => method === 'putContent' && path === '/f')
+    const closing = replaced.close()
+    await held.reached
+    const renaming = os.rename('/new', '/f')
+    await turns()
+    held.release()
+    await Promise.all([closing, renaming])
+    t.equal(String(await bucket.getContent('/f')), 'new')
+    t.equal(String(await os.readFile('/f')), 'new')
+  },
+)
+
+scene(
+  'a name that was replaced unsent shows nothing of what it covered',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/d/f', text('old'))
+    const file = await os.open('/new', O_WRONLY | O_CREAT)
+    await os.rename('/new', '/d/f')
+    await os.rename('/d/f', '/elsewhere')
+    t.notOk(await os.exists('/d/f'))
+    await file.close()
+    await os.fs.syncfs(os.context)
+    t.same(await keys(bucket), ['/d/', '/elsewhere'], 'and its directory stays')
+  },
+)
+
 scene('a failed move leaves everything as it was', async ({ t, os, bucket, watch }) => {
   await os.writeFile('/f', text('f'))
   watch.before = ({ method }) => {
@@ -404,6 +455,73 @@ scene('a failed move leaves everything as it was', async ({ t, os, bucket, watch
   await os.rename('/f', '/g')
   t.equal(String(await bucket.getContent('/g')), 'f')
 })
+
+scene(
+  'a lookup that crosses the rename of a directory above does not lose the file',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/d/sub/f', text('first'))
+    const file = await os.open('/d/sub/f', O_RDWR)
+    const sub = await os.lookup('/d/sub')
+    for (const when of ['before', 'after'] as const) {
+      const [from, to] = when === 'before' ? ['/d', '/e'] : ['/e', '/d']
+      const held = hold(watch, ({ method, path }) => method === 'stat' && path === `${from}/sub/f`)
+      const looking = os.fs.lookup(os.context, sub.ino, 'f')
+      await held.reached
+      if (when === 'before') {
+        // Answered after the rename is over.
+        await os.rename(from, to)
+        held.release()
+      } else {
+        // Answered when the store has moved everything and the mount has not heard of it.
+        const moving = hold(watch, ({ method }) => method === 'move', 'after')
+        const renaming = os.rename(from, to)
+        await moving.reached
+        held.release()
+        await turns()
+        moving.release()
+        await renaming
+      }
+      const found = await looking
+      t.ok(found.ino !== undefined, `found when the answer came ${when}`)
+      if (found.ino !== undefined) os.fs.forget(found.ino, 1)
+      t.equal((await file.stat()).nlink, 1)
+    }
+    os.fs.forget(sub.ino, 1)
+    await file.write(0, text('FIRST'))
+    await file.close()
+    t.equal(String(await bucket.getContent('/d/sub/f')), 'FIRST')
+  },
+  { config: { metadataTtl: 0 } },
+)
+
+scene(
+  'a directory stays while something in it is not stored, whoever removes the rest',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/uploads/theirs', text('x'))
+    const mine = await os.open('/uploads/mine', O_WRONLY | O_CREAT)
+    await mine.write(0, text('mine'))
+    await bucket.delete('/uploads/theirs')
+    t.ok(await os.exists('/uploads'))
+    t.ok(await os.exists('/uploads/mine'))
+    t.same(await os.readdir('/uploads'), ['mine'])
+    await mine.close()
+    t.equal(String(await bucket.getContent('/uploads/mine')), 'mine')
+  },
+  { config: { metadataTtl: 0 } },
+)
+
+scene(
+  'a directory made in one that another host removes stays with it',
+  async ({ t, os, bucket }) => {
+    await bucket.putContent('/a/b/theirs', text('x'))
+    await os.mkdir('/a/b/mine')
+    await bucket.delete('/a')
+    t.ok(await os.exists('/a/b/mine'))
+    await os.fs.syncfs(os.context)
+    t.same(await keys(bucket), ['/a/b/mine/'])
+  },
+  { config: { metadataTtl: 0 } },
+)
 
 scene(
   'what another host has made of a name is another inode',
