@@ -114,7 +114,8 @@ export class Dispatcher {
     const { operation } = exchange
     const acting = faults.take({ operation, bucket: target.bucket, key: target.key })
     const sleep = async (time: Milliseconds) => {
-      await delay(time, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      const signal = AbortSignal.any([this.#stopping.signal, exchange.lost])
+      await delay(time, undefined, { signal }).catch(() => undefined)
     }
     if (await exchange.injectFaults(acting, sleep)) await HANDLERS[operation](exchange, context)
   }
@@ -123,7 +124,7 @@ export class Dispatcher {
     const { operation, requestId } = exchange
     const { bucket: name, key } = exchange.target
     if (error instanceof ConnectionLost) {
-      exchange.destroy()
+      exchange.abandon()
       return
     }
     if (exchange.hasStarted) {
