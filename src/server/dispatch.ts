@@ -46,6 +46,9 @@ async function refuse(): Promise<void> {
   throw new ServiceError('NotImplemented')
 }
 
+/** Unknown buckets that the log names; a client may try any number. */
+const MAX_HINTS = 100
+
 export interface DispatcherOptions {
   readonly context: Context
   readonly faults: Faults
@@ -60,6 +63,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #hinted = new Set<string>()
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -136,10 +140,22 @@ export class Dispatcher {
       return
     }
     if (error instanceof ServiceError) {
+      if (error.code === 'NoSuchBucket') this.#hintAtBuckets(name)
       exchange.sendError(error)
       return
     }
     this.#options.log.error({ error, operation, requestId, bucket: name, key }, 'request failed')
     exchange.sendError(new ServiceError('InternalError'))
+  }
+
+  /** Tells once of each unknown bucket: a wrong name or Host is the first thing to go wrong. */
+  #hintAtBuckets(name: string): void {
+    if (this.#hinted.has(name) || this.#hinted.size >= MAX_HINTS) return
+    this.#hinted.add(name)
+    const buckets = this.#options.context.store.buckets().map(bucket => bucket.name)
+    this.#options.log.warn(
+      { bucket: name, buckets },
+      `a request names the bucket ${name}, which is not here: make it with PutBucket or --bucket`,
+    )
   }
 }

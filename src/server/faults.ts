@@ -111,6 +111,12 @@ export class Faults {
     }
   }
 
+  /** Puts these rules in the place of all. */
+  replace(rules: readonly FaultRule[]): void {
+    this.clear()
+    for (const rule of rules) this.add(rule)
+  }
+
   clear(): void {
     this.#entries.clear()
   }
