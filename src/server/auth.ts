@@ -58,9 +58,8 @@ const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/
  * @throws ServiceError AccessDenied without authorization, else one of the authentication codes
  */
 export function authenticate(request: SignedRequest, context: AuthContext): string {
-  const presigned = request.query.find(([name]) => name.toLowerCase() === 'authorization')?.[1]
   const header = request.headers['authorization']
-  const text = typeof header === 'string' && header !== '' ? header : presigned
+  const text = authorizationOf(request)
   if (text === undefined) throw new ServiceError('AccessDenied', { message: 'Anonymous access.' })
 
   const authorization = parseAuthorization(text)
@@ -79,6 +78,17 @@ export function authenticate(request: SignedRequest, context: AuthContext): stri
   if (!equal(expected, authorization.signature)) throw new ServiceError('SignatureDoesNotMatch')
   checkToken(request, credential)
   return credential.accessKeyId
+}
+
+/** The authorization of a request, wherever it is. */
+function authorizationOf(request: SignedRequest): string | undefined {
+  const header = request.headers['authorization']
+  if (typeof header === 'string' && header !== '') return header
+  return request.query.find(([name]) => name.toLowerCase() === 'authorization')?.[1]
+}
+
+export function isAnonymous(request: SignedRequest): boolean {
+  return authorizationOf(request) === undefined
 }
 
 /** @throws ServiceError InvalidHTTPAuthHeader */

@@ -7,7 +7,8 @@
  * moments may be missing, and an object made in them may have content that the disk never got; with
  * `sync` every change is on the disk before it is answered.
  *
- * What it does not do: append, symbolic links, ACLs, versions, encryption, tags (501 NotImplemented), TLS.
+ * What it does not do: versions, encryption, life cycles, restoring from the archive and the other
+ * sub-resources (501 NotImplemented), permissions of more than one account, TLS.
  */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
