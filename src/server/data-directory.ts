@@ -45,8 +45,7 @@ export interface DataDirectory {
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const { path, sync, now, log } = options
   prepare(path)
-  const files = new DataFiles({ directory: join(path, 'data'), sync })
-  const index = new LmdbIndex(join(path, 'index'))
+  const { files, index } = openParts(path, sync)
   const claim = index.claim(currentOwner(), isOwnerAlive)
   if (claim.blockedBy !== undefined) {
     await index.close()
@@ -74,6 +73,24 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   }
 }
 
+function openParts(path: string, sync: boolean): { files: DataFiles; index: LmdbIndex } {
+  try {
+    const files = new DataFiles({ directory: join(path, 'data'), sync })
+    return { files, index: new LmdbIndex(join(path, 'index')) }
+  } catch (cause) {
+    throw unusable(path, cause)
+  }
+}
+
+function unusable(path: string, cause: unknown): ServerStartError {
+  const { code } = cause as NodeJS.ErrnoException
+  const hint =
+    code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+      ? `it is not writable for user ${process.getuid?.() ?? 'unknown'} (${code})`
+      : String(cause)
+  return new ServerStartError(`cannot use ${path} as data directory: ${hint}`, { cause })
+}
+
 function prepare(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
@@ -94,7 +111,7 @@ function prepare(path: string): void {
     renameSync(join(path, draft), formatFile)
   } catch (cause) {
     if (cause instanceof ServerStartError) throw cause
-    throw new ServerStartError(`cannot use ${path} as data directory: ${String(cause)}`, { cause })
+    throw unusable(path, cause)
   }
 }
 

@@ -46,6 +46,9 @@ async function refuse(): Promise<void> {
   throw new ServiceError('NotImplemented')
 }
 
+/** Unknown buckets that the log names; a client may try any number. */
+const MAX_HINTS = 100
+
 export interface DispatcherOptions {
   readonly context: Context
   readonly faults: Faults
@@ -60,6 +63,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #hinted = new Set<string>()
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -114,7 +118,8 @@ export class Dispatcher {
     const { operation } = exchange
     const acting = faults.take({ operation, bucket: target.bucket, key: target.key })
     const sleep = async (time: Milliseconds) => {
-      await delay(time, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      const signal = AbortSignal.any([this.#stopping.signal, exchange.lost])
+      await delay(time, undefined, { signal }).catch(() => undefined)
     }
     if (await exchange.injectFaults(acting, sleep)) await HANDLERS[operation](exchange, context)
   }
@@ -123,7 +128,7 @@ export class Dispatcher {
     const { operation, requestId } = exchange
     const { bucket: name, key } = exchange.target
     if (error instanceof ConnectionLost) {
-      exchange.destroy()
+      exchange.abandon()
       return
     }
     if (exchange.hasStarted) {
@@ -135,10 +140,22 @@ export class Dispatcher {
       return
     }
     if (error instanceof ServiceError) {
+      if (error.code === 'NoSuchBucket') this.#hintAtBuckets(name)
       exchange.sendError(error)
       return
     }
     this.#options.log.error({ error, operation, requestId, bucket: name, key }, 'request failed')
     exchange.sendError(new ServiceError('InternalError'))
+  }
+
+  /** Tells once of each unknown bucket: a wrong name or Host is the first thing to go wrong. */
+  #hintAtBuckets(name: string): void {
+    if (this.#hinted.has(name) || this.#hinted.size >= MAX_HINTS) return
+    this.#hinted.add(name)
+    const buckets = this.#options.context.store.buckets().map(bucket => bucket.name)
+    this.#options.log.warn(
+      { bucket: name, buckets },
+      `a request names the bucket ${name}, which is not here: make it with PutBucket or --bucket`,
+    )
   }
 }

@@ -8,9 +8,11 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import type { AccessLogEntry } from './access-log.js'
-import { ConnectionLost, ServiceError } from './errors.js'
+import { ConnectionLost, type ServiceError } from './errors.js'
 import type { Fault } from './faults.js'
+import { receiveChunks, type TakeChunk } from './receive.js'
 import { Query, type Operation, type Target } from './router.js'
+import { Sabotage } from './sabotage.js'
 
 export interface ExchangeOptions {
   readonly request: IncomingMessage
@@ -21,6 +23,9 @@ export interface ExchangeOptions {
   /** The client waits for `100 Continue`. */
   readonly expectsContinue: boolean
 }
+
+/** What a gateway in front of BOS might say. */
+const HTML = '<html><body><h1>Bad gateway</h1></body></html>\n'
 
 const NO_TARGET: Target = {
   rawPath: '/',
@@ -42,7 +47,10 @@ export class Exchange {
   readonly #started: number
   readonly #bodyTimeout: Milliseconds
   #expectsContinue: boolean
-  #faults: readonly Fault[] = []
+  #sabotage = new Sabotage()
+  /** A fault has said what becomes of the connection. */
+  #decided = false
+  #gone: AbortController | undefined
   #code: string | undefined
   #status = 0
   #lost: ConnectionLost | undefined
@@ -98,17 +106,28 @@ export class Exchange {
     return this.#lost !== undefined
   }
 
+  /** Aborted when the connection is gone. */
+  get lost(): AbortSignal {
+    this.#gone ??= new AbortController()
+    if (this.#lost !== undefined) this.#gone.abort()
+    return this.#gone.signal
+  }
+
   /**
    * Applies faults that come before the operation.
    * @returns false when the request is over with that
    */
-  async injectFaults(faults: readonly Fault[], sleep: (delay: Milliseconds) => Promise<void>) {
-    this.#faults = faults
-    for (const fault of faults) if (fault.kind === 'delay') await sleep(fault.delay)
+  async injectFaults(faults: readonly Fault[], sleep: (time: Milliseconds) => Promise<void>) {
+    if (faults.length === 0) return true
+    this.#sabotage = new Sabotage(faults)
+    if (this.#sabotage.pause > 0) await sleep(this.#sabotage.pause)
     for (const fault of faults) {
       switch (fault.kind) {
         case 'reset':
           this.destroy()
+          return false
+        case 'hang':
+          this.#hang()
           return false
         case 'error': {
           const retry = fault.retryAfter
@@ -117,6 +136,9 @@ export class Exchange {
         }
         case 'error-in-ok':
           this.sendFailure(200, fault)
+          return false
+        case 'html':
+          this.#send(fault.status ?? 502, Buffer.from(HTML), 'text/html')
           return false
       }
     }
@@ -129,44 +151,16 @@ export class Exchange {
    * @throws ServiceError RequestTimeout
    * @throws ConnectionLost when the body ends before its announced length
    */
-  async receive(take: (chunk: Buffer) => Promise<void> | undefined): Promise<void> {
+  async receive(take: TakeChunk): Promise<void> {
     if (this.#expectsContinue) {
       this.#expectsContinue = false
       this.#response.writeContinue()
     }
-    const cut = this.#fault('reset-upload')
-    const { request } = this
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        settle(new ServiceError('RequestTimeout', { headers: { Connection: 'close' } }))
-      }, this.#bodyTimeout)
-      const settle = (error?: Error) => {
-        clearTimeout(timer)
-        request.removeAllListeners('data')
-        if (error === undefined) {
-          resolve()
-          return
-        }
-        request.resume()
-        reject(error)
-      }
-      request.on('data', (chunk: Buffer) => {
-        timer.refresh()
-        this.bytesIn += chunk.length
-        if (cut !== undefined && this.bytesIn >= cut.after) this.destroy()
-        const busy = take(chunk)
-        if (busy === undefined) return
-        request.pause()
-        busy.then(() => {
-          timer.refresh()
-          request.resume()
-        }, settle)
-      })
-      request.once('end', () => settle())
-      request.once('error', () => settle(new ConnectionLost('the request body broke off')))
-      request.once('close', () => {
-        if (!request.complete) settle(new ConnectionLost('the request body broke off'))
-      })
+    await receiveChunks(this.request, this.#bodyTimeout, chunk => {
+      this.#sabotage.spoilUpload(chunk, this.bytesIn)
+      this.bytesIn += chunk.length
+      if (this.bytesIn >= this.#sabotage.uploadLimit) this.destroy()
+      return take(chunk)
     })
     if (this.isLost) throw new ConnectionLost('the connection was reset')
   }
@@ -175,25 +169,19 @@ export class Exchange {
     if (this.#refuseToSend()) return
     const bodyless = status === 204 || status === 304
     this.#head(status, bodyless ? headers : { 'Content-Length': '0', ...headers })
-    this.#response.end()
+    this.#finish()
   }
 
   /** Like a GET of `length` bytes, without them. */
   sendHead(status: number, headers: Readonly<Record<string, string>>): void {
     if (this.#refuseToSend()) return
     this.#head(status, headers)
-    this.#response.end()
+    this.#finish()
   }
 
   sendJson(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
-    if (this.#refuseToSend()) return
     const bytes = Buffer.from(JSON.stringify(body))
-    this.#head(status, {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': String(bytes.length),
-      ...headers,
-    })
-    this.#end(this.isHead ? undefined : bytes)
+    this.#send(status, bytes, 'application/json; charset=utf-8', headers)
   }
 
   /** Answers a refusal; without a body where HTTP has none. */
@@ -227,7 +215,7 @@ export class Exchange {
    * @throws ConnectionLost
    */
   async write(bytes: Uint8Array): Promise<void> {
-    const allowed = this.#cut(bytes)
+    const allowed = this.#sabotage.spoilDownload(bytes, this.bytesOut)
     await new Promise<void>((resolve, reject) => {
       if (this.#lost !== undefined) {
         reject(this.#lost)
@@ -244,13 +232,18 @@ export class Exchange {
   }
 
   end(): void {
-    this.#response.end()
+    this.#finish()
   }
 
   /** Resets the connection. */
   destroy(): void {
     this.#lose()
     this.request.socket.resetAndDestroy()
+  }
+
+  /** Resets the connection unless a fault has decided otherwise about it. */
+  abandon(): void {
+    if (!this.#decided) this.destroy()
   }
 
   /** What to log now that the request is over. */
@@ -270,59 +263,76 @@ export class Exchange {
     }
   }
 
+  #send(
+    status: number,
+    bytes: Buffer,
+    type: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): void {
+    if (this.#refuseToSend()) return
+    this.#head(status, { 'Content-Type': type, 'Content-Length': String(bytes.length), ...headers })
+    if (this.isHead) {
+      this.#finish()
+      return
+    }
+    const allowed = this.#sabotage.spoilDownload(bytes, 0)
+    this.bytesOut += allowed.byteLength
+    if (allowed.byteLength < bytes.byteLength) {
+      this.#response.write(allowed, () => this.#endEarly())
+      return
+    }
+    this.#finish(allowed)
+  }
+
   #head(status: number, headers: Readonly<Record<string, string>>): void {
-    const skew = this.#fault('skew-date')?.skew ?? 0
     this.#response.writeHead(status, {
-      Date: new Date(this.#now() + skew).toUTCString(),
+      Date: new Date(this.#now() + this.#sabotage.skew).toUTCString(),
       Server: 'BceBos',
       'x-bce-request-id': this.requestId,
       'x-bce-debug-id': Buffer.from(this.requestId).toString('base64'),
-      ...headers,
+      ...this.#sabotage.spoilHeaders(headers),
     })
     this.#status = status
   }
 
-  #end(bytes: Uint8Array | undefined): void {
-    const allowed = bytes === undefined ? undefined : this.#cut(bytes)
-    this.bytesOut += allowed?.byteLength ?? 0
-    if (bytes !== undefined && allowed !== undefined && allowed.byteLength < bytes.byteLength) {
-      this.#response.write(allowed, () => this.#endEarly())
-      return
-    }
-    this.#response.end(allowed)
-  }
-
-  /** The bytes that faults let pass. */
-  #cut(bytes: Uint8Array): Uint8Array {
-    const cut = this.#fault('reset-download') ?? this.#fault('truncate')
-    const left = cut === undefined ? Infinity : Math.max(0, cut.after - this.bytesOut)
-    return left >= bytes.byteLength ? bytes : bytes.subarray(0, left)
+  #finish(bytes?: Uint8Array): void {
+    this.#response.end(bytes, () => {
+      if (this.#sabotage.has('reset-after')) this.request.socket.resetAndDestroy()
+      // Whatever length was announced, the connection cannot be used again.
+      else if (this.#sabotage.has('wrong-length')) this.request.socket.destroySoon()
+    })
   }
 
   #endEarly(): void {
-    if (this.#fault('reset-download') !== undefined) {
+    if (this.#sabotage.has('hang-download')) {
+      this.#hang()
+    } else if (this.#sabotage.has('reset-download')) {
       this.destroy()
-      return
+    } else {
+      this.#decided = true
+      this.#lose()
+      this.request.socket.destroySoon()
     }
+  }
+
+  /** Leaves the client without an answer until it goes or the server closes. */
+  #hang(): void {
+    this.#decided = true
     this.#lose()
-    this.request.socket.destroySoon()
+    this.request.resume()
   }
 
   #refuseToSend(): boolean {
-    if (this.#fault('drop-response') !== undefined) this.destroy()
+    if (this.#sabotage.has('drop-response')) this.destroy()
+    if (this.#sabotage.has('hang-response')) this.#hang()
     return this.isLost
   }
 
   #lose(): void {
     if (this.#lost !== undefined) return
     this.#lost = new ConnectionLost('the connection is gone')
+    this.#gone?.abort()
     for (const listener of this.#lostListeners) listener(this.#lost)
     this.#lostListeners.clear()
-  }
-
-  #fault<Kind extends Fault['kind']>(kind: Kind): Extract<Fault, { kind: Kind }> | undefined {
-    return this.#faults.find(
-      (fault): fault is Extract<Fault, { kind: Kind }> => fault.kind === kind,
-    )
   }
 }

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import type { Bytes } from '../util/units.js'
 import type { DataFiles } from './data-files.js'
 import { ServiceError } from './errors.js'
+import { Hierarchy, type Found } from './hierarchy.js'
 import type { CursorEntry, KeyCursor } from './list.js'
 import {
   bucketKey,
@@ -25,11 +26,14 @@ import type {
   CompletePlan,
   Content,
   CopyPlan,
+  DeletedTree,
   Guard,
   ObjectAddress,
   ObjectRecord,
   ObjectStore,
+  ObjectType,
   PartRecord,
+  RenamePlan,
   Slice,
   UploadRecord,
 } from './store.js'
@@ -47,6 +51,7 @@ const EMPTY = Buffer.alloc(0)
 export class LmdbStore implements ObjectStore {
   readonly #index: LmdbIndex
   readonly #slices: SliceTable
+  readonly #hierarchy: Hierarchy
   readonly #files: DataFiles
   readonly #now: () => number
   readonly #sync: boolean
@@ -54,6 +59,7 @@ export class LmdbStore implements ObjectStore {
   constructor(options: LmdbStoreOptions) {
     this.#index = options.index
     this.#slices = new SliceTable(options.index)
+    this.#hierarchy = new Hierarchy(options.index)
     this.#files = options.files
     this.#now = options.now
     this.#sync = options.sync
@@ -72,10 +78,11 @@ export class LmdbStore implements ObjectStore {
     return name === '' ? undefined : this.#index.buckets.get(bucketKey(name))
   }
 
-  async createBucket(name: string): Promise<void> {
+  async createBucket(name: string, options: { readonly hierarchy?: boolean } = {}): Promise<void> {
     await this.#change(() => {
       if (this.bucket(name) !== undefined) throw new ServiceError('BucketAlreadyExists')
-      void this.#index.buckets.put(bucketKey(name), { name, created: this.#now() })
+      const kind = options.hierarchy === true ? { hierarchy: true as const } : {}
+      void this.#index.buckets.put(bucketKey(name), { name, created: this.#now(), ...kind })
     })
   }
 
@@ -91,7 +98,7 @@ export class LmdbStore implements ObjectStore {
   }
 
   object(address: ObjectAddress): ObjectRecord | undefined {
-    return this.#index.objects.get(objectKey(address))
+    return this.#find(address)?.record
   }
 
   objects(bucket: string): KeyCursor<ObjectRecord> {
@@ -112,6 +119,9 @@ export class LmdbStore implements ObjectStore {
       this.#requireBucket(address.bucket)
       const current = this.object(address)
       guard?.(current)
+      if (current?.type === 'Directory' && address.key.endsWith('/')) {
+        throw new ServiceError('NamespaceDirAlreadyExists')
+      }
       return this.#replace({ address, current, content, attributes, released })
     })
   }
@@ -119,11 +129,43 @@ export class LmdbStore implements ObjectStore {
   async deleteObject(address: ObjectAddress, guard?: Guard): Promise<void> {
     await this.#change(released => {
       this.#requireBucket(address.bucket)
-      const current = this.object(address)
-      if (current === undefined) throw new ServiceError('NoSuchKey')
-      guard?.(current)
-      this.#slices.drop(current, released)
-      void this.#index.objects.remove(objectKey(address))
+      const found = this.#requireObject(address)
+      guard?.(found.record)
+      if (found.record.type === 'Directory' && !this.#hierarchy.isEmpty(found.address)) {
+        throw new ServiceError('DirNotEmpty')
+      }
+      this.#remove(found, released)
+    })
+  }
+
+  async deleteTree(address: ObjectAddress, limit: number): Promise<DeletedTree> {
+    return await this.#change(released => {
+      this.#requireBucket(address.bucket)
+      const found = this.#requireObject(address)
+      const isDirectory = found.record.type === 'Directory'
+      const tree = isDirectory ? this.#hierarchy.tree(found.address) : [found]
+      const going = tree.slice(-limit)
+      for (const one of going) this.#remove(one, released)
+      return { deleted: going.length, isTruncated: going.length < tree.length }
+    })
+  }
+
+  async renameObject({ source, target, guard }: RenamePlan): Promise<void> {
+    await this.#change(released => {
+      const bucket = this.#requireBucket(target.bucket)
+      const from = this.#requireObject(source)
+      const replaced = this.#find(target)
+      guard(replaced?.record)
+      const moves =
+        bucket.hierarchy === true
+          ? this.#hierarchy.planRename(from, target)
+          : [{ from, to: target }]
+      if (objectKey(from.address).equals(objectKey(moves[0]?.to ?? target))) return
+      if (replaced !== undefined) this.#slices.drop(replaced.record, released)
+      for (const move of moves) {
+        void this.#index.objects.put(objectKey(move.to), move.from.record)
+        void this.#index.objects.remove(objectKey(move.from.address))
+      }
     })
   }
 
@@ -132,11 +174,12 @@ export class LmdbStore implements ObjectStore {
     return await this.#change(released => {
       this.#requireBucket(source.bucket)
       this.#requireBucket(target.bucket)
-      const from = this.object(source)
-      if (from === undefined) throw new ServiceError('NoSuchKey')
+      const { record: from, address } = this.#requireObject(source)
       const current = this.object(target)
       const attributes = plan.attributes(from, current)
-      if (plan.move === true) return this.#move({ source, target, from, current, released })
+      if (from.type === 'Directory' && !objectKey(address).equals(objectKey(target))) {
+        throw new ServiceError('InvalidArgument', { message: 'A directory cannot be copied.' })
+      }
       const content = { ...from, slices: this.#slices.all(from) }
       return this.#replace({ address: target, current, content, attributes, released })
     })
@@ -147,6 +190,7 @@ export class LmdbStore implements ObjectStore {
     return await this.#change(() => {
       this.#requireBucket(address.bucket)
       const { bucket, key } = address
+      this.#checkPlace(address, 0)
       const upload = { bucket, key, uploadId, initiated: this.#now(), ...attributes }
       void this.#index.uploads.put(uploadKey(upload), upload)
       return upload
@@ -234,8 +278,10 @@ export class LmdbStore implements ObjectStore {
     const { address, current, content, attributes, released } = change
     const { size, etag, crc32, crc32c, slices } = content
     const { storageClass, headers, meta } = attributes
+    const type = this.#checkPlace(address, size)
     this.#slices.retain(slices)
     const record: ObjectRecord = {
+      ...(type === undefined ? {} : { type }),
       size,
       etag,
       modified: this.#now(),
@@ -251,19 +297,26 @@ export class LmdbStore implements ObjectStore {
     return record
   }
 
-  #move(change: {
-    readonly source: ObjectAddress
-    readonly target: ObjectAddress
-    readonly from: ObjectRecord
-    readonly current: ObjectRecord | undefined
-    readonly released: Set<string>
-  }): ObjectRecord {
-    const { source, target, from, current, released } = change
-    if (objectKey(source).equals(objectKey(target))) return from
-    if (current !== undefined) this.#slices.drop(current, released)
-    void this.#index.objects.put(objectKey(target), from)
-    void this.#index.objects.remove(objectKey(source))
-    return from
+  #remove({ address, record }: Found, released: Set<string>): void {
+    this.#slices.drop(record, released)
+    void this.#index.objects.remove(objectKey(address))
+  }
+
+  #find(address: ObjectAddress): Found | undefined {
+    const record = this.#index.objects.get(objectKey(address))
+    if (record !== undefined) return { address, record }
+    return this.#isHierarchical(address) ? this.#hierarchy.find(address) : undefined
+  }
+
+  #isHierarchical({ bucket }: ObjectAddress): boolean {
+    return this.bucket(bucket)?.hierarchy === true
+  }
+
+  /** @returns the type of an object that is stored at this address */
+  #checkPlace(address: ObjectAddress, size: Bytes): ObjectType | undefined {
+    if (!this.#isHierarchical(address)) return undefined
+    this.#hierarchy.checkPlace(address, size)
+    return address.key.endsWith('/') ? 'Directory' : undefined
   }
 
   #dropUpload(upload: UploadRecord, released: Set<string>): void {
@@ -274,8 +327,16 @@ export class LmdbStore implements ObjectStore {
     void this.#index.uploads.remove(uploadKey(upload))
   }
 
-  #requireBucket(name: string): void {
-    if (this.bucket(name) === undefined) throw new ServiceError('NoSuchBucket')
+  #requireBucket(name: string): BucketRecord {
+    const bucket = this.bucket(name)
+    if (bucket === undefined) throw new ServiceError('NoSuchBucket')
+    return bucket
+  }
+
+  #requireObject(address: ObjectAddress): Found {
+    const found = this.#find(address)
+    if (found === undefined) throw new ServiceError('NoSuchKey')
+    return found
   }
 
   #requireUpload(upload: UploadRecord): void {

@@ -131,7 +131,7 @@ export function describe(record: ObjectRecord): Record<string, string> {
     'Last-Modified': new Date(record.modified).toUTCString(),
     'Accept-Ranges': 'bytes',
     'x-bce-storage-class': record.storageClass,
-    'x-bce-object-type': 'Normal',
+    'x-bce-object-type': record.type ?? 'Normal',
     ...checksumHeaders(record),
   }
   headers['expires'] ??= new Date(record.modified + DEFAULT_EXPIRY).toUTCString()

@@ -12,29 +12,33 @@ import { isIP } from 'node:net'
 import { ServiceError } from './errors.js'
 import { uriDecode } from './names.js'
 
-export type Operation =
-  | 'ListBuckets'
-  | 'PutBucket'
-  | 'HeadBucket'
-  | 'DeleteBucket'
-  | 'GetBucketLocation'
-  | 'ListObjects'
-  | 'ListMultipartUploads'
-  | 'DeleteMultipleObjects'
-  | 'PutObject'
-  | 'GetObject'
-  | 'HeadObject'
-  | 'DeleteObject'
-  | 'CopyObject'
-  | 'RenameObject'
-  | 'InitiateMultipartUpload'
-  | 'UploadPart'
-  | 'UploadPartCopy'
-  | 'CompleteMultipartUpload'
-  | 'AbortMultipartUpload'
-  | 'ListParts'
-  | 'Unsupported'
-  | 'Unknown'
+/** Every operation by its name in BOS, and two for what is none. */
+export const OPERATIONS = [
+  'ListBuckets',
+  'PutBucket',
+  'HeadBucket',
+  'DeleteBucket',
+  'GetBucketLocation',
+  'ListObjects',
+  'ListMultipartUploads',
+  'DeleteMultipleObjects',
+  'PutObject',
+  'GetObject',
+  'HeadObject',
+  'DeleteObject',
+  'CopyObject',
+  'RenameObject',
+  'InitiateMultipartUpload',
+  'UploadPart',
+  'UploadPartCopy',
+  'CompleteMultipartUpload',
+  'AbortMultipartUpload',
+  'ListParts',
+  'Unsupported',
+  'Unknown',
+] as const
+
+export type Operation = (typeof OPERATIONS)[number]
 
 /** Decoded query parameters in the order sent. Names are case-sensitive. */
 export class Query {

@@ -28,6 +28,12 @@ import { DEFAULT_SWITCHES, type Switches } from './switches.js'
 export { ServerStartError } from './data-directory.js'
 export type { AccessLogEntry } from './access-log.js'
 
+export interface BucketOptions {
+  readonly name: string
+  /** Directories are real, and are renamed and deleted as a whole. Default false. */
+  readonly hierarchy?: boolean
+}
+
 export interface BosServerOptions {
   /** Made if missing, for its owner alone. One server at a time. */
   dataDirectory: string
@@ -35,8 +41,8 @@ export interface BosServerOptions {
   host?: string
   /** Default 0: any free port. */
   port?: number
-  /** Made if missing. */
-  buckets: readonly string[]
+  /** Made if missing; a name alone makes a flat bucket, or takes what is there. */
+  buckets: readonly (string | BucketOptions)[]
   credentials: readonly Credential[]
   /** Default `bj`. */
   region?: string
@@ -92,9 +98,9 @@ export async function startBosServer(options: BosServerOptions): Promise<BosServ
 }
 
 function checkOptions(options: BosServerOptions): void {
-  for (const name of options.buckets) {
+  for (const bucket of options.buckets) {
     try {
-      checkBucketName(name)
+      checkBucketName(bucketOptions(bucket).name)
     } catch (cause) {
       throw new ServerStartError(cause instanceof Error ? cause.message : String(cause), { cause })
     }
@@ -108,9 +114,25 @@ function checkOptions(options: BosServerOptions): void {
   }
 }
 
-async function makeBuckets(names: readonly string[], data: DataDirectory): Promise<void> {
-  for (const name of new Set(names)) {
-    if (data.store.bucket(name) === undefined) await data.store.createBucket(name)
+function bucketOptions(bucket: string | BucketOptions): BucketOptions {
+  return typeof bucket === 'string' ? { name: bucket } : bucket
+}
+
+async function makeBuckets(
+  buckets: BosServerOptions['buckets'],
+  data: DataDirectory,
+): Promise<void> {
+  for (const bucket of buckets) {
+    const { name, hierarchy } = bucketOptions(bucket)
+    const existing = data.store.bucket(name)
+    if (existing === undefined) {
+      await data.store.createBucket(name, { hierarchy: hierarchy ?? false })
+    } else if (hierarchy !== undefined && hierarchy !== (existing.hierarchy ?? false)) {
+      throw new ServerStartError(
+        `the bucket ${name} exists and is ${hierarchy ? 'flat' : 'hierarchical'}, ` +
+          'which cannot be changed: delete it or choose another name',
+      )
+    }
   }
 }
 

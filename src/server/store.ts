@@ -16,6 +16,8 @@ export interface BucketRecord {
   readonly name: string
   /** Milliseconds since the epoch. */
   readonly created: number
+  /** Directories are real. Default: a flat bucket. */
+  readonly hierarchy?: true
 }
 
 /** A range of a data file, or of what is kept in the index under the same kind of id. */
@@ -56,7 +58,11 @@ export interface Content {
   readonly slices: readonly Slice[]
 }
 
+/** Default Normal. A directory is found in hierarchical buckets only. */
+export type ObjectType = 'Directory'
+
 export interface ObjectRecord extends Attributes {
+  readonly type?: ObjectType
   readonly size: Bytes
   readonly etag: string
   /** Milliseconds since the epoch. */
@@ -100,8 +106,19 @@ export interface CopyPlan {
   readonly target: ObjectAddress
   /** Refuses the copy by throwing, or gives the attributes of the target. */
   readonly attributes: (source: ObjectRecord, target: ObjectRecord | undefined) => Attributes
-  /** The source goes away in the same change. */
-  readonly move?: boolean
+}
+
+export interface RenamePlan {
+  readonly source: ObjectAddress
+  /** In the same bucket. */
+  readonly target: ObjectAddress
+  /** Sees what is at the target. */
+  readonly guard: Guard
+}
+
+export interface DeletedTree {
+  readonly deleted: number
+  readonly isTruncated: boolean
 }
 
 export interface CompletePlan {
@@ -121,10 +138,11 @@ export interface ObjectStore {
   buckets(): readonly BucketRecord[]
   bucket(name: string): BucketRecord | undefined
   /** @throws ServiceError BucketAlreadyExists */
-  createBucket(name: string): Promise<void>
+  createBucket(name: string, options?: { readonly hierarchy?: boolean }): Promise<void>
   /** Drops its unfinished uploads too. @throws ServiceError BucketNotEmpty */
   deleteBucket(name: string): Promise<void>
 
+  /** In a hierarchical bucket a directory is found without the `/` of its key too. */
   object(address: ObjectAddress): ObjectRecord | undefined
   objects(bucket: string): KeyCursor<ObjectRecord>
   /** The slices that hold bytes [offset, offset + length) of an object, clipped to them. */
@@ -136,7 +154,18 @@ export interface ObjectStore {
     attributes: Attributes,
     guard?: Guard,
   ): Promise<ObjectRecord>
+  /** @throws ServiceError DirNotEmpty */
   deleteObject(address: ObjectAddress, guard?: Guard): Promise<void>
+  /**
+   * Deletes a directory of a hierarchical bucket with what is in it, in one change, but no more than
+   * `limit` things, those furthest down first. @returns how many went, and whether some are left
+   */
+  deleteTree(address: ObjectAddress, limit: number): Promise<DeletedTree>
+  /**
+   * Moves an object, in a hierarchical bucket also a directory with all that is in it.
+   * @throws ServiceError the conflicts of `Hierarchy`
+   */
+  renameObject(plan: RenamePlan): Promise<void>
   copyObject(plan: CopyPlan): Promise<ObjectRecord>
 
   createUpload(address: ObjectAddress, attributes: Attributes): Promise<UploadRecord>

@@ -44,3 +44,23 @@ void t.test('rules add up, and go one by one or all at once', async t => {
   faults.clear()
   t.equal(faults.take(PUT).length, 0)
 })
+
+void t.test('a rule acts by chance, and its seed decides on which requests', async t => {
+  const play = (seed?: number) => {
+    const rule = { probability: 0.3, fault: RESET, ...(seed === undefined ? {} : { seed }) }
+    const faults = new Faults([rule])
+    return Array.from({ length: 1000 }, () => faults.take(PUT).length)
+  }
+  const hits = play(7).filter(length => length === 1).length
+  t.ok(hits > 250 && hits < 350, `${hits} of 1000`)
+  t.strictSame(play(7), play(7))
+  t.notSame(play(7), play(8))
+  t.strictSame(play(), play(1))
+})
+
+void t.test('a count limits what happens by chance too', async t => {
+  const faults = new Faults()
+  const active = faults.add({ probability: 0.5, count: 3, fault: RESET })
+  for (let index = 0; index < 100; index += 1) faults.take(PUT)
+  t.equal(active.hits, 3)
+})

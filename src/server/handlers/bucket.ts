@@ -6,7 +6,7 @@ import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import { listPage, type ListQuery } from '../list.js'
 import { checkBucketName, checkKey } from '../names.js'
-import type { ObjectRecord } from '../store.js'
+import type { BucketRecord, ObjectAddress, ObjectRecord } from '../store.js'
 
 /** Most entries in one page of a listing, and most keys in one batch delete. */
 const MAX_ENTRIES = 1000
@@ -24,18 +24,19 @@ export async function listBuckets(exchange: Exchange, context: Context): Promise
 
 export async function putBucket(exchange: Exchange, context: Context): Promise<void> {
   checkBucketName(exchange.target.bucket)
-  if (Number(exchange.header('content-length') ?? 0) > 0) await checkBucketOptions(exchange)
-  await context.store.createBucket(exchange.target.bucket)
+  const hierarchy = await asksForHierarchy(exchange)
+  await context.store.createBucket(exchange.target.bucket, { hierarchy })
   exchange.sendEmpty(200, { Location: context.region })
 }
 
-/** @throws ServiceError NotImplemented for a bucket that is not flat */
-async function checkBucketOptions(exchange: Exchange): Promise<void> {
+/** @throws ServiceError InvalidArgument for a kind of bucket that does not exist */
+async function asksForHierarchy(exchange: Exchange): Promise<boolean> {
+  if (Number(exchange.header('content-length') ?? 0) === 0) return false
   const body = await receiveJson(exchange, MiB)
   const type: unknown = isRecord(body) ? body['metaType'] : undefined
-  if (type !== undefined && type !== 'FLAT') {
-    throw new ServiceError('NotImplemented', { message: 'There are only flat buckets here.' })
-  }
+  if (type === undefined || type === 'FLAT') return false
+  if (type === 'HIERARCHY' || type === 'HIERARCHY_XH') return true
+  throw new ServiceError('InvalidArgument', { message: 'The metaType is unknown.' })
 }
 
 export async function headBucket(exchange: Exchange, context: Context): Promise<void> {
@@ -45,6 +46,7 @@ export async function headBucket(exchange: Exchange, context: Context): Promise<
     'x-bce-bucket-region': context.region,
     'x-bce-bucket-storageclass': 'STANDARD',
     'x-bce-bucket-createtime': jsonTime(bucket.created),
+    ...(bucket.hierarchy === true ? { 'x-bce-bucket-type': 'namespace' } : {}),
   })
 }
 
@@ -61,7 +63,7 @@ export async function getBucketLocation(exchange: Exchange, context: Context): P
 export async function listObjects(exchange: Exchange, context: Context): Promise<void> {
   const bucket = requireBucket(exchange, context)
   const query = readListQuery(exchange, { marker: 'marker', limit: 'maxKeys' })
-  const page = listPage(context.store.objects(bucket.name), query)
+  const page = listPage(context.store.objects(bucket.name), inDirectory(query, bucket))
   const withMetadata =
     context.switches.listWithMetadata &&
     exchange.header('x-bce-list-with-ext-meta')?.toLowerCase() === 'true'
@@ -77,8 +79,33 @@ export async function listObjects(exchange: Exchange, context: Context): Promise
       ...describeEntry(key, value, context),
       ...(withMetadata ? { userMeta: value.meta } : {}),
     })),
-    ...commonPrefixes(page.commonPrefixes),
+    ...commonPrefixes(page.commonPrefixes, prefix =>
+      withMetadata ? prefixMetadata({ bucket: bucket.name, key: prefix }, context) : {},
+    ),
   })
+}
+
+/**
+ * A hierarchical bucket lists one directory at a time, without the directory itself.
+ * @throws ServiceError InvalidArgument
+ */
+function inDirectory(query: ListQuery, bucket: BucketRecord): ListQuery {
+  if (bucket.hierarchy !== true) return query
+  if (query.delimiter !== '/') {
+    throw new ServiceError('InvalidArgument', {
+      message: 'A hierarchical bucket is listed with the delimiter "/".',
+    })
+  }
+  const { prefix, marker } = query
+  return marker === '' && prefix.endsWith('/') ? { ...query, marker: prefix } : query
+}
+
+/** What a directory or its marker object adds to its common prefix. */
+function prefixMetadata(address: ObjectAddress, context: Context): object {
+  const record = context.store.object(address)
+  return record === undefined
+    ? {}
+    : { lastModified: jsonTime(record.modified), userMeta: record.meta }
 }
 
 function describeEntry(key: string, record: ObjectRecord, context: Context): object {
@@ -92,8 +119,12 @@ function describeEntry(key: string, record: ObjectRecord, context: Context): obj
   }
 }
 
-function commonPrefixes(prefixes: readonly string[]): object {
-  return prefixes.length === 0 ? {} : { commonPrefixes: prefixes.map(prefix => ({ prefix })) }
+function commonPrefixes(
+  prefixes: readonly string[],
+  more: (prefix: string) => object = () => ({}),
+): object {
+  if (prefixes.length === 0) return {}
+  return { commonPrefixes: prefixes.map(prefix => ({ prefix, ...more(prefix) })) }
 }
 
 export async function listMultipartUploads(exchange: Exchange, context: Context): Promise<void> {

@@ -1,13 +1,7 @@
 /** Requests on single objects. */
 import { contentLength, receiveContent } from '../body.js'
-import {
-  hasConditions,
-  holdsForCopySource,
-  holdsForWrite,
-  judgeRead,
-  readConditions,
-} from '../conditions.js'
-import { jsonTime, requireAddress, requireObject, type Context } from '../context.js'
+import { holdsForCopySource, holdsForWrite, judgeRead, readConditions } from '../conditions.js'
+import { jsonTime, requireAddress, requireBucket, requireObject, type Context } from '../context.js'
 import { readCopySource } from '../copy-source.js'
 import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
@@ -168,8 +162,31 @@ async function sendBody(exchange: Exchange, context: Context, body: BodyToSend):
 }
 
 export async function deleteObject(exchange: Exchange, context: Context): Promise<void> {
-  await context.store.deleteObject(requireAddress(exchange, context))
+  const address = requireAddress(exchange, context)
+  const { hierarchy } = requireBucket(exchange, context)
+  const recursive = exchange.header('x-bce-delete-recursive')?.toLowerCase() === 'true'
+  if (hierarchy === true && recursive) {
+    await deleteDirectory(exchange, context, address)
+    return
+  }
+  await context.store.deleteObject(address)
   exchange.sendEmpty(204)
+}
+
+/** The token for the next page is only there to be sent back: what is left is found without it. */
+async function deleteDirectory(
+  exchange: Exchange,
+  context: Context,
+  address: ObjectAddress,
+): Promise<void> {
+  const limit = context.switches.recursiveDeleteLimit
+  const { deleted, isTruncated } = await context.store.deleteTree(address, limit)
+  exchange.sendJson(200, {
+    name: address.bucket,
+    isTruncated,
+    ...(isTruncated ? { nextDeleteToken: exchange.requestId } : {}),
+    deleteNumber: deleted,
+  })
 }
 
 export async function copyObject(exchange: Exchange, context: Context): Promise<void> {
@@ -218,22 +235,23 @@ function copyAttributes(
   }
 }
 
-/** Replaces an object at the target; keeps metadata, etag and time of the source. */
+/** Replaces an object at the target unless that is switched off; keeps metadata, etag and time. */
 export async function renameObject(exchange: Exchange, context: Context): Promise<void> {
   const target = requireAddress(exchange, context)
-  if (!context.switches.renameObject) throw new ServiceError('NotImplemented')
+  const { hierarchy } = requireBucket(exchange, context)
+  const { renameObject: onFlat, renameReplaces, keyRules } = context.switches
+  if (hierarchy !== true && !onFlat) throw new ServiceError('NotImplemented')
   const key = uriDecode(exchange.header('x-bce-rename-key') ?? '')
-  checkKey(key, context.switches.keyRules)
-  const conditions = readConditions(exchange.headers)
-  const guard = hasConditions(conditions) ? writeGuard(exchange) : () => undefined
+  checkKey(key, keyRules)
+  const guard = writeGuard(exchange)
   await exchange.receive(() => undefined)
-  await context.store.copyObject({
+  await context.store.renameObject({
     source: { bucket: target.bucket, key },
     target,
-    move: true,
-    attributes: (from, current) => {
+    guard: current => {
       guard(current)
-      return from
+      const replaces = current !== undefined && current.type !== 'Directory' && key !== target.key
+      if (replaces && !renameReplaces) throw new ServiceError('RenameConflict')
     },
   })
   exchange.sendEmpty(200)

@@ -10,8 +10,8 @@ void t.test('buckets are made, described, listed and deleted', async t => {
   t.equal(made.headers.location, 'su')
   const again = await client.call('PUT', { rawPath: '/another' })
   t.match(again, { status: 409, code: 'BucketAlreadyExists' })
-  const tree = { rawPath: '/tree', body: '{"metaType":"HIERARCHY"}' }
-  t.match(await client.call('PUT', tree), { status: 501, code: 'NotImplemented' })
+  const tree = { rawPath: '/tree', body: '{"metaType":"ROUND"}' }
+  t.match(await client.call('PUT', tree), { status: 400, code: 'InvalidArgument' })
   t.equal((await client.call('PUT', { rawPath: '/No' })).code, 'InvalidBucketName')
   const list = await client.call('GET', { rawPath: '/' })
   t.match(list.json, {
