@@ -5,7 +5,7 @@
  * Uploads carry a CRC-32 that the service verifies; CRC because it costs a third of MD5.
  */
 import type { Bytes } from '../../util/units.js'
-import { Calls, isCode, refuseErrorInOk, type CallOptions } from './calls.js'
+import { Calls, isCode, refuseErrorInOk, within, type CallOptions } from './calls.js'
 import {
   readDeleteFailures,
   readDocumentEtag,
@@ -36,7 +36,7 @@ import {
 } from './headers.js'
 import type { HttpBody } from './exchange.js'
 import type { ChooseSink, HttpResponse, HttpStream } from './http.js'
-import type { RetryPolicy } from './retry.js'
+import type { Attempt, RetryPolicy } from './retry.js'
 import { encodeKey } from './sign.js'
 import type { BosRequest, Transport } from './transport.js'
 
@@ -116,7 +116,7 @@ export class BosApi {
   /** One GET as a stream; retried until its head has come, not afterwards. */
   getStream(key: string, options: GetOptions = {}): Promise<HttpStream> {
     const request = this.#getRequest(key, options)
-    return this.#calls.retry(options, () => this.#transport.stream(request))
+    return this.#calls.retry(request, attempt => this.#transport.stream(within(request, attempt)))
   }
 
   /** @returns the new etag */
@@ -133,9 +133,9 @@ export class BosApi {
       ...conditionHeaders(options),
     }
     const request = this.#upload({ key, body, headers, crc, signal })
-    const etagOfBody = (): string => md5(body)
-    return await this.#calls.conditional(options, { key, expected: etagOfBody }, async () => {
-      const response = await this.#transport.request(request)
+    const target = { conditions: options, expected: () => md5(body) }
+    return await this.#calls.conditional(request, target, async attempt => {
+      const response = await this.#transport.request(within(request, attempt))
       return checkUpload(response, crc)
     })
   }
@@ -153,8 +153,8 @@ export class BosApi {
       expectedBytes: COPY_ALLOWANCE,
       ...options,
     }
-    const response = await this.#calls.retry(options, async () =>
-      refuseErrorInOk(await this.#transport.request(request)),
+    const response = await this.#calls.retry(request, async attempt =>
+      refuseErrorInOk(await this.#transport.request(within(request, attempt))),
     )
     return readDocumentEtag(response.body)
   }
@@ -168,25 +168,27 @@ export class BosApi {
   rename(from: string, to: string, options: CallOptions = {}): Promise<void> {
     const headers = { 'x-bce-rename-key': encodeKey(from) }
     const request: BosRequest = { method: 'POST', key: to, headers, ...options }
-    return this.#calls.retry(options, async ({ ambiguous }) => {
+    const rename = async (attempt: Attempt): Promise<void> => {
       try {
-        refuseErrorInOk(await this.#transport.request(request))
+        refuseErrorInOk(await this.#transport.request(within(request, attempt)))
       } catch (error) {
         // After a lost answer the source may be missing because it has its new name.
-        const mayBeEcho = ambiguous && isCode(error, 'NoSuchKey')
+        const mayBeEcho = attempt.ambiguous && isCode(error, 'NoSuchKey')
         if (!mayBeEcho || (await this.find(to, options)) === undefined) throw error
       }
-    })
+    }
+    return this.#calls.retry(request, rename, { retryClass: 'other' })
   }
 
   /** @returns whether there was an object; true if an earlier attempt may have deleted it */
   delete(key: string, options: CallOptions = {}): Promise<boolean> {
-    return this.#calls.retry(options, async ({ ambiguous }) => {
+    const request: BosRequest = { method: 'DELETE', key, ...options }
+    return this.#calls.retry(request, async attempt => {
       try {
-        await this.#transport.request({ method: 'DELETE', key, ...options })
+        await this.#transport.request(within(request, attempt))
         return true
       } catch (error) {
-        if (isCode(error, 'NoSuchKey')) return ambiguous
+        if (isCode(error, 'NoSuchKey')) return attempt.ambiguous
         throw error
       }
     })
@@ -257,8 +259,8 @@ export class BosApi {
     const headers = { 'content-type': 'application/octet-stream' }
     const params = partParams(part)
     const request = this.#upload({ key: part.key, body, headers, params, crc, ...options })
-    return await this.#calls.retry(options, async () =>
-      checkUpload(await this.#transport.request(request), crc),
+    return await this.#calls.retry(request, async attempt =>
+      checkUpload(await this.#transport.request(within(request, attempt)), crc),
     )
   }
 
@@ -277,8 +279,8 @@ export class BosApi {
       expectedBytes: COPY_ALLOWANCE,
       ...options,
     }
-    const response = await this.#calls.retry(options, async () =>
-      refuseErrorInOk(await this.#transport.request(request)),
+    const response = await this.#calls.retry(request, async attempt =>
+      refuseErrorInOk(await this.#transport.request(within(request, attempt))),
     )
     return readDocumentEtag(response.body)
   }
@@ -298,8 +300,8 @@ export class BosApi {
     const document = {
       parts: parts.map(({ partNumber, etag }) => ({ partNumber, eTag: etag })),
     }
-    const request: BosRequest = {
-      method: 'POST',
+    const request = {
+      method: 'POST' as const,
       key,
       params: { uploadId },
       headers: {
@@ -310,8 +312,9 @@ export class BosApi {
       expectedBytes: COPY_ALLOWANCE,
       signal: options.signal,
     }
-    return await this.#calls.conditional(options, { key, expected: () => expected }, async () => {
-      const response = refuseErrorInOk(await this.#transport.request(request))
+    const target = { conditions: options, expected: () => expected }
+    return await this.#calls.conditional(request, target, async attempt => {
+      const response = refuseErrorInOk(await this.#transport.request(within(request, attempt)))
       return readDocumentEtag(response.body)
     })
   }
@@ -377,7 +380,7 @@ export class BosApi {
     crc: string
     params?: Readonly<Record<string, string>>
     signal?: AbortSignal | undefined
-  }): BosRequest {
+  }): BosRequest & { readonly key: string } {
     const { crc, headers, ...rest } = upload
     return { method: 'PUT', ...rest, headers: { ...headers, 'x-bce-content-crc32': crc } }
   }

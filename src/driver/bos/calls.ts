@@ -1,12 +1,13 @@
 /**
  * Requests that are repeated, and judged by what became of them rather than by the last answer.
  */
+import type { Milliseconds } from '../../util/units.js'
 import { BosError, statusOfCode } from './error.js'
 import type { ChooseSink, HttpResponse } from './http.js'
 import type { Conditions } from './headers.js'
 import { readEtag } from './documents.js'
-import { isRetryable, retrying, type Attempt, type RetryPolicy } from './retry.js'
-import { parseErrorBody, type BosRequest, type Transport } from './transport.js'
+import { isRetryable, retrying, type Attempt, type RetryClass, type RetryPolicy } from './retry.js'
+import { parseErrorBody, transferTime, type BosRequest, type Transport } from './transport.js'
 
 export interface CallOptions {
   signal?: AbortSignal | undefined
@@ -34,6 +35,21 @@ export function refuseErrorInOk(response: HttpResponse): HttpResponse {
   })
 }
 
+/** How a request is repeated. */
+export interface RepeatOptions {
+  /** Default `idempotent`. */
+  retryClass?: RetryClass
+  /** Default `isRetryable`. */
+  retryable?: (error: unknown) => boolean
+  /** Default the policy's, and the time for the bytes. */
+  deadline?: Milliseconds
+}
+
+/** A request that must be over within the time that is left for all attempts. */
+export function within(request: BosRequest, { timeLeft }: Attempt): BosRequest {
+  return { ...request, timeLeft }
+}
+
 export class Calls {
   readonly transport: Transport
   readonly #policy: RetryPolicy
@@ -43,16 +59,26 @@ export class Calls {
     this.#policy = policy
   }
 
-  call(request: BosRequest, chooseSink?: ChooseSink): Promise<HttpResponse> {
-    return this.retry(request, () => this.transport.request(request, chooseSink))
+  call(
+    request: BosRequest,
+    chooseSink?: ChooseSink,
+    options: RepeatOptions = {},
+  ): Promise<HttpResponse> {
+    return this.retry(
+      request,
+      attempt => this.transport.request(within(request, attempt), chooseSink),
+      options,
+    )
   }
 
+  /** Runs work that sends `request`, or something as big, until it succeeds or cannot. */
   retry<T>(
-    { signal }: CallOptions,
+    request: Pick<BosRequest, 'signal' | 'body' | 'expectedBytes'>,
     work: (attempt: Attempt) => Promise<T>,
-    retryable: (error: unknown) => boolean = isRetryable,
+    options: RepeatOptions = {},
   ): Promise<T> {
-    return retrying(work, { policy: this.#policy, retryable, signal })
+    const deadline = options.deadline ?? this.#policy.deadline + transferTime(request)
+    return retrying(work, { policy: this.#policy, signal: request.signal, ...options, deadline })
   }
 
   /**
@@ -60,35 +86,36 @@ export class Calls {
    * exists already" and "no such upload" may be the echo of our own success, which the etag tells.
    */
   conditional(
-    options: CallOptions & Conditions,
-    target: { readonly key: string; readonly expected: () => string },
-    write: () => Promise<string>,
+    request: BosRequest & { readonly key: string },
+    target: { readonly conditions: Conditions; readonly expected: () => string },
+    write: (attempt: Attempt) => Promise<string>,
   ): Promise<string> {
-    const { signal, ifMatch, ifNoneMatch } = options
+    const { key, signal } = request
+    const { ifMatch, ifNoneMatch } = target.conditions
     const hasCondition = ifMatch !== undefined || ifNoneMatch !== undefined
     // Without a condition of ours, 412 says that another writer is at work at this moment.
     const retryable = (error: unknown): boolean =>
       isRetryable(error) || (!hasCondition && isPrecondition(error))
     return this.retry(
-      options,
-      async ({ ambiguous }) => {
+      request,
+      async attempt => {
         try {
-          return await write()
+          return await write(attempt)
         } catch (error) {
           const mayBeEcho = isPrecondition(error) || isCode(error, 'NoSuchUpload')
-          if (!ambiguous || !mayBeEcho) throw error
-          const etag = await this.#etagOf(target.key, signal)
+          if (!attempt.ambiguous || !mayBeEcho) throw error
+          const etag = await this.#etagOf({ method: 'HEAD', key, signal }, attempt)
           if (etag !== target.expected()) throw error
           return etag
         }
       },
-      retryable,
+      { retryable, retryClass: 'other' },
     )
   }
 
-  async #etagOf(key: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+  async #etagOf(head: BosRequest, { timeLeft }: Attempt): Promise<string | undefined> {
     try {
-      const { headers } = await this.call({ method: 'HEAD', key, signal })
+      const { headers } = await this.call(head, undefined, { deadline: timeLeft })
       return readEtag(headers)
     } catch (error) {
       if (error instanceof BosError && error.status === 404) return undefined

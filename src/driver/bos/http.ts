@@ -23,6 +23,8 @@ import {
   type HttpRequest,
 } from './exchange.js'
 
+export const DEFAULT_CONNECTIONS = 32
+
 export interface HttpOptions {
   /** Scheme, host and port. */
   origin: string
@@ -88,7 +90,7 @@ function wireBody(body: HttpBody | undefined): WireBody {
 function createDispatcher(options: HttpOptions): Dispatcher {
   const { origin, proxy, ca, lookup, skipVerify = false } = options
   const pool = {
-    connections: options.connections ?? 32,
+    connections: options.connections ?? DEFAULT_CONNECTIONS,
     pipelining: 1,
     keepAliveTimeout: options.keepAliveTimeout ?? 30_000,
     allowH2: false,

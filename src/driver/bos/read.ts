@@ -13,6 +13,7 @@ import { BosError, toDriverError } from './error.js'
 import type { BodySink, HttpHead } from './exchange.js'
 import type { HttpStream } from './http.js'
 import { isRetryable } from './retry.js'
+import { DamagedError, verifierOf, type Verifier } from './verify.js'
 
 /** How often a stream is taken up again where it broke off. */
 const MAX_RESUMES = 5
@@ -46,6 +47,10 @@ function checkAnswer(head: HttpHead, range: Range, etag: string | undefined): Bo
     throw integrity(`bytes ${body.offset}+${body.length} came instead of ${range.offset} to ${end}`)
   }
   return body
+}
+
+function isWhole({ offset, length, size }: BodyRange): boolean {
+  return offset === 0 && length === size
 }
 
 function requestRange({ offset, length }: Range): { first: Bytes; last?: Bytes } | undefined {
@@ -87,16 +92,20 @@ export async function readContent(
 ): Promise<Buffer> {
   const { api, keys } = context
   let content = Buffer.alloc(0)
+  const chooseSink = (head: HttpHead): BodySink => {
+    const { length } = readRange(head.status, head.headers)
+    content = Buffer.allocUnsafeSlow(length)
+    const verifier = verifierOf(head.headers)
+    let received = 0
+    return chunk => {
+      if (received + chunk.length > length) throw integrity('more bytes than announced')
+      received += chunk.copy(content, received)
+      verifier?.update(chunk)
+      if (received === length) verifier?.check()
+    }
+  }
   await forPath(context, path, () =>
-    api.get(keys.file(path), { signal, expectedBytes: CONTENT_ALLOWANCE }, head => {
-      const { length } = readRange(head.status, head.headers)
-      content = Buffer.allocUnsafeSlow(length)
-      let received = 0
-      return chunk => {
-        if (received + chunk.length > length) throw integrity('more bytes than announced')
-        received += chunk.copy(content, received)
-      }
-    }),
+    api.get(keys.file(path), { signal, expectedBytes: CONTENT_ALLOWANCE }, chooseSink),
   )
   return content
 }
@@ -137,10 +146,13 @@ async function fill(
     const body = checkAnswer(head, { offset, length: target.length }, etag)
     size = body.size
     bytesRead = 0
+    const verifier = isWhole(body) ? verifierOf(head.headers) : undefined
     return chunk => {
       if (bytesRead + chunk.length > body.length) throw integrity('more bytes than announced')
       target.set(chunk, bytesRead)
       bytesRead += chunk.length
+      verifier?.update(chunk)
+      if (bytesRead === body.length) verifier?.check()
     }
   }
   try {
@@ -236,8 +248,13 @@ async function* resuming(
   first: OpenedStream,
 ): AsyncGenerator<Buffer> {
   const { signal } = options
-  const end = first.body.offset + first.body.length
-  let position = first.body.offset
+  const start = first.body.offset
+  const end = start + first.body.length
+  const newVerifier = (): Verifier | undefined =>
+    isWhole(first.body) ? verifierOf(first.headers) : undefined
+  let verifier = newVerifier()
+  let position = start
+  let isAnyDelivered = false
   let current: OpenedStream | undefined = first
   for (let resumes = 0; ; resumes++) {
     try {
@@ -247,17 +264,27 @@ async function* resuming(
         length: end - position,
       })
       for await (const chunk of current.stream) {
-        position += (chunk as Buffer).length
-        yield chunk as Buffer
+        const bytes = chunk as Buffer
+        verifier?.update(bytes)
+        // Before the last of them is delivered: nobody takes damaged bytes for a whole file.
+        if (position + bytes.length === end) verifier?.check()
+        position += bytes.length
+        isAnyDelivered = true
+        yield bytes
       }
       if (position === end) return
       throw integrity(`the body ended at ${position} instead of ${end}`)
     } catch (error) {
       signal?.throwIfAborted()
+      if (position === end && isRetryable(error)) return
+      const isDamaged = error instanceof DamagedError
       const canResume = isRetryable(error) && resumes < MAX_RESUMES
-      if (!canResume) throw toDriverError(error, context.name, path)
+      if (!canResume || (isDamaged && isAnyDelivered)) {
+        throw toDriverError(error, context.name, path)
+      }
+      if (!isAnyDelivered) verifier = newVerifier()
+      current?.stream.destroy()
       current = undefined
-      if (position === end) return
     }
   }
 }

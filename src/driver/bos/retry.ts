@@ -8,6 +8,7 @@
 import { systemClock, type Clock } from '../../util/clock.js'
 import type { Milliseconds } from '../../util/units.js'
 import { BosError } from './error.js'
+import { RetryBudget, type RetryBudgetOptions } from './retry-budget.js'
 
 export interface RetryOptions {
   /** Attempts in all; default 6. */
@@ -16,24 +17,40 @@ export interface RetryOptions {
   baseDelay?: Milliseconds
   /** Bound of every delay but one that the service asks for; default 10 s. */
   maxDelay?: Milliseconds
-  /** No attempt starts later than this after the first; default 5 minutes. */
+  /** All attempts and pauses together, the time for their bytes excepted; default 5 minutes. */
   deadline?: Milliseconds
+  /** For each of the two budgets. */
+  budget?: RetryBudgetOptions
   clock?: Clock
   /** Uniform in [0, 1). */
   random?: () => number
 }
 
-export type RetryPolicy = Required<RetryOptions>
+/**
+ * Whose budget pays for a retry: one for requests that can be repeated without a thought, one for those
+ * whose first attempt may have had its effect, so that neither uses up the other's.
+ */
+export type RetryClass = 'idempotent' | 'other'
 
-export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
+export interface RetryPolicy extends Required<Omit<RetryOptions, 'budget'>> {
+  readonly budgets: Readonly<Record<RetryClass, RetryBudget>>
+}
+
+export function retryPolicy({ budget, ...options }: RetryOptions = {}): RetryPolicy {
+  const clock = options.clock ?? systemClock
+  const budgetOptions = { clock, ...budget }
   return {
     attempts: 6,
     baseDelay: 100,
     maxDelay: 10_000,
     deadline: 5 * 60_000,
-    clock: systemClock,
     random: Math.random,
     ...options,
+    clock,
+    budgets: {
+      idempotent: new RetryBudget(budgetOptions),
+      other: new RetryBudget(budgetOptions),
+    },
   }
 }
 
@@ -69,37 +86,50 @@ export interface Attempt {
   readonly number: number
   /** An earlier attempt may have been executed although it failed. */
   readonly ambiguous: boolean
+  /** What is left of the deadline for all attempts: this one must not take longer. */
+  readonly timeLeft: Milliseconds
 }
 
 export interface RetryingOptions {
   policy: RetryPolicy
+  /** Default the policy's. */
+  deadline?: Milliseconds | undefined
+  /** Default `idempotent`. */
+  retryClass?: RetryClass | undefined
   /** Default `isRetryable`. */
-  retryable?: (error: unknown) => boolean
+  retryable?: ((error: unknown) => boolean) | undefined
   signal?: AbortSignal | undefined
 }
 
 /**
- * Runs `work` until it succeeds, fails for good, or attempts and time are used up; then throws the
- * last error. An aborted signal ends it at once with its reason.
+ * Runs `work` until it succeeds, fails for good, or attempts, time or budget are used up; then throws
+ * the last error. An aborted signal ends it at once with its reason.
  */
 export async function retrying<T>(
   work: (attempt: Attempt) => Promise<T>,
   options: RetryingOptions,
 ): Promise<T> {
   const { policy, retryable = isRetryable, signal } = options
-  const end = policy.clock.now() + policy.deadline
+  const { clock, attempts } = policy
+  const budget = policy.budgets[options.retryClass ?? 'idempotent']
+  const end = clock.now() + (options.deadline ?? policy.deadline)
   let ambiguous = false
   for (let number = 1; ; number++) {
     signal?.throwIfAborted()
     try {
-      return await work({ number, ambiguous })
+      const result = await work({ number, ambiguous, timeLeft: end - clock.now() })
+      budget.earn()
+      return result
     } catch (error) {
       signal?.throwIfAborted()
-      if (number >= policy.attempts || !retryable(error)) throw error
+      if (!retryable(error)) {
+        budget.earn()
+        throw error
+      }
       const delay = delayAfter(number, error, policy)
-      if (policy.clock.now() + delay > end) throw error
+      if (number >= attempts || clock.now() + delay >= end || !budget.take()) throw error
       ambiguous ||= error instanceof BosError && error.ambiguous
-      await policy.clock.sleep(delay, signal)
+      await clock.sleep(delay, signal)
     }
   }
 }

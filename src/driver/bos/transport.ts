@@ -11,7 +11,7 @@
  */
 import BosClient from '@baiducloud/sdk/src/bos_client.js'
 import { systemClock, type Clock } from '../../util/clock.js'
-import type { Milliseconds } from '../../util/units.js'
+import { MiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import {
   sameCredentials,
   type BosCredentials,
@@ -19,8 +19,10 @@ import {
 } from '../credentials/credentials.js'
 import { BosError, codeOfStatus } from './error.js'
 import type { HttpBody, HttpHead, HttpRequest } from './exchange.js'
+import { Gate, type Outcome } from './gate.js'
 import {
   bodyLength,
+  DEFAULT_CONNECTIONS,
   Http,
   type ChooseSink,
   type HttpOptions,
@@ -53,6 +55,8 @@ export interface BosRequest {
   readonly body?: HttpBody
   /** Bytes that the answer will have or that the service has to copy: they lengthen the deadline. */
   readonly expectedBytes?: number
+  /** Longest time for this attempt; default its own deadline. */
+  readonly timeLeft?: Milliseconds
   readonly signal?: AbortSignal | undefined
 }
 
@@ -61,6 +65,22 @@ const SLOWEST_BYTES_PER_MS = 64
 /** A Date header has whole seconds and is as old as the answer took. */
 const CLOCK_TOLERANCE: Milliseconds = 60_000
 const USER_AGENT = 'bosmount'
+
+/** Requests that move more are `large`: some connections are kept free of them. */
+const LARGE: Bytes = MiB
+
+/** How long the bytes of a request, both ways, may take. */
+export function transferTime({
+  body,
+  expectedBytes = 0,
+}: Pick<BosRequest, 'body' | 'expectedBytes'>): Milliseconds {
+  return Math.ceil((bodyLength(body) + expectedBytes) / SLOWEST_BYTES_PER_MS)
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof BosError) || error.kind !== 'response') return 'failed'
+  return error.status === 429 || error.status === 503 ? 'throttled' : 'answered'
+}
 
 interface ErrorBody {
   code?: string
@@ -130,6 +150,7 @@ interface Call {
 class BosTransport extends BosClient implements Transport {
   readonly #options: TransportOptions
   readonly #http: Http
+  readonly #gate: Gate
   readonly #host: string
   readonly #clock: Clock
   /** What to add to this clock to get the service's. */
@@ -139,6 +160,7 @@ class BosTransport extends BosClient implements Transport {
     super({ endpoint: options.origin, credentials: { ak: '', sk: '' }, pathStyleEnable: true })
     this.#options = options
     this.#http = new Http(options)
+    this.#gate = new Gate(options.connections ?? DEFAULT_CONNECTIONS)
     this.#host = new URL(options.origin).host
     this.#clock = options.clock ?? systemClock
   }
@@ -203,10 +225,33 @@ class BosTransport extends BosClient implements Transport {
     }
   }
 
+  /** One attempt, from the wait for a place among the others to the end of the answer. */
   async #attempt(call: Call, credentials: BosCredentials): Promise<HttpResponse | HttpStream> {
-    const request = this.#sign(call.request, credentials)
-    if (call.streaming) return await this.#openStream(request)
-    const { chooseSink } = call
+    const { request, streaming } = call
+    const { signal, timeLeft = Infinity, body, expectedBytes = 0 } = request
+    const own = (this.#options.requestTimeout ?? 60_000) + transferTime(request)
+    const timeout = Math.max(1, Math.min(own, timeLeft))
+    const began = this.#clock.now()
+    const isLarge = streaming || bodyLength(body) + expectedBytes > LARGE
+    const giveBack = await this.#gate.acquire(isLarge ? 'large' : 'small', { signal, timeout })
+    const rest = Math.max(1, timeout - (this.#clock.now() - began))
+    try {
+      const signed = this.#sign(request, credentials, rest)
+      if (streaming) {
+        const response = await this.#openStream(signed)
+        response.stream.once('close', () => giveBack('answered'))
+        return response
+      }
+      const response = await this.#exchange(signed, call.chooseSink)
+      giveBack('answered')
+      return response
+    } catch (error) {
+      giveBack(outcomeOf(error))
+      throw error
+    }
+  }
+
+  async #exchange(request: HttpRequest, chooseSink: ChooseSink | undefined): Promise<HttpResponse> {
     const response = await this.#http.exchange(request, head =>
       isSuccess(head) ? chooseSink?.(head) : undefined,
     )
@@ -222,9 +267,8 @@ class BosTransport extends BosClient implements Transport {
     throw responseError({ ...response, body: Buffer.concat(chunks) }, this.#now())
   }
 
-  #sign(request: BosRequest, credentials: BosCredentials): HttpRequest {
-    const { method, key, params = {}, body, expectedBytes = 0 } = request
-    const length = bodyLength(body)
+  #sign(request: BosRequest, credentials: BosCredentials, timeout: Milliseconds): HttpRequest {
+    const { method, key, params = {}, body, signal } = request
     const path = this.#path(key)
     const now = this.#now()
     const headers: Record<string, string> = {
@@ -233,7 +277,7 @@ class BosTransport extends BosClient implements Transport {
       'user-agent': this.#options.userAgent ?? USER_AGENT,
       ...request.headers,
     }
-    if (method === 'PUT' || method === 'POST') headers['content-length'] = String(length)
+    if (method === 'PUT' || method === 'POST') headers['content-length'] = String(bodyLength(body))
     const token = credentials.sessionToken?.reveal()
     if (token !== undefined) headers[TOKEN_NAME] = token
     headers['authorization'] = authorization(credentials, {
@@ -243,15 +287,7 @@ class BosTransport extends BosClient implements Transport {
       headers,
       time: now,
     })
-    const transfer = Math.ceil((length + expectedBytes) / SLOWEST_BYTES_PER_MS)
-    return {
-      method,
-      path: path + encodeQuery(params),
-      headers,
-      body,
-      timeout: (this.#options.requestTimeout ?? 60_000) + transfer,
-      signal: request.signal,
-    }
+    return { method, path: path + encodeQuery(params), headers, body, timeout, signal }
   }
 
   #path(key: string | undefined): string {

@@ -14,26 +14,17 @@ import type {
   DriverOptions,
   FileWriter,
   Part,
-  PartLimits,
   WriteConditions,
   WriteResult,
   WriterOptions,
 } from '../driver.js'
 import { DriverError } from '../errors.js'
+import { partSizeAt } from '../parts.js'
 import { WriterState } from '../writer-state.js'
 import { forPath, type BosContext } from './context.js'
 import { PendingBytes } from './pending.js'
 import { dropLeft, dropUpload, findLeft, leave, type LeftWriter } from './resume.js'
 import { evenRanges } from './transfer.js'
-
-/** After so many parts they grow, so that 10,000 parts hold more than 10,000 chunks. */
-const GROWTH_STEP = 1000
-
-/** Size of a part by its number: one chunk for the first thousand, two for the next, and so on. */
-export function partSizeAt(partNumber: number, { partSize, maxPartSize }: PartLimits): Bytes {
-  const factor = 1 + Math.floor((partNumber - 1) / GROWTH_STEP)
-  return Math.min(maxPartSize, partSize * factor)
-}
 
 class BosWriter implements FileWriter {
   readonly #context: BosContext
@@ -101,7 +92,7 @@ class BosWriter implements FileWriter {
       let at = 0
       try {
         while (at < data.length) {
-          const room = partSizeAt(this.#nextPart, this.#context.limits) - this.#pending.length
+          const room = partSizeAt(this.#sent, this.#context.limits) - this.#pending.length
           // A full part waits for a byte more: content of exactly one chunk is one PUT.
           if (room <= 0) {
             await this.#sendPart(this.#pending.length, options)
@@ -203,7 +194,7 @@ class BosWriter implements FileWriter {
   async #sendPart(size: Bytes, { signal }: DriverOptions): Promise<void> {
     const { api, keys, limits, name: driver } = this.#context
     if (this.#nextPart > limits.maxParts) {
-      const message = `${this.#path} has more than ${limits.maxParts} parts: raise chunksize`
+      const message = `${this.#path} needs more than ${limits.maxParts} parts: raise chunksize`
       throw new DriverError(message, { driver, path: this.#path })
     }
     const uploadId = await this.#upload(signal === undefined ? {} : { signal })

@@ -90,9 +90,9 @@ void t.test('work is repeated until it succeeds, and is told of doubt', async t 
   t.equal(result, 'done')
   t.same(clock.sleeps, [10, 20])
   t.same(attempts, [
-    { number: 1, ambiguous: false },
-    { number: 2, ambiguous: false },
-    { number: 3, ambiguous: true },
+    { number: 1, ambiguous: false, timeLeft: 300_000 },
+    { number: 2, ambiguous: false, timeLeft: 299_990 },
+    { number: 3, ambiguous: true, timeLeft: 299_970 },
   ])
 })
 
@@ -125,6 +125,30 @@ void t.test('no attempt starts after the deadline', async t => {
   await t.rejects(work, slow)
   t.equal(calls, 3)
   t.equal(clock.now(), 8000)
+})
+
+void t.test('a shared budget ends retries when everything fails', async t => {
+  const clock = fakeClock()
+  const budget = { capacity: 3, perAnswer: 0.5, perSecond: 0 }
+  const policy = retryPolicy({ clock, budget, attempts: 10 })
+  let calls = 0
+  const failing = (): Promise<never> => {
+    calls++
+    return Promise.reject(network)
+  }
+  await t.rejects(retrying(failing, { policy }), network)
+  t.equal(calls, 4, 'three retries were paid for')
+  await t.rejects(retrying(failing, { policy }), network)
+  t.equal(calls, 5, 'none was left for the next request')
+  await t.rejects(retrying(failing, { policy, retryClass: 'other' }), network)
+  t.equal(calls, 9, 'the other class has a budget of its own')
+  await retrying(async () => 'fine', { policy })
+  await t.rejects(
+    retrying(() => Promise.reject(missing), { policy }),
+    missing,
+  )
+  await t.rejects(retrying(failing, { policy }), network)
+  t.equal(calls, 11, 'answers bring back what pays for a retry')
 })
 
 void t.test('what is not retryable is thrown at once', async t => {

@@ -1,21 +1,11 @@
 /** What writers ask of the service, and what they leave to each other. */
 import t from 'tap'
 import { contiguous } from '../../../src/driver/bos/resume.js'
-import { partSizeAt } from '../../../src/driver/bos/writer.js'
-import { GiB, MiB } from '../../../src/util/units.js'
+import { MiB } from '../../../src/util/units.js'
 import { bytes, failure, writeIn } from '../helpers.js'
 import { startDriverHarness } from './harness.js'
 
 const PART = 5 * MiB
-
-void t.test('parts grow so that ten thousand hold a large file', async t => {
-  const limits = { partSize: 10 * MiB, minPartSize: PART, maxPartSize: 5 * GiB, maxParts: 10_000 }
-  t.equal(partSizeAt(1, limits), 10 * MiB)
-  t.equal(partSizeAt(1000, limits), 10 * MiB)
-  t.equal(partSizeAt(1001, limits), 20 * MiB)
-  t.equal(partSizeAt(10_000, limits), 100 * MiB)
-  t.equal(partSizeAt(10_000, { ...limits, partSize: GiB }), 5 * GiB)
-})
 
 void t.test('only parts without a gap can be gone on with', async t => {
   const part = (partNumber: number) => ({ partNumber, etag: 'e', size: 1 })
