@@ -12,6 +12,7 @@
 import type { MetadataCache } from '../../cache/metadata-cache.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import type { StorageDriver } from '../../driver/driver.js'
+import { Mutex } from '../../util/lock.js'
 import type { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
@@ -30,6 +31,7 @@ export interface MarkersOptions {
 export class Markers {
   readonly #options: MarkersOptions
   readonly #pending = new Set<DirectoryInode>()
+  readonly #locks = new WeakMap<DirectoryInode, Mutex>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: MarkersOptions) {
@@ -79,7 +81,14 @@ export class Markers {
   /** Makes sure that the bucket shows the directory. */
   async flush(directory: DirectoryInode): Promise<void> {
     if (directory.presence === 'stored') return
-    await this.#options.tree.shared(() => this.#write(directory))
+    await this.#options.tree.shared(() => this.alone(directory, () => this.#write(directory)))
+  }
+
+  /** Does what must not overlap with the writing of the directory's marker, such as removing it. */
+  alone<T>(directory: DirectoryInode, work: () => Promise<T>): Promise<T> {
+    const lock = this.#locks.get(directory) ?? new Mutex()
+    this.#locks.set(directory, lock)
+    return lock.run(work)
   }
 
   /** Makes sure of all directories; rejects with the first failure after having tried each. */

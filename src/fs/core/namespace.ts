@@ -100,11 +100,12 @@ export class Namespace {
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    const { markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
       await this.#checkEmpty(context, child)
-      await this.#core.tree.shared(() => this.#removeDirectory(parent, child))
+      await tree.shared(() => markers.alone(child, () => this.#removeDirectory(parent, child)))
     } finally {
       this.#core.inodes.drop(child)
     }
@@ -165,7 +166,7 @@ export class Namespace {
     if (child.handles === 0) await dropDirty(child)
   }
 
-  /** For callers that hold the tree. */
+  /** For callers that hold the tree and keep markers from being written. */
   async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
     const { driver, inodes, markers } = this.#core
     if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))

@@ -388,7 +388,7 @@ scene(
       })
       return found
     }
-    const [a = [], b = [], c = []] = await Promise.all([read(2), read(2), read(7)])
+    const [a, b, c] = await Promise.all([read(2), read(2), read(7)])
     t.same(a, names.slice(0, a.length))
     t.same(b, names.slice(0, b.length))
     t.same(c, names.slice(5, 5 + c.length))
