@@ -31,9 +31,11 @@ interface Worker {
   pending?: { readonly name: string; readonly after: State }
 }
 
+t.setTimeout(60_000 + KILLS * 3000)
+
 void t.test('after kill -9 everything is as it was before a step or after it', async t => {
+  t.setTimeout(60_000 + KILLS * 3000)
   t.comment(`seed ${SEED}, ${KILLS} kills`)
-  t.setTimeout(60_000 + KILLS * 2000)
   const random = randomFrom(SEED)
   const directory = temporaryDirectory(t)
   const workers = ['test-bucket', 'tree-bucket'].flatMap(bucket =>
