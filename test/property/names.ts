@@ -37,6 +37,16 @@ const FOUND: [Step[]][] = [
       { op: 'readdir', path: '/a' },
     ],
   ],
+  [
+    // A directory takes the place of one that has a marker, and leaves it again.
+    [
+      { op: 'mkdir', path: '/a' },
+      { op: 'sync' },
+      { op: 'mkdir', path: '/b' },
+      { op: 'rename', from: '/b', to: '/a', noReplace: false },
+      { op: 'rmdir', path: '/a' },
+    ],
+  ],
 ]
 
 const DIRECTORY_TYPE = 0o040000
