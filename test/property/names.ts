@@ -26,7 +26,28 @@ type Step =
   | { op: 'switch' }
 
 /** Sequences that were once wrong. */
-const FOUND: [Step[]][] = []
+const FOUND: [Step[]][] = [
+  [
+    // The last file of a tree goes: every directory above it stays.
+    [
+      { op: 'mkdir', path: '/a' },
+      { op: 'mkdir', path: '/a/a' },
+      { op: 'write', path: '/a/a/a', content: '' },
+      { op: 'rename', from: '/a/a/a', to: '/c', noReplace: false },
+      { op: 'readdir', path: '/a' },
+    ],
+  ],
+  [
+    // A directory takes the place of one that has a marker, and leaves it again.
+    [
+      { op: 'mkdir', path: '/a' },
+      { op: 'sync' },
+      { op: 'mkdir', path: '/b' },
+      { op: 'rename', from: '/b', to: '/a', noReplace: false },
+      { op: 'rmdir', path: '/a' },
+    ],
+  ],
+]
 
 const DIRECTORY_TYPE = 0o040000
 const FORMAT = 0o170000

@@ -50,12 +50,16 @@ export class Markers {
     this.#schedule(directory)
   }
 
-  /** A child is gone from the bucket that may have been all that showed the directory. */
+  /** A child is gone from the bucket that may have been all that showed the directory and those above. */
   childRemoved(directory: DirectoryInode): void {
-    directory.removals += 1
-    if (directory.hasMarker === true || directory.presence !== 'stored') return
-    directory.presence = 'doubtful'
-    this.#schedule(directory)
+    for (let at: DirectoryInode | undefined = directory; at !== undefined; at = at.parent) {
+      at.removals += 1
+      // A marker shows all directories above it as well.
+      if (at.hasMarker === true || at.presence === 'made') return
+      if (at.presence === 'doubtful') continue
+      at.presence = 'doubtful'
+      this.#schedule(at)
+    }
   }
 
   /** The bucket shows the directory no more, although it is not empty here. */

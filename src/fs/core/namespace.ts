@@ -259,7 +259,11 @@ export class Namespace {
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
     }
-    if (place.target?.kind === 'directory') this.#discardDirectory(place.target)
+    if (place.target?.kind === 'directory') {
+      // Its marker, if it has one, is the moved directory's now.
+      if (source.hasMarker === false) source.hasMarker = place.target.hasMarker
+      this.#discardDirectory(place.target)
+    }
     inodes.rename(source, place.parent, place.name)
     metadata.forgetTree(from.path)
     metadata.forgetTree(path)
