@@ -6,7 +6,7 @@ import { PARAMETER_NAMES } from '../../src/driver/parameters.js'
 import { projectPath } from '../helpers/project.js'
 
 const { configurationPage } = (await import(projectPath('scripts/docs-config.mjs'))) as {
-  configurationPage(): Promise<string>
+  readonly configurationPage: () => Promise<string>
 }
 
 void t.test('the page is up to date', async t => {
