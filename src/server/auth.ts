@@ -16,6 +16,8 @@ export interface Credential {
   readonly secretAccessKey: string
   /** Makes the credential a temporary one: requests must carry this token. */
   readonly sessionToken?: string
+  /** When the token ends, milliseconds since the epoch. Default never. */
+  readonly expires?: number
 }
 
 /** The parts of a request that are signed. */
@@ -76,7 +78,7 @@ export function authenticate(request: SignedRequest, context: AuthContext): stri
   }
   const expected = sign(request, authorization, credential.secretAccessKey)
   if (!equal(expected, authorization.signature)) throw new ServiceError('SignatureDoesNotMatch')
-  checkToken(request, credential)
+  checkToken(request, credential, context.now)
   return credential.accessKeyId
 }
 
@@ -195,7 +197,7 @@ function checkDateHeader(headers: SignedRequest['headers']): void {
   }
 }
 
-function checkToken(request: SignedRequest, credential: Credential): void {
+function checkToken(request: SignedRequest, credential: Credential, now: number): void {
   const header = request.headers['x-bce-security-token']
   const sent =
     typeof header === 'string' && header !== ''
@@ -205,6 +207,7 @@ function checkToken(request: SignedRequest, credential: Credential): void {
   if (
     sent === undefined ||
     credential.sessionToken === undefined ||
+    now >= (credential.expires ?? Infinity) ||
     !equal(hmac('token', sent), hmac('token', credential.sessionToken))
   ) {
     throw new ServiceError('InvalidSessionToken')

@@ -1,6 +1,9 @@
 /**
  * The checksums of a body: what the client announced, what came, and whether they agree.
  *
+ * All of it happens on the main thread. MD5 is most of the cost of a PUT, but moving it to a worker over
+ * shared buffers has not paid where a client shares the two cores: between 0.8 and 1.2 times as fast.
+ *
  * MD5 is always computed, because it is the etag, and CRC-32, because it costs little; SHA-256,
  * CRC-32C and CRC-64 only when announced.
  */

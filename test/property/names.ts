@@ -198,7 +198,7 @@ class Names {
     if (isBelow(to, from)) refuse('EINVAL')
     if (this.entries.has(to) && !this.isDirectory(to)) refuse('ENOTDIR')
     if (this.children(to).length > 0) refuse('ENOTEMPTY')
-    for (const [path, content] of [...this.entries]) {
+    for (const [path, content] of Array.from(this.entries)) {
       if (path !== from && !isBelow(path, from)) continue
       this.entries.delete(path)
       this.entries.set(to + path.slice(from.length), content)

@@ -4,11 +4,13 @@
  *
  * Uploads carry a CRC-32 that the service verifies; CRC because it costs a third of MD5.
  */
-import type { Bytes } from '../../util/units.js'
+import { createHash } from 'node:crypto'
+import type { Bytes, Milliseconds } from '../../util/units.js'
 import { Calls, isCode, refuseErrorInOk, within, type CallOptions } from './calls.js'
 import {
   readDeleteFailures,
   readDocumentEtag,
+  readEtag,
   readHead,
   readListPage,
   readPartsPage,
@@ -34,11 +36,12 @@ import {
   type Headers,
   type ObjectProperties,
 } from './headers.js'
-import type { HttpBody } from './exchange.js'
-import type { ChooseSink, HttpResponse, HttpStream } from './http.js'
+import type { BodySink, HttpBody, HttpHead } from './exchange.js'
+import type { HttpResponse, HttpStream } from './http.js'
 import type { Attempt, RetryPolicy } from './retry.js'
 import { encodeKey } from './sign.js'
 import type { BosRequest, Transport } from './transport.js'
+import { verifierOf } from './verify.js'
 
 export interface GetOptions extends CallOptions {
   /** First and last byte; an open end is to the end of the object. Never on an empty object. */
@@ -59,8 +62,10 @@ export interface UploadName {
 
 /** Keys per batch delete. @see https://cloud.baidu.com/doc/BOS/s/tkc5twspg */
 export const DELETE_BATCH = 1000
-/** A copy may take the service a while: it counts as this many bytes of transfer for its deadline. */
-const COPY_ALLOWANCE: Bytes = 16 * 1024 * 1024
+/** A copy is given a millisecond for so many bytes: the service answers when all are copied. */
+const COPY_BYTES_PER_MS = 8192
+/** A completion is given so long for each of its parts. */
+const PATIENCE_PER_PART: Milliseconds = 10
 
 export interface BosApiOptions {
   transport: Transport
@@ -89,8 +94,8 @@ export class BosApi {
   }
 
   async head(key: string, options: CallOptions = {}): Promise<ObjectHead> {
-    const { headers } = await this.#calls.call({ method: 'HEAD', key, ...options })
-    return readHead(headers)
+    const request: BosRequest = { method: 'HEAD', key, ...options }
+    return await this.#calls.read(request, ({ headers }) => readHead(headers))
   }
 
   /** As `head`, undefined if there is no such object. */
@@ -103,20 +108,47 @@ export class BosApi {
     }
   }
 
-  /** One GET into a sink, or into the response; `chooseSink` is called anew for each attempt. */
+  /** One GET into a sink; `chooseSink` is called anew for each attempt. */
   get(
     key: string,
-    options: GetOptions & { expectedBytes?: Bytes } = {},
-    chooseSink?: ChooseSink,
+    options: GetOptions & { expectedBytes?: Bytes },
+    chooseSink: (head: HttpHead) => BodySink,
   ): Promise<HttpResponse> {
     const { expectedBytes = 0 } = options
-    return this.#calls.call({ ...this.#getRequest(key, options), expectedBytes }, chooseSink)
+    const request = { ...this.#getRequest(key, options), expectedBytes }
+    return this.#calls.call(request, head => {
+      readEtag(head.headers)
+      return chooseSink(head)
+    })
+  }
+
+  /** A whole small object, checked against the checksum that the service gives. */
+  getWhole(
+    key: string,
+    options: CallOptions & { ifMatch?: string | undefined } = {},
+  ): Promise<HttpResponse> {
+    return this.#calls.read(this.#getRequest(key, options), response => {
+      readEtag(response.headers)
+      const verifier = verifierOf(response.headers)
+      verifier?.update(response.body)
+      verifier?.check()
+      return response
+    })
   }
 
   /** One GET as a stream; retried until its head has come, not afterwards. */
   getStream(key: string, options: GetOptions = {}): Promise<HttpStream> {
     const request = this.#getRequest(key, options)
-    return this.#calls.retry(request, attempt => this.#transport.stream(within(request, attempt)))
+    return this.#calls.retry(request, async attempt => {
+      const opened = await this.#transport.stream(within(request, attempt))
+      try {
+        readEtag(opened.headers)
+        return opened
+      } catch (error) {
+        opened.stream.destroy()
+        throw error
+      }
+    })
   }
 
   /** @returns the new etag */
@@ -136,12 +168,16 @@ export class BosApi {
     const target = { conditions: options, expected: () => md5(body) }
     return await this.#calls.conditional(request, target, async attempt => {
       const response = await this.#transport.request(within(request, attempt))
-      return checkUpload(response, crc)
+      return checkUpload(refuseErrorInOk(response), crc)
     })
   }
 
   /** @returns the etag of the copy */
-  async copy(source: CopySource, key: string, options: CallOptions = {}): Promise<string> {
+  async copy(
+    source: CopySource & { readonly size: Bytes },
+    key: string,
+    options: CallOptions = {},
+  ): Promise<string> {
     const request: BosRequest = {
       method: 'PUT',
       key,
@@ -150,13 +186,12 @@ export class BosApi {
         ...copyHeaders(this.#bucket, source),
         'x-bce-metadata-directive': 'copy',
       },
-      expectedBytes: COPY_ALLOWANCE,
+      patience: source.size / COPY_BYTES_PER_MS,
       ...options,
     }
-    const response = await this.#calls.retry(request, async attempt =>
-      refuseErrorInOk(await this.#transport.request(within(request, attempt))),
+    return await this.#calls.read(request, response =>
+      readDocumentEtag(refuseErrorInOk(response).body),
     )
-    return readDocumentEtag(response.body)
   }
 
   /**
@@ -185,7 +220,7 @@ export class BosApi {
     const request: BosRequest = { method: 'DELETE', key, ...options }
     return this.#calls.retry(request, async attempt => {
       try {
-        await this.#transport.request(within(request, attempt))
+        refuseErrorInOk(await this.#transport.request(within(request, attempt)))
         return true
       } catch (error) {
         if (isCode(error, 'NoSuchKey')) return attempt.ambiguous
@@ -204,14 +239,17 @@ export class BosApi {
     options: CallOptions = {},
   ): Promise<readonly DeleteFailure[]> {
     const body = Buffer.from(JSON.stringify({ objects: keys.map(key => ({ key })) }))
-    const response = await this.#calls.call({
+    const request: BosRequest = {
       method: 'POST',
       params: { delete: '' },
-      headers: { 'content-type': 'application/json; charset=utf-8' },
+      headers: documentHeaders(body),
       body,
       ...options,
-    })
-    return readDeleteFailures(response.body).filter(({ code }) => code !== 'NoSuchKey')
+    }
+    const failures = await this.#calls.read(request, answer =>
+      readDeleteFailures(refuseErrorInOk(answer).body),
+    )
+    return failures.filter(({ code }) => code !== 'NoSuchKey')
   }
 
   /** Deletes any number of objects. @throws BosError for the first that could not be deleted */
@@ -236,8 +274,8 @@ export class BosApi {
       ...(delimiter === undefined ? {} : { delimiter }),
       ...(marker === undefined ? {} : { marker }),
     }
-    const response = await this.#calls.call({ method: 'GET', params, ...options })
-    return readListPage(response.body)
+    const request: BosRequest = { method: 'GET', params, ...options }
+    return await this.#calls.read(request, answer => readListPage(refuseErrorInOk(answer).body))
   }
 
   /**
@@ -250,7 +288,7 @@ export class BosApi {
     const { signal } = options
     const headers = { ...this.#writeHeaders, ...propertyHeaders(options) }
     const request: BosRequest = { method: 'POST', key, params: { uploads: '' }, headers, signal }
-    return readUploadId((await this.#calls.call(request)).body)
+    return await this.#calls.read(request, answer => readUploadId(refuseErrorInOk(answer).body))
   }
 
   /** @returns the etag of the part */
@@ -260,7 +298,7 @@ export class BosApi {
     const params = partParams(part)
     const request = this.#upload({ key: part.key, body, headers, params, crc, ...options })
     return await this.#calls.retry(request, async attempt =>
-      checkUpload(await this.#transport.request(within(request, attempt)), crc),
+      checkUpload(refuseErrorInOk(await this.#transport.request(within(request, attempt))), crc),
     )
   }
 
@@ -276,13 +314,12 @@ export class BosApi {
       key: part.key,
       params: partParams(part),
       headers: { ...copyHeaders(this.#bucket, source), 'x-bce-copy-source-range': range },
-      expectedBytes: COPY_ALLOWANCE,
+      patience: (source.last - source.first) / COPY_BYTES_PER_MS,
       ...options,
     }
-    const response = await this.#calls.retry(request, async attempt =>
-      refuseErrorInOk(await this.#transport.request(within(request, attempt))),
+    return await this.#calls.read(request, response =>
+      readDocumentEtag(refuseErrorInOk(response).body),
     )
-    return readDocumentEtag(response.body)
   }
 
   /**
@@ -300,16 +337,14 @@ export class BosApi {
     const document = {
       parts: parts.map(({ partNumber, etag }) => ({ partNumber, eTag: etag })),
     }
+    const body = Buffer.from(JSON.stringify(document))
     const request = {
       method: 'POST' as const,
       key,
       params: { uploadId },
-      headers: {
-        'content-type': 'application/json; charset=utf-8',
-        ...conditionHeaders(options),
-      },
-      body: Buffer.from(JSON.stringify(document)),
-      expectedBytes: COPY_ALLOWANCE,
+      headers: { ...documentHeaders(body), ...conditionHeaders(options) },
+      body,
+      patience: parts.length * PATIENCE_PER_PART,
       signal: options.signal,
     }
     const target = { conditions: options, expected: () => expected }
@@ -338,8 +373,10 @@ export class BosApi {
         maxParts: '1000',
         ...(marker === undefined ? {} : { partNumberMarker: String(marker) }),
       }
-      const response = await this.#calls.call({ method: 'GET', key, params, ...options })
-      const page = readPartsPage(response.body)
+      const request: BosRequest = { method: 'GET', key, params, ...options }
+      const page = await this.#calls.read(request, answer =>
+        readPartsPage(refuseErrorInOk(answer).body),
+      )
       parts.push(...page.parts)
       marker = advanced(marker, page.nextMarker)
     } while (marker !== undefined)
@@ -356,8 +393,10 @@ export class BosApi {
         maxUploads: '1000',
         ...(marker === undefined ? {} : { keyMarker: marker }),
       }
-      const response = await this.#calls.call({ method: 'GET', params, ...options })
-      const page = readUploadsPage(response.body)
+      const request: BosRequest = { method: 'GET', params, ...options }
+      const page = await this.#calls.read(request, answer =>
+        readUploadsPage(refuseErrorInOk(answer).body),
+      )
       yield* page.uploads
       marker = advanced(marker, page.nextMarker)
     } while (marker !== undefined)
@@ -384,6 +423,12 @@ export class BosApi {
     const { crc, headers, ...rest } = upload
     return { method: 'PUT', ...rest, headers: { ...headers, 'x-bce-content-crc32': crc } }
   }
+}
+
+/** Of a JSON body, which the service checks too. */
+function documentHeaders(body: Buffer): Headers {
+  const digest = createHash('md5').update(body).digest('base64')
+  return { 'content-type': 'application/json; charset=utf-8', 'content-md5': digest }
 }
 
 function partParams({ uploadId, partNumber }: PartName): Record<string, string> {

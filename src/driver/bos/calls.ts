@@ -7,7 +7,7 @@ import type { ChooseSink, HttpResponse } from './http.js'
 import type { Conditions } from './headers.js'
 import { readEtag } from './documents.js'
 import { isRetryable, retrying, type Attempt, type RetryClass, type RetryPolicy } from './retry.js'
-import { parseErrorBody, transferTime, type BosRequest, type Transport } from './transport.js'
+import { parseErrorBody, extraTime, type BosRequest, type Transport } from './transport.js'
 
 export interface CallOptions {
   signal?: AbortSignal | undefined
@@ -71,13 +71,20 @@ export class Calls {
     )
   }
 
+  /** As `call`; an answer that cannot be read counts as a failed attempt. */
+  read<T>(request: BosRequest, parse: (response: HttpResponse) => T): Promise<T> {
+    return this.retry(request, async attempt =>
+      parse(await this.transport.request(within(request, attempt))),
+    )
+  }
+
   /** Runs work that sends `request`, or something as big, until it succeeds or cannot. */
   retry<T>(
-    request: Pick<BosRequest, 'signal' | 'body' | 'expectedBytes'>,
+    request: Pick<BosRequest, 'signal' | 'body' | 'patience'>,
     work: (attempt: Attempt) => Promise<T>,
     options: RepeatOptions = {},
   ): Promise<T> {
-    const deadline = options.deadline ?? this.#policy.deadline + transferTime(request)
+    const deadline = options.deadline ?? this.#policy.deadline + extraTime(request)
     return retrying(work, { policy: this.#policy, signal: request.signal, ...options, deadline })
   }
 

@@ -15,7 +15,7 @@ export interface HttpRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: HttpBody | undefined
-  /** For the whole exchange; of a stream, until its head has come. */
+  /** Until the head of the answer has come; its body gets time by its length. */
   readonly timeout: Milliseconds
   readonly signal?: AbortSignal | undefined
 }
@@ -28,6 +28,16 @@ export interface HttpHead {
 
 /** Takes the body of an answer piece by piece; what it throws ends the exchange. */
 export type BodySink = (chunk: Buffer) => void
+
+/** Below this a transfer is taken for dead. */
+const SLOWEST_BYTES_PER_MS = 64
+/** Bodies that need no more than this need no timer of their own. */
+const SHORT: Milliseconds = 1000
+
+/** The longest time that so many bytes may take. */
+export function timeToMove(bytes: Bytes): Milliseconds {
+  return Math.ceil(bytes / SLOWEST_BYTES_PER_MS)
+}
 
 function plainHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const plain: Record<string, string> = {}
@@ -53,7 +63,7 @@ export interface ExchangeEvents {
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: HttpRequest
   readonly #events: ExchangeEvents
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout
   readonly #onAbort: () => void
   #controller: Dispatcher.DispatchController | undefined
   #sink: BodySink | undefined
@@ -65,11 +75,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#request = request
     this.#events = events
     this.#onAbort = () => this.stop(request.signal?.reason)
-    this.#timer = setTimeout(() => {
-      const message = `no answer within ${request.timeout} ms`
-      const kind = this.#controller === undefined ? 'connect' : 'timeout'
-      this.stop(new BosError(message, { kind }))
-    }, request.timeout)
+    this.#timer = this.#startTimer(request.timeout)
     request.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
@@ -107,6 +113,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const head: HttpHead = { status, headers: plainHeaders(headers) }
     const length = head.headers['content-length']
     if (length !== undefined && this.#request.method !== 'HEAD') this.#expected = Number(length)
+    const bodyTime = timeToMove(this.#expected ?? 0)
+    if (bodyTime > SHORT) {
+      clearTimeout(this.#timer)
+      this.#timer = this.#startTimer(this.#request.timeout + bodyTime)
+    }
     this.#try(() => {
       this.#sink = this.#events.head(head)
     })
@@ -132,6 +143,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#over) return
     this.stop(this.#explain(error))
+  }
+
+  #startTimer(timeout: Milliseconds): NodeJS.Timeout {
+    return setTimeout(() => {
+      const kind = this.#controller === undefined ? 'connect' : 'timeout'
+      this.stop(new BosError(`no answer within ${timeout} ms`, { kind }))
+    }, timeout)
   }
 
   #explain(error: Error): BosError {

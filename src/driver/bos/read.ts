@@ -4,7 +4,7 @@
  * by a HEAD that tells which of the two, or neither, it was.
  */
 import { Readable } from 'node:stream'
-import { MiB, type Bytes } from '../../util/units.js'
+import type { Bytes } from '../../util/units.js'
 import type { ContentReader, DriverOptions, ReadIntoResult, ReadOptions } from '../driver.js'
 import { InvalidOffsetError, PreconditionError } from '../errors.js'
 import { forPath, type BosContext } from './context.js'
@@ -17,9 +17,6 @@ import { DamagedError, verifierOf, type Verifier } from './verify.js'
 
 /** How often a stream is taken up again where it broke off. */
 const MAX_RESUMES = 5
-
-/** A whole file of unknown size counts as this much for its deadline. */
-const CONTENT_ALLOWANCE: Bytes = 16 * MiB
 
 interface Range {
   readonly offset: Bytes
@@ -104,9 +101,7 @@ export async function readContent(
       if (received === length) verifier?.check()
     }
   }
-  await forPath(context, path, () =>
-    api.get(keys.file(path), { signal, expectedBytes: CONTENT_ALLOWANCE }, chooseSink),
-  )
+  await forPath(context, path, () => api.get(keys.file(path), { signal }, chooseSink))
   return content
 }
 

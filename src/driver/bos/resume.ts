@@ -64,7 +64,7 @@ async function readLeft(
   options: DriverOptions,
 ): Promise<LeftWriter | undefined> {
   try {
-    const { headers, body } = await api.get(keys.tail(uploadId), options)
+    const { headers, body } = await api.getWhole(keys.tail(uploadId), options)
     const parts = contiguous(await api.listParts({ key, uploadId }, options))
     const size = parts.reduce((sum, part) => sum + part.size, 0)
     const isCurrent = Number(headers[OFFSET_HEADER]) === size

@@ -55,14 +55,22 @@ export function retryPolicy({ budget, ...options }: RetryOptions = {}): RetryPol
 }
 
 const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
-/** 400s that are the transfer's fault, not the request's. Http400: a gateway, without BOS's body. */
-const RETRYABLE_CODES: ReadonlySet<string> = new Set(['Http400', 'RequestTimeout', 'BadDigest'])
+/** 400s that are the transfer's fault, not the request's. */
+const RETRYABLE_CODES: ReadonlySet<string> = new Set([
+  'BadDigest',
+  'InappropriateJSON',
+  'MalformedJSON',
+  'RequestTimeout',
+])
+/** A refusal whose body is not BOS's: from a gateway, or damaged on its way. */
+const FOREIGN_REFUSAL = /^Http4\d\d$/
 
 /** Whether another attempt can have another outcome. */
 export function isRetryable(error: unknown): boolean {
   if (!(error instanceof BosError) || error.kind === 'tls') return false
   if (error.kind !== 'response') return true
-  return RETRYABLE_STATUS.has(error.status ?? 0) || RETRYABLE_CODES.has(error.code ?? '')
+  const { status = 0, code = '' } = error
+  return RETRYABLE_STATUS.has(status) || RETRYABLE_CODES.has(code) || FOREIGN_REFUSAL.test(code)
 }
 
 /** A throttled service wants more time than a dropped connection. */

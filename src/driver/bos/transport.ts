@@ -18,7 +18,7 @@ import {
   type CredentialsProvider,
 } from '../credentials/credentials.js'
 import { BosError, codeOfStatus } from './error.js'
-import type { HttpBody, HttpHead, HttpRequest } from './exchange.js'
+import { timeToMove, type HttpBody, type HttpHead, type HttpRequest } from './exchange.js'
 import { Gate, type Outcome } from './gate.js'
 import {
   bodyLength,
@@ -53,15 +53,15 @@ export interface BosRequest {
   /** Names in lower case. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: HttpBody
-  /** Bytes that the answer will have or that the service has to copy: they lengthen the deadline. */
-  readonly expectedBytes?: number
+  /** Bytes that the answer will have, if that is known. */
+  readonly expectedBytes?: Bytes
+  /** Further time for an answer that the service has to work for. */
+  readonly patience?: Milliseconds
   /** Longest time for this attempt; default its own deadline. */
   readonly timeLeft?: Milliseconds
   readonly signal?: AbortSignal | undefined
 }
 
-/** Below this a transfer is taken for dead. */
-const SLOWEST_BYTES_PER_MS = 64
 /** A Date header has whole seconds and is as old as the answer took. */
 const CLOCK_TOLERANCE: Milliseconds = 60_000
 const USER_AGENT = 'bosmount'
@@ -69,12 +69,12 @@ const USER_AGENT = 'bosmount'
 /** Requests that move more are `large`: some connections are kept free of them. */
 const LARGE: Bytes = MiB
 
-/** How long the bytes of a request, both ways, may take. */
-export function transferTime({
+/** Time for what is particular to a request: bytes to send, work for the service. */
+export function extraTime({
   body,
-  expectedBytes = 0,
-}: Pick<BosRequest, 'body' | 'expectedBytes'>): Milliseconds {
-  return Math.ceil((bodyLength(body) + expectedBytes) / SLOWEST_BYTES_PER_MS)
+  patience = 0,
+}: Pick<BosRequest, 'body' | 'patience'>): Milliseconds {
+  return timeToMove(bodyLength(body)) + patience
 }
 
 function outcomeOf(error: unknown): Outcome {
@@ -229,7 +229,7 @@ class BosTransport extends BosClient implements Transport {
   async #attempt(call: Call, credentials: BosCredentials): Promise<HttpResponse | HttpStream> {
     const { request, streaming } = call
     const { signal, timeLeft = Infinity, body, expectedBytes = 0 } = request
-    const own = (this.#options.requestTimeout ?? 60_000) + transferTime(request)
+    const own = (this.#options.requestTimeout ?? 60_000) + extraTime(request)
     const timeout = Math.max(1, Math.min(own, timeLeft))
     const began = this.#clock.now()
     const isLarge = streaming || bodyLength(body) + expectedBytes > LARGE
@@ -252,16 +252,26 @@ class BosTransport extends BosClient implements Transport {
   }
 
   async #exchange(request: HttpRequest, chooseSink: ChooseSink | undefined): Promise<HttpResponse> {
-    const response = await this.#http.exchange(request, head =>
-      isSuccess(head) ? chooseSink?.(head) : undefined,
-    )
+    const response = await this.#http.exchange(request, head => {
+      if (!isSuccess(head)) return undefined
+      refuseForeign(head)
+      return chooseSink?.(head)
+    })
     if (!isSuccess(response)) throw responseError(response, this.#now())
     return response
   }
 
   async #openStream(request: HttpRequest): Promise<HttpStream> {
     const response = await this.#http.stream(request)
-    if (isSuccess(response)) return response
+    if (isSuccess(response)) {
+      try {
+        refuseForeign(response)
+        return response
+      } catch (error) {
+        response.stream.destroy()
+        throw error
+      }
+    }
     const chunks: Buffer[] = []
     for await (const chunk of response.stream) chunks.push(chunk as Buffer)
     throw responseError({ ...response, body: Buffer.concat(chunks) }, this.#now())
@@ -332,6 +342,13 @@ const CREDENTIAL_CODES: ReadonlySet<string> = new Set([
 
 function isSuccess({ status }: HttpHead): boolean {
   return status >= 200 && status < 300
+}
+
+/** Login pages and gateways answer 200 with a page of their own. An object that is HTML has an etag. */
+function refuseForeign({ headers }: HttpHead): void {
+  const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '')
+  if (!isPage || headers['etag'] !== undefined) return
+  throw new BosError('the answer is a web page and not from BOS', { kind: 'integrity' })
 }
 
 export function createTransport(options: TransportOptions): Transport {

@@ -36,8 +36,8 @@ class BosWriter implements FileWriter {
   readonly #permits: Semaphore
   /** Stops the parts under way once the content is lost anyway. */
   readonly #stop = new AbortController()
-  #uploadId: string | undefined
-  #starting: Promise<string> | undefined
+  /** The upload's id; once asked for it is waited for, so that it can be aborted. */
+  #upload: Promise<string> | undefined
   #nextPart = 1
   /** Bytes in parts, confirmed or under way. */
   #sent: Bytes = 0
@@ -60,7 +60,7 @@ class BosWriter implements FileWriter {
   /** Takes over what a closed writer left. */
   resume({ uploadId, parts, tail }: LeftWriter): void {
     this.#resumed = true
-    this.#uploadId = uploadId
+    this.#upload = Promise.resolve(uploadId)
     for (const part of parts) this.#parts.set(part.partNumber, part)
     this.#nextPart = parts.length + 1
     this.#sent = parts.reduce((sum, part) => sum + part.size, 0)
@@ -72,11 +72,11 @@ class BosWriter implements FileWriter {
     const { api, keys, limits } = this.#context
     const key = keys.file(this.#path)
     if (size < limits.minPartSize) {
-      const { body } = await api.get(key, { ...options, ifMatch: etag })
+      const { body } = await api.getWhole(key, { ...options, ifMatch: etag })
       this.#pending.append(body)
       return
     }
-    const uploadId = await this.#upload(options)
+    const uploadId = await this.#uploadId(options)
     for (const { offset, length } of evenRanges(size, limits.maxPartSize)) {
       const partNumber = this.#nextPart++
       const source = { key, etag, first: offset, last: offset + length - 1 }
@@ -150,12 +150,12 @@ class BosWriter implements FileWriter {
     }
     if (this.#pending.length > 0) await this.#sendPart(this.#pending.length, options)
     const parts = await this.#confirmed()
-    return await api.complete({ key, uploadId: await this.#upload(options) }, parts, options)
+    return await api.complete({ key, uploadId: await this.#uploadId(options) }, parts, options)
   }
 
   /** The content is published; what is left over must not be found by the next append. */
   async #cleanUp(options: DriverOptions): Promise<void> {
-    if (!this.#resumed && this.#uploadId === undefined) return
+    if (!this.#resumed && this.#upload === undefined) return
     try {
       await this.#dropAll(options, { keepUpload: this.#sent > 0 })
     } catch (error) {
@@ -166,7 +166,7 @@ class BosWriter implements FileWriter {
 
   async #dropAll(options: DriverOptions, { keepUpload = false } = {}): Promise<void> {
     const key = this.#context.keys.file(this.#path)
-    const uploadId = this.#uploadId
+    const uploadId = await this.#upload?.catch(() => undefined)
     if (uploadId !== undefined && !keepUpload) {
       await this.#context.api.abort({ key, uploadId }, options)
     }
@@ -184,7 +184,7 @@ class BosWriter implements FileWriter {
       const whole = this.#pending.length - (this.#pending.length % MiB)
       await this.#sendPart(whole, options)
     }
-    const uploadId = await this.#upload(options)
+    const uploadId = await this.#uploadId(options)
     await this.#confirmed()
     const tail = this.#pending.peek()
     await leave(this.#context, { uploadId, offset: this.#sent, tail }, options)
@@ -197,7 +197,7 @@ class BosWriter implements FileWriter {
       const message = `${this.#path} needs more than ${limits.maxParts} parts: raise chunksize`
       throw new DriverError(message, { driver, path: this.#path })
     }
-    const uploadId = await this.#upload(signal === undefined ? {} : { signal })
+    const uploadId = await this.#uploadId(signal === undefined ? {} : { signal })
     const release = await this.#permits.acquire(signal)
     if (this.#failure !== undefined) release()
     this.#assertOpen()
@@ -217,20 +217,20 @@ class BosWriter implements FileWriter {
   }
 
   /**
-   * The upload id; starts the upload when there is none. Who is interrupted stops waiting, but the
-   * request goes on: only its answer tells what `cancel` has to abort.
+   * The upload id; starts the upload when there is none. Who gives up waiting does not end the request:
+   * its answer is the only way to get rid of the upload again.
    */
-  async #upload({ signal }: DriverOptions): Promise<string> {
-    if (this.#uploadId !== undefined) return this.#uploadId
+  async #uploadId({ signal }: DriverOptions): Promise<string> {
     const { api, keys, config } = this.#context
     const { storageClass } = config
-    this.#starting ??= api
-      .initiate(keys.file(this.#path), { storageClass })
-      .then(uploadId => (this.#uploadId = uploadId))
-      .finally(() => {
-        this.#starting = undefined
-      })
-    return await abortable(this.#starting, signal)
+    this.#upload ??= api.initiate(keys.file(this.#path), { storageClass })
+    try {
+      return await abortable(this.#upload, signal)
+    } catch (error) {
+      // Another call may try again.
+      if (signal?.aborted !== true) this.#upload = undefined
+      throw error
+    }
   }
 
   /** All parts, once none is under way. */
@@ -241,7 +241,7 @@ class BosWriter implements FileWriter {
   }
 
   async #settled(): Promise<void> {
-    await Promise.allSettled([this.#starting, ...this.#underWay])
+    await Promise.all(this.#underWay)
   }
 
   #fail(error: unknown): void {

@@ -6,7 +6,7 @@
  * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
  */
 import { ReadAhead } from '../../cache/read-ahead.js'
-import type { DirtyFile, FileStore } from '../../cache/write-back.js'
+import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'

@@ -6,7 +6,7 @@
  * does not have yet. Its path is never stored: it follows from the parents, so renaming a directory
  * moves all that is below at once.
  */
-import type { DirtyFile } from '../../cache/write-back.js'
+import type { DirtyFile } from '../../cache/dirty-file.js'
 import type { FileInfo } from '../../driver/driver.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Ino, Timestamp } from '../operations.js'
