@@ -236,6 +236,9 @@ export const OPTIONS: readonly Option[] = [
 const KERNEL_OPTIONS = ['noexec', 'nosuid', 'nodev', 'exec', 'suid', 'dev', 'noatime', 'atime']
 const IGNORED_OPTIONS = ['_netdev', 'nofail', 'auto', 'noauto', 'defaults', 'user', 'users', 'rw']
 
+/** The largest uid or gid: the next number, (uid_t)-1, means none (chown(2)). */
+const MAX_ID = 2 ** 32 - 2
+
 export interface Sources {
   /** Flag values by option name. */
   readonly flags: Readonly<Record<string, unknown>>
@@ -403,7 +406,11 @@ function fromFile(file: Sources['file'], mistakes: string[]): Said {
   // A registry's own config.yml, as it is, or a file of our own with an optional section `bos`.
   const storage = asRecord(content['storage'])
   const isRegistry = storage !== undefined
-  const section = asRecord(isRegistry ? storage['bos'] : content['bos']) ?? {}
+  const bosSection: unknown = isRegistry ? storage['bos'] : content['bos']
+  const section = asRecord(bosSection) ?? {}
+  if (bosSection !== undefined && bosSection !== null && asRecord(bosSection) === undefined) {
+    mistakes.push(`${file.name}: the section 'bos' is not a map of options`)
+  }
   if (isRegistry && storage['bos'] === undefined) {
     mistakes.push(`${file.name} has a section 'storage' without 'bos'`)
   }
@@ -479,7 +486,7 @@ function convert(option: Option, value: unknown): unknown {
         ? Number.parseInt(text.replace(/^0?o/, ''), 8)
         : undefined
     case 'integer':
-      return /^\d{1,10}$/.test(text) ? Number(text) : undefined
+      return /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined
     default:
       return undefined
   }

@@ -47,6 +47,19 @@ const FOUND: [Step[]][] = [
       { op: 'rmdir', path: '/a' },
     ],
   ],
+  [
+    // Another mount makes a directory anew, without the marker that this one has written.
+    [
+      { op: 'mkdir', path: '/a' },
+      { op: 'remember', path: '/a' },
+      { op: 'switch' },
+      { op: 'rmdir', path: '/a' },
+      { op: 'mkdir', path: '/a' },
+      { op: 'write', path: '/a/a', content: '' },
+      { op: 'switch' },
+      { op: 'unlink', path: '/a/a' },
+    ],
+  ],
 ]
 
 const DIRECTORY_TYPE = 0o040000
@@ -255,6 +268,7 @@ class Play {
         if (this.#open?.path === each.path) return
     }
     const { op, path } = each
+    await this.#lookUp(path)
     return this.#both(
       () => this.names[op](path),
       () => os[op](path),
@@ -293,6 +307,11 @@ class Play {
     const actual = await errnoOf(call)
     if (actual !== undefined && expected?.split(' or ').includes(actual) === true) return
     same(actual, expected, 'errno')
+  }
+
+  /** As the kernel does before it changes a name. */
+  async #lookUp(path: string): Promise<void> {
+    await errnoOf(() => this.#host.os.stat(path))
   }
 
   async #sync(): Promise<void> {
@@ -339,6 +358,8 @@ class Play {
     // What is open there would live on without a name: test/property/files.ts has that.
     if (open?.path === to && from !== to) return
     let moved = false
+    await this.#lookUp(from)
+    await this.#lookUp(to)
     await this.#both(
       () => {
         this.names.rename(from, to, noReplace)

@@ -67,7 +67,7 @@ export interface DirectoryInode extends InodeRecord {
    * doubtful: its last child may have been removed; the bucket may show it or not.
    */
   presence: 'stored' | 'made' | 'doubtful'
-  /** Whether there is a marker object, which makes it stay when its last child goes, if known. */
+  /** Whether this mount has written or found a marker object; other hosts may have changed that. */
   hasMarker: boolean | undefined
   /** Counts the children that were removed from the bucket. */
   removals: number

@@ -54,8 +54,9 @@ export class Markers {
   childRemoved(directory: DirectoryInode): void {
     for (let at: DirectoryInode | undefined = directory; at !== undefined; at = at.parent) {
       at.removals += 1
-      // A marker shows all directories above it as well.
-      if (at.hasMarker === true || at.presence === 'made') return
+      // The root needs no marker. One that was written to another directory may be gone: another host
+      // can have removed and made that directory meanwhile.
+      if (at.parent === undefined || at.presence === 'made') return
       if (at.presence === 'doubtful') continue
       at.presence = 'doubtful'
       this.#schedule(at)

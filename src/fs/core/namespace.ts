@@ -174,7 +174,9 @@ export class Namespace {
   /** For callers that hold the tree. */
   async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
     const { driver, inodes, markers } = this.#core
-    if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
+    // Empty, and shown all the same: by a marker, whoever wrote it.
+    const isMarked = child.hasMarker !== false || child.presence === 'stored'
+    if (isMarked) await driver.removeDirectoryMarker(inodes.path(child))
     const wasShown = child.presence !== 'made'
     this.#gone(parent, child.name)
     this.#discardDirectory(child)

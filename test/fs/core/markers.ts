@@ -128,24 +128,57 @@ scene(
 )
 
 scene(
-  'a directory with a marker stays without another look',
+  'a directory with a marker stays, and gets no other',
   async s => {
     const { t, os, bucket, watch } = s
     await os.mkdir('/d')
     const { ino } = await os.lookup('/d')
     await os.fsyncDirectory('/d')
     await os.writeFile('/d/f', text('x'))
-    watch.requests.length = 0
     await os.unlink('/d/f')
     await os.fs.syncfs(os.context)
-    t.same(
-      watch.requests.map(({ method }) => method),
-      ['deleteFile'],
-    )
-    os.fs.forget(ino, 1)
+    t.equal(watch.count('makeDirectory'), 1)
     t.same(await keys(bucket), ['/d/'])
+    os.fs.forget(ino, 1)
   },
   NEVER,
+)
+
+scene(
+  'a directory that another host has made anew stays as well',
+  async s => {
+    const { t, os, other, bucket } = s
+    const there = other()
+    await os.mkdir('/d')
+    const { ino } = await os.lookup('/d')
+    await os.fsyncDirectory('/d')
+    await there.rmdir('/d')
+    await there.mkdir('/d')
+    await there.writeFile('/d/f', text('x'))
+    await os.unlink('/d/f')
+    await os.fs.syncfs(os.context)
+    t.same(await keys(bucket), ['/d/'])
+    os.fs.forget(ino, 1)
+  },
+  { config: { markerDelay: 600_000, metadataTtl: 0 } },
+)
+
+scene(
+  'a directory goes with the marker that another host has given it',
+  async s => {
+    const { t, os, other, bucket } = s
+    const there = other()
+    await os.mkdir('/d')
+    const { ino } = await os.lookup('/d')
+    await os.writeFile('/d/f', text('x'))
+    await there.unlink('/d/f')
+    await there.fs.syncfs(there.context)
+    t.same(await keys(bucket), ['/d/'])
+    await os.rmdir('/d')
+    t.same(await keys(bucket), [])
+    os.fs.forget(ino, 1)
+  },
+  { config: { markerDelay: 600_000, metadataTtl: 0 } },
 )
 
 scene(
