@@ -9,7 +9,7 @@
  * What a request brings is older than what was changed here while it was under way: `began`, taken
  * from `now()` before the request is sent, keeps a late answer from undoing a local change.
  *
- * A time-to-live of 0 turns all of it off.
+ * A time-to-live of 0 turns all of it off but the record of changes made here.
  */
 import { LRUCache } from 'lru-cache'
 import type { FileInfo } from '../driver/driver.js'
@@ -28,6 +28,13 @@ export interface Knowledge {
   readonly info: FileInfo | undefined
   /** When it was so, by `now()`. */
   readonly seen: Milliseconds
+}
+
+/** A listing that is being read. */
+export interface ListingUnderWay {
+  readonly began: Milliseconds
+  /** The names of the record that its pages are put into: another one lacks the earlier pages. */
+  readonly names: ReadonlyMap<string, Knowledge> | undefined
 }
 
 interface Known extends Knowledge {
@@ -63,6 +70,11 @@ export class MetadataCache {
     return this.#isFresh(seen) ? { info: undefined, seen } : undefined
   }
 
+  /** How many names of a directory have been seen, fresh or not. */
+  namesIn(directory: string): number {
+    return this.#directories.peek(directory)?.names.size ?? 0
+  }
+
   /** All children of a directory, if a listing not older than the time-to-live was complete. */
   listing(directory: string): readonly FileInfo[] | undefined {
     const record = this.#directories.get(directory)
@@ -88,9 +100,19 @@ export class MetadataCache {
     })
   }
 
-  /** A listing that began at `began` has come to its end, all its pages having been put. */
-  complete(directory: string, began: Milliseconds): void {
-    if (this.ttl <= 0) return
+  /** Called before the first page of a listing is asked for. */
+  begin(directory: string): ListingUnderWay {
+    const began = this.now()
+    if (this.ttl <= 0) return { began, names: undefined }
+    return { began, names: this.#edit(directory, () => undefined) }
+  }
+
+  /**
+   * A listing has come to its end, all its pages having been put. Changes nothing if the directory was
+   * forgotten or evicted meanwhile, and earlier pages with it.
+   */
+  complete(directory: string, { began, names }: ListingUnderWay): void {
+    if (this.ttl <= 0 || this.#directories.peek(directory)?.names !== names) return
     this.#edit(directory, record => {
       for (const [name, known] of record.names) {
         // What the whole listing did not show is gone, unless it was made here meanwhile.
@@ -106,10 +128,13 @@ export class MetadataCache {
     this.#edit(directory, record => record.names.set(name, { info, seen: now, changed: now }))
   }
 
-  /** Whether a name was changed here after `since`; the answer of an older request is then void. */
-  hasChangedSince(directory: string, name: string, since: Milliseconds): boolean {
+  /**
+   * What is known of a name that was changed here after `since`, however long ago; the answer of a
+   * request that is older is void.
+   */
+  changedSince(directory: string, name: string, since: Milliseconds): Knowledge | undefined {
     const known = this.#directories.peek(directory)?.names.get(name)
-    return known !== undefined && known.changed >= since
+    return known !== undefined && known.changed >= since ? known : undefined
   }
 
   /** Forgets what is known of a directory's children. */
@@ -129,7 +154,8 @@ export class MetadataCache {
     return this.now() - since < this.ttl
   }
 
-  #edit(directory: string, edit: (record: Directory) => void): void {
+  /** @returns the names of the record */
+  #edit(directory: string, edit: (record: Directory) => void): Directory['names'] {
     const record = this.#directories.get(directory) ?? {
       names: new Map<string, Known>(),
       completeSince: -Infinity,
@@ -138,6 +164,7 @@ export class MetadataCache {
     const size = Math.min(1 + record.names.size, this.#maxNames)
     // A new object: the size of one that is there already would be left as it was.
     this.#directories.set(directory, { ...record }, { size })
+    return record.names
   }
 }
 

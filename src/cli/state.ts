@@ -5,7 +5,7 @@
  * A record is believed only while a process of its number and start time lives: numbers come again.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface MountRecord {
@@ -31,6 +31,7 @@ export function stateDirectory(): string {
 
 export async function writeRecord(record: Omit<MountRecord, 'pid' | 'started'>): Promise<void> {
   await mkdir(stateDirectory(), { recursive: true, mode: 0o700 })
+  await prune()
   const started = (await startOf(process.pid)) ?? ''
   const text = JSON.stringify({ pid: process.pid, started, ...record })
   await writeFile(fileOf(record.mountpoint), text, { mode: 0o600 })
@@ -40,9 +41,13 @@ export async function removeRecord(mountpoint: string): Promise<void> {
   await rm(fileOf(mountpoint), { force: true })
 }
 
-export async function readRecord(mountpoint: string): Promise<MountRecord | undefined> {
+export function readRecord(mountpoint: string): Promise<MountRecord | undefined> {
+  return read(fileOf(mountpoint))
+}
+
+async function read(file: string): Promise<MountRecord | undefined> {
   try {
-    return JSON.parse(await readFile(fileOf(mountpoint), 'utf8')) as MountRecord
+    return JSON.parse(await readFile(file, 'utf8')) as MountRecord
   } catch {
     // None, or one that was cut off while it was written: the mount can be found without it.
     return undefined
@@ -52,6 +57,15 @@ export async function readRecord(mountpoint: string): Promise<MountRecord | unde
 /** Whether the process that wrote the record still runs. */
 export async function isAlive(record: MountRecord): Promise<boolean> {
   return (await startOf(record.pid)) === record.started
+}
+
+/** Removes the records of processes that were killed: they could not do it themselves. */
+async function prune(): Promise<void> {
+  for (const name of await readdir(stateDirectory())) {
+    const record = await read(join(stateDirectory(), name))
+    if (record === undefined || record.failure !== undefined || (await isAlive(record))) continue
+    await rm(join(stateDirectory(), name), { force: true })
+  }
 }
 
 async function startOf(pid: number): Promise<string | undefined> {

@@ -16,6 +16,8 @@ export interface Credential {
   readonly secretAccessKey: string
   /** Makes the credential a temporary one: requests must carry this token. */
   readonly sessionToken?: string
+  /** When the token ends, milliseconds since the epoch. Default never. */
+  readonly expires?: number
 }
 
 /** The parts of a request that are signed. */
@@ -58,9 +60,8 @@ const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/
  * @throws ServiceError AccessDenied without authorization, else one of the authentication codes
  */
 export function authenticate(request: SignedRequest, context: AuthContext): string {
-  const presigned = request.query.find(([name]) => name.toLowerCase() === 'authorization')?.[1]
   const header = request.headers['authorization']
-  const text = typeof header === 'string' && header !== '' ? header : presigned
+  const text = authorizationOf(request)
   if (text === undefined) throw new ServiceError('AccessDenied', { message: 'Anonymous access.' })
 
   const authorization = parseAuthorization(text)
@@ -77,8 +78,19 @@ export function authenticate(request: SignedRequest, context: AuthContext): stri
   }
   const expected = sign(request, authorization, credential.secretAccessKey)
   if (!equal(expected, authorization.signature)) throw new ServiceError('SignatureDoesNotMatch')
-  checkToken(request, credential)
+  checkToken(request, credential, context.now)
   return credential.accessKeyId
+}
+
+/** The authorization of a request, wherever it is. */
+function authorizationOf(request: SignedRequest): string | undefined {
+  const header = request.headers['authorization']
+  if (typeof header === 'string' && header !== '') return header
+  return request.query.find(([name]) => name.toLowerCase() === 'authorization')?.[1]
+}
+
+export function isAnonymous(request: SignedRequest): boolean {
+  return authorizationOf(request) === undefined
 }
 
 /** @throws ServiceError InvalidHTTPAuthHeader */
@@ -185,7 +197,7 @@ function checkDateHeader(headers: SignedRequest['headers']): void {
   }
 }
 
-function checkToken(request: SignedRequest, credential: Credential): void {
+function checkToken(request: SignedRequest, credential: Credential, now: number): void {
   const header = request.headers['x-bce-security-token']
   const sent =
     typeof header === 'string' && header !== ''
@@ -195,6 +207,7 @@ function checkToken(request: SignedRequest, credential: Credential): void {
   if (
     sent === undefined ||
     credential.sessionToken === undefined ||
+    now >= (credential.expires ?? Infinity) ||
     !equal(hmac('token', sent), hmac('token', credential.sessionToken))
   ) {
     throw new ServiceError('InvalidSessionToken')

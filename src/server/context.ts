@@ -39,11 +39,36 @@ export function requireAddress(exchange: Exchange, context: Context): ObjectAddr
   return { bucket, key }
 }
 
-/** @throws ServiceError NoSuchKey */
+/**
+ * What GET and HEAD deliver: of a symbolic link the content of its target under its own attributes.
+ * @throws ServiceError NoSuchKey, SymlinkTargetNotExist, InvalidTargetType
+ */
 export function requireObject(address: ObjectAddress, context: Context): ObjectRecord {
   const record = context.store.object(address)
   if (record === undefined) throw new ServiceError('NoSuchKey')
-  return record
+  if (record.link === undefined) return record
+  const target = requireLinkTarget(record.link, context)
+  const { storageClass, headers, meta, type = 'Symlink' } = record
+  const modified = Math.max(record.modified, target.modified)
+  return { ...target, modified, storageClass, headers, meta, type }
+}
+
+/**
+ * The address to copy from: of a symbolic link that of its target.
+ * @throws ServiceError as `requireObject`, but for an address where nothing is
+ */
+export function followLink(address: ObjectAddress, context: Context): ObjectAddress {
+  const link = context.store.object(address)?.link
+  if (link === undefined) return address
+  requireLinkTarget(link, context)
+  return link
+}
+
+function requireLinkTarget(link: ObjectAddress, context: Context): ObjectRecord {
+  const target = context.store.object(link)
+  if (target === undefined) throw new ServiceError('SymlinkTargetNotExist')
+  if (target.type === 'Symlink') throw new ServiceError('InvalidTargetType')
+  return target
 }
 
 /** A time as JSON bodies have it: whole seconds, UTC. */

@@ -1,5 +1,5 @@
 /** The x-bce-copy-source header: `/<bucket>/<percent-encoded key>[?versionId=…]`. */
-import type { Context } from './context.js'
+import { followLink, type Context } from './context.js'
 import { ServiceError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import { checkKey, uriDecode } from './names.js'
@@ -19,7 +19,7 @@ export function readCopySource(exchange: Exchange, context: Context): ObjectAddr
   const source = { bucket: path.slice(0, slash), key: path.slice(slash + 1) }
   checkKey(source.key, context.switches.keyRules)
   if (context.store.bucket(source.bucket) === undefined) throw new ServiceError('NoSuchBucket')
-  return source
+  return followLink(source, context)
 }
 
 function splitVersion(source: string): readonly string[] {

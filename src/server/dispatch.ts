@@ -7,14 +7,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../util/log.js'
 import type { Milliseconds } from '../util/units.js'
 import type { AccessLogEntry } from './access-log.js'
-import { authenticate, type Credential } from './auth.js'
+import { isOpenToAll } from './acl.js'
+import { authenticate, isAnonymous, type Credential } from './auth.js'
 import type { Context, Handler } from './context.js'
 import { ConnectionLost, ServiceError } from './errors.js'
 import { Exchange } from './exchange.js'
 import type { Faults } from './faults.js'
+import { appendObject } from './handlers/append.js'
 import * as bucket from './handlers/bucket.js'
 import * as multipart from './handlers/multipart.js'
 import * as object from './handlers/object.js'
+import * as subresource from './handlers/subresource.js'
 import { chooseOperation, parseTarget, type Operation } from './router.js'
 
 const HANDLERS: Readonly<Record<Operation, Handler>> = {
@@ -38,6 +41,17 @@ const HANDLERS: Readonly<Record<Operation, Handler>> = {
   CompleteMultipartUpload: multipart.completeMultipartUpload,
   AbortMultipartUpload: multipart.abortMultipartUpload,
   ListParts: multipart.listParts,
+  AppendObject: appendObject,
+  PutSymlink: subresource.putSymlink,
+  GetSymlink: subresource.getSymlink,
+  GetBucketAcl: subresource.getBucketAcl,
+  PutBucketAcl: subresource.putBucketAcl,
+  GetObjectAcl: subresource.getObjectAcl,
+  PutObjectAcl: subresource.putObjectAcl,
+  DeleteObjectAcl: subresource.deleteObjectAcl,
+  GetObjectTagging: subresource.getObjectTagging,
+  PutObjectTagging: subresource.putObjectTagging,
+  DeleteObjectTagging: subresource.deleteObjectTagging,
   Unsupported: refuse,
   Unknown: refuse,
 }
@@ -108,10 +122,11 @@ export class Dispatcher {
     const hasHeader = (name: string) => exchange.header(name) !== undefined
     exchange.operation = chooseOperation({ method, target, hasHeader })
     const { rawPath, query } = target
-    authenticate(
-      { method, rawPath, query: query.pairs, headers },
-      { credentials, now: now(), hostSigned: context.switches.hostSigned },
-    )
+    const signed = { method, rawPath, query: query.pairs, headers }
+    if (!isAnonymous(signed) || !this.#isOpen(exchange)) {
+      const { hostSigned } = context.switches
+      authenticate(signed, { credentials, now: now(), hostSigned })
+    }
     if (target.pathStyle && !context.switches.pathStyle) {
       throw new ServiceError('InvalidURI', { message: 'Path style is not accepted here.' })
     }
@@ -122,6 +137,13 @@ export class Dispatcher {
       await delay(time, undefined, { signal }).catch(() => undefined)
     }
     if (await exchange.injectFaults(acting, sleep)) await HANDLERS[operation](exchange, context)
+  }
+
+  /** Whether a request needs no signature. */
+  #isOpen({ operation, target: { bucket: name, key } }: Exchange): boolean {
+    const { store } = this.#options.context
+    const own = key === '' ? undefined : store.object({ bucket: name, key })?.acl
+    return isOpenToAll(operation, own ?? store.bucket(name)?.acl)
   }
 
   #answer(exchange: Exchange, error: unknown): void {

@@ -30,6 +30,7 @@ const ERROR_TABLE = {
   InvalidRange: [416, 'The range cannot be satisfied.'],
   InvalidSessionToken: [400, 'The session token is missing, unknown or expired.'],
   InvalidURI: [400, 'The URI cannot be parsed.'],
+  InvalidTargetType: [400, 'The target of the symbolic link is a symbolic link.'],
   MalformedJSON: [400, 'The JSON body cannot be parsed.'],
   MaxMessageLengthExceeded: [400, 'The JSON body is too large.'],
   MetadataTooLarge: [400, 'The user metadata is larger than allowed.'],
@@ -42,7 +43,11 @@ const ERROR_TABLE = {
   NoSuchBucket: [404, 'The bucket does not exist.'],
   NoSuchKey: [404, 'The object does not exist.'],
   NoSuchUpload: [404, 'The multipart upload does not exist.'],
+  NotSymlink: [400, 'The object is not a symbolic link.'],
   NotImplemented: [501, 'This server does not implement the function asked for.'],
+  ObjectAclNotExists: [404, 'The object has no access control list of its own.'],
+  ObjectUnappendable: [403, 'The object cannot be appended to.'],
+  OffsetIncorrect: [409, 'The offset is not the size of the object.'],
   PreconditionFailed: [412, 'A precondition of the request does not hold.'],
   RenameConflict: [409, 'The target of the rename is in the way.'],
   RequestExpired: [400, 'Request has expired.'],
@@ -50,6 +55,7 @@ const ERROR_TABLE = {
   RequestTimeTooSkewed: [403, 'The time of the request is too far from the time of the server.'],
   RequestTimeout: [400, 'The body was not received in time.'],
   ServiceUnavailable: [503, 'Please try again later.'],
+  SymlinkTargetNotExist: [404, 'The target of the symbolic link does not exist.'],
   SignatureDoesNotMatch: [403, 'The signature is not the one the server computed.'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>
 

@@ -27,7 +27,9 @@ import type {
   Content,
   CopyPlan,
   DeletedTree,
+  Grant,
   Guard,
+  NewBucket,
   ObjectAddress,
   ObjectRecord,
   ObjectStore,
@@ -78,11 +80,23 @@ export class LmdbStore implements ObjectStore {
     return name === '' ? undefined : this.#index.buckets.get(bucketKey(name))
   }
 
-  async createBucket(name: string, options: { readonly hierarchy?: boolean } = {}): Promise<void> {
+  async createBucket(name: string, options: NewBucket = {}): Promise<void> {
     await this.#change(() => {
       if (this.bucket(name) !== undefined) throw new ServiceError('BucketAlreadyExists')
-      const kind = options.hierarchy === true ? { hierarchy: true as const } : {}
-      void this.#index.buckets.put(bucketKey(name), { name, created: this.#now(), ...kind })
+      const { acl, hierarchy } = options
+      void this.#index.buckets.put(bucketKey(name), {
+        name,
+        created: this.#now(),
+        ...(hierarchy === true ? { hierarchy } : {}),
+        ...(acl === undefined ? {} : { acl }),
+      })
+    })
+  }
+
+  async setBucketAcl(name: string, acl: readonly Grant[]): Promise<void> {
+    await this.#change(() => {
+      const bucket = this.#requireBucket(name)
+      void this.#index.buckets.put(bucketKey(name), { ...bucket, acl })
     })
   }
 
@@ -123,6 +137,17 @@ export class LmdbStore implements ObjectStore {
         throw new ServiceError('NamespaceDirAlreadyExists')
       }
       return this.#replace({ address, current, content, attributes, released })
+    })
+  }
+
+  async amendObject(
+    address: ObjectAddress,
+    amend: (record: ObjectRecord) => ObjectRecord,
+  ): Promise<void> {
+    await this.#change(() => {
+      this.#requireBucket(address.bucket)
+      const found = this.#requireObject(address)
+      void this.#index.objects.put(objectKey(found.address), amend(found.record))
     })
   }
 
@@ -180,7 +205,11 @@ export class LmdbStore implements ObjectStore {
       if (from.type === 'Directory' && !objectKey(address).equals(objectKey(target))) {
         throw new ServiceError('InvalidArgument', { message: 'A directory cannot be copied.' })
       }
-      const content = { ...from, slices: this.#slices.all(from) }
+      const slices = this.#slices.all(from)
+      // A copy elsewhere is an object like any other.
+      const { type, ...rest } = from
+      const isSame = objectKey(address).equals(objectKey(target))
+      const content = isSame && type !== undefined ? { ...rest, type, slices } : { ...rest, slices }
       return this.#replace({ address: target, current, content, attributes, released })
     })
   }
@@ -276,12 +305,13 @@ export class LmdbStore implements ObjectStore {
     readonly released: Set<string>
   }): ObjectRecord {
     const { address, current, content, attributes, released } = change
-    const { size, etag, crc32, crc32c, slices } = content
-    const { storageClass, headers, meta } = attributes
-    const type = this.#checkPlace(address, size)
+    const { size, etag, crc32, crc32c, slices, link } = content
+    const { storageClass, headers, meta, acl, tags } = attributes
+    const type = this.#checkPlace(address, size) ?? content.type
     this.#slices.retain(slices)
     const record: ObjectRecord = {
       ...(type === undefined ? {} : { type }),
+      ...(link === undefined ? {} : { link }),
       size,
       etag,
       modified: this.#now(),
@@ -290,6 +320,8 @@ export class LmdbStore implements ObjectStore {
       storageClass,
       headers,
       meta,
+      ...(acl === undefined ? {} : { acl }),
+      ...(tags === undefined ? {} : { tags }),
       ...this.#slices.place(slices),
     }
     if (current !== undefined) this.#slices.drop(current, released)

@@ -1,18 +1,22 @@
 /**
  * Between headers and what is stored with an object: content headers, user metadata, storage class.
  *
- * Functions of BOS that change what an object means and that this server lacks (server-side encryption,
- * ACLs other than private, tags, expiry) are refused rather than ignored.
+ * Functions of BOS that change what an object means and that this server lacks (keys of the customer,
+ * expiry) are refused rather than ignored.
  *
  * @see BOS PutObject, "User metadata"
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { extname } from 'node:path/posix'
+import { readAclHeaders } from './acl.js'
 import { ServiceError } from './errors.js'
 import type { Attributes, ObjectRecord } from './store.js'
 import type { Switches } from './switches.js'
+import { readTagHeader } from './tags.js'
 
 const META_PREFIX = 'x-bce-meta-'
+/** Acknowledged and given back; nothing is encrypted. */
+export const ENCRYPTION = 'x-bce-server-side-encryption'
 
 const STORAGE_CLASSES = new Set([
   'STANDARD',
@@ -32,6 +36,7 @@ const CONTENT_HEADERS = [
   'content-encoding',
   'content-language',
   'expires',
+  ENCRYPTION,
 ] as const
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -62,15 +67,12 @@ const DEFAULT_EXPIRY = 3 * 24 * 60 * 60 * 1000
 const UNSUPPORTED_HEADERS = [
   'x-bce-server-side-encryption-customer-key',
   'x-bce-server-side-encryption-bos-kms-key-id',
-  'x-bce-tagging',
   'x-bce-object-expires',
-  'x-bce-grant-read',
-  'x-bce-grant-full-control',
 ]
 
 /**
  * The attributes that a PUT, an Initiate or a replacing copy asks for.
- * @throws ServiceError MetadataTooLarge, InvalidArgument, InvalidEncryptionAlgorithm, NotImplemented
+ * @throws ServiceError MetadataTooLarge, InvalidArgument, InvalidURI, InvalidEncryptionAlgorithm, NotImplemented
  */
 export function readAttributes(
   headers: IncomingHttpHeaders,
@@ -86,10 +88,14 @@ export function readAttributes(
   }
   content['content-type'] ??=
     CONTENT_TYPES[extname(key).toLowerCase()] ?? 'application/octet-stream'
+  const acl = readAclHeaders(headers)
+  const tags = readTagHeader(headers['x-bce-tagging'])
   return {
     storageClass: readStorageClass(headers) ?? 'STANDARD',
     headers: content,
     meta: readUserMetadata(headers, switches.metadataLimit),
+    ...(acl === undefined ? {} : { acl }),
+    ...(tags === undefined ? {} : { tags }),
   }
 }
 
@@ -134,6 +140,9 @@ export function describe(record: ObjectRecord): Record<string, string> {
     'x-bce-object-type': record.type ?? 'Normal',
     ...checksumHeaders(record),
   }
+  if (record.type === 'Appendable') headers['x-bce-next-append-offset'] = String(record.size)
+  const tags = Object.keys(record.tags ?? {}).length
+  if (tags > 0) headers['x-bce-tagging-count'] = String(tags)
   headers['expires'] ??= new Date(record.modified + DEFAULT_EXPIRY).toUTCString()
   for (const [name, value] of Object.entries(record.meta)) headers[META_PREFIX + name] = value
   return headers
@@ -155,18 +164,13 @@ export function checksumHeaders(content: {
 }
 
 function checkUnsupported(headers: IncomingHttpHeaders): void {
-  const encryption = headers['x-bce-server-side-encryption']
+  const encryption = headers[ENCRYPTION]
   if (typeof encryption === 'string' && encryption !== '') {
     if (encryption !== 'AES256' && encryption !== 'SM4') {
       throw new ServiceError('InvalidEncryptionAlgorithm')
     }
-    throw new ServiceError('NotImplemented', { message: 'No server-side encryption here.' })
   }
-  const acl = headers['x-bce-acl']
-  const header =
-    typeof acl === 'string' && acl !== '' && acl !== 'private'
-      ? 'x-bce-acl'
-      : UNSUPPORTED_HEADERS.find(name => (headers[name] ?? '') !== '')
+  const header = UNSUPPORTED_HEADERS.find(name => (headers[name] ?? '') !== '')
   if (header !== undefined) {
     throw new ServiceError('NotImplemented', {
       message: `The header ${header} has no effect here.`,

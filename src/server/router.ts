@@ -34,6 +34,17 @@ export const OPERATIONS = [
   'CompleteMultipartUpload',
   'AbortMultipartUpload',
   'ListParts',
+  'AppendObject',
+  'PutSymlink',
+  'GetSymlink',
+  'GetBucketAcl',
+  'PutBucketAcl',
+  'GetObjectAcl',
+  'PutObjectAcl',
+  'DeleteObjectAcl',
+  'GetObjectTagging',
+  'PutObjectTagging',
+  'DeleteObjectTagging',
   'Unsupported',
   'Unknown',
 ] as const
@@ -83,8 +94,6 @@ export interface OperationRequest {
 
 /** Sub-resources that this server does not have. */
 const UNSUPPORTED = [
-  'acl',
-  'append',
   'cors',
   'copyrightProtection',
   'encryption',
@@ -100,8 +109,6 @@ const UNSUPPORTED = [
   'restore',
   'select',
   'storageClass',
-  'symlink',
-  'tagging',
   'trash',
   'versioning',
   'versions',
@@ -166,7 +173,36 @@ export function chooseOperation(request: OperationRequest): Operation {
   if (bucket === '') return serviceOperation(request.method)
   const version = query.get('versionId') ?? 'null'
   if (version !== 'null' || UNSUPPORTED.some(name => query.has(name))) return 'Unsupported'
+  for (const [name, operations] of Object.entries(key === '' ? OF_BUCKETS : OF_OBJECTS)) {
+    if (query.has(name)) return subresourceOperation(request.method, operations)
+  }
   return key === '' ? bucketOperation(request) : objectOperation(request)
+}
+
+type ByMethod = Readonly<Record<string, Operation>>
+
+const OF_OBJECTS: Readonly<Record<string, ByMethod>> = {
+  append: { POST: 'AppendObject' },
+  symlink: { PUT: 'PutSymlink', GET: 'GetSymlink' },
+  acl: { GET: 'GetObjectAcl', PUT: 'PutObjectAcl', DELETE: 'DeleteObjectAcl' },
+  tagging: {
+    GET: 'GetObjectTagging',
+    PUT: 'PutObjectTagging',
+    DELETE: 'DeleteObjectTagging',
+  },
+}
+
+const OF_BUCKETS: Readonly<Record<string, ByMethod>> = {
+  acl: { GET: 'GetBucketAcl', PUT: 'PutBucketAcl' },
+  append: {},
+  symlink: {},
+  tagging: { GET: 'Unsupported', PUT: 'Unsupported', DELETE: 'Unsupported' },
+}
+
+function subresourceOperation(method: string, operations: ByMethod): Operation {
+  const operation = operations[method]
+  if (operation === undefined) throw new ServiceError('MethodNotAllowed')
+  return operation
 }
 
 function serviceOperation(method: string): Operation {

@@ -7,7 +7,8 @@
  * moments may be missing, and an object made in them may have content that the disk never got; with
  * `sync` every change is on the disk before it is answered.
  *
- * What it does not do: append, symbolic links, ACLs, versions, encryption, tags (501 NotImplemented), TLS.
+ * What it does not do: versions, encryption, life cycles, restoring from the archive and the other
+ * sub-resources (501 NotImplemented), permissions of more than one account, TLS.
  */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -68,6 +69,11 @@ export interface BosServer {
   readonly port: number
   /** The faults in force; add and clear at any time. */
   readonly faults: Faults
+  /**
+   * Puts these credentials in the place of those before, for requests that come from now on.
+   * @throws ServerStartError for one that cannot be used
+   */
+  setCredentials(credentials: readonly Credential[]): void
   /** Finishes running requests, then closes the data. Idempotent. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -105,7 +111,11 @@ function checkOptions(options: BosServerOptions): void {
       throw new ServerStartError(cause instanceof Error ? cause.message : String(cause), { cause })
     }
   }
-  for (const { accessKeyId, secretAccessKey } of options.credentials) {
+  checkCredentials(options.credentials)
+}
+
+function checkCredentials(credentials: readonly Credential[]): void {
+  for (const { accessKeyId, secretAccessKey } of credentials) {
     if (!/^[^/\s]+$/.test(accessKeyId) || secretAccessKey === '') {
       throw new ServerStartError(
         'a credential needs an access key id without "/" or white space, and a secret',
@@ -142,6 +152,13 @@ async function listen(
 ): Promise<BosServer> {
   const { data, host } = parts
   const faults = new Faults(options.faults)
+  const credentials = new Map<string, Credential>()
+  const setCredentials = (list: readonly Credential[]) => {
+    checkCredentials(list)
+    credentials.clear()
+    for (const entry of list) credentials.set(entry.accessKeyId, entry)
+  }
+  setCredentials(options.credentials)
   let url = ''
   const context: Context = {
     store: data.store,
@@ -155,7 +172,7 @@ async function listen(
   const dispatcher = new Dispatcher({
     context,
     faults,
-    credentials: new Map(options.credentials.map(entry => [entry.accessKeyId, entry])),
+    credentials,
     now: options.now ?? Date.now,
     log: options.log ?? silentLogger,
     accessLog: options.accessLog ?? (() => undefined),
@@ -169,7 +186,7 @@ async function listen(
     closing ??= shutDown({ server, dispatcher, data }, options.closeTimeout ?? CLOSE_TIMEOUT)
     await closing
   }
-  return { url, port, faults, close, [Symbol.asyncDispose]: close }
+  return { url, port, faults, setCredentials, close, [Symbol.asyncDispose]: close }
 }
 
 function ownerOf(credentials: readonly Credential[]): { id: string; displayName: string } {

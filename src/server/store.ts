@@ -18,6 +18,20 @@ export interface BucketRecord {
   readonly created: number
   /** Directories are real. Default: a flat bucket. */
   readonly hierarchy?: true
+  readonly acl?: readonly Grant[]
+}
+
+export interface NewBucket {
+  /** Default false. */
+  readonly hierarchy?: boolean
+  readonly acl?: readonly Grant[]
+}
+
+/** What an access control list gives beyond the owner's full control. */
+export interface Grant {
+  /** Ids of accounts; `*` is everybody. */
+  readonly grantees: readonly string[]
+  readonly permissions: readonly string[]
 }
 
 /** A range of a data file, or of what is kept in the index under the same kind of id. */
@@ -46,6 +60,9 @@ export interface Attributes {
   readonly headers: Readonly<Record<string, string>>
   /** Names without the `x-bce-meta-` prefix. Values one character per byte. */
   readonly meta: Readonly<Record<string, string>>
+  /** Default: that of the bucket. */
+  readonly acl?: readonly Grant[]
+  readonly tags?: Readonly<Record<string, string>>
 }
 
 /** Bytes that are stored but not yet named. */
@@ -56,13 +73,17 @@ export interface Content {
   readonly crc32?: number
   readonly crc32c?: number
   readonly slices: readonly Slice[]
+  readonly type?: ObjectType
+  readonly link?: ObjectAddress
 }
 
-/** Default Normal. A directory is found in hierarchical buckets only. */
-export type ObjectType = 'Directory'
+/** Default Normal. Directories are found in hierarchical buckets only, links in flat ones. */
+export type ObjectType = 'Directory' | 'Appendable' | 'Symlink'
 
 export interface ObjectRecord extends Attributes {
   readonly type?: ObjectType
+  /** Where a symbolic link leads. */
+  readonly link?: ObjectAddress
   readonly size: Bytes
   readonly etag: string
   /** Milliseconds since the epoch. */
@@ -90,6 +111,7 @@ export interface PartRecord {
   /** Milliseconds since the epoch. */
   readonly modified: number
   readonly crc32?: number
+  readonly crc32c?: number
   readonly slices: readonly Slice[]
 }
 
@@ -138,7 +160,8 @@ export interface ObjectStore {
   buckets(): readonly BucketRecord[]
   bucket(name: string): BucketRecord | undefined
   /** @throws ServiceError BucketAlreadyExists */
-  createBucket(name: string, options?: { readonly hierarchy?: boolean }): Promise<void>
+  createBucket(name: string, options?: NewBucket): Promise<void>
+  setBucketAcl(name: string, acl: readonly Grant[]): Promise<void>
   /** Drops its unfinished uploads too. @throws ServiceError BucketNotEmpty */
   deleteBucket(name: string): Promise<void>
 
@@ -154,6 +177,8 @@ export interface ObjectStore {
     attributes: Attributes,
     guard?: Guard,
   ): Promise<ObjectRecord>
+  /** Changes what is said about an object, and neither its content nor its time. */
+  amendObject(address: ObjectAddress, amend: (record: ObjectRecord) => ObjectRecord): Promise<void>
   /** @throws ServiceError DirNotEmpty */
   deleteObject(address: ObjectAddress, guard?: Guard): Promise<void>
   /**

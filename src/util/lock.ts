@@ -17,6 +17,11 @@ export class SharedLock {
     return this.#sharers === 0 && !this.#exclusive && this.#queue.length === 0
   }
 
+  /** Resolves at once, or if somebody holds the lock exclusively, when he has left. */
+  async settled(): Promise<void> {
+    if (this.#exclusive) await this.shared(async () => undefined)
+  }
+
   async shared<T>(work: () => Promise<T>): Promise<T> {
     const release = await this.#enter(false)
     try {

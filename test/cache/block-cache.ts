@@ -85,7 +85,7 @@ void t.test(
     t.equal(fetches.length, 1)
     t.equal(cache.inFlight, 1)
     fetches[0]?.succeed()
-    const [first = [], second = [], third = []] = await Promise.all(reads)
+    const [first = [], second = [], third = []] = await Promise.all(reads.map(async read => read))
     t.equal(check(object, 0, first), 10)
     t.equal(check(object, 30, second), 34)
     t.equal(check(object, 5, third), 1)
@@ -207,7 +207,7 @@ void t.test('slices stay right until the next turn, although their block was dro
   const slices = await read
   const others = Array.from({ length: 8 }, (_, i) => cache.read(object, (i + 1) * BLOCK, BLOCK))
   for (const fetch of fetches.slice(1)) fetch.succeed()
-  await Promise.all(others)
+  await Promise.all(others.map(async read => read))
   t.equal(check(object, 0, slices), BLOCK)
   await turn()
 })

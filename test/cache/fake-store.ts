@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ObjectId } from '../../src/cache/object-id.js'
-import type { FileStore } from '../../src/cache/write-back.js'
+import type { FileStore } from '../../src/cache/dirty-file.js'
 import type {
   Composition,
   CopyRange,

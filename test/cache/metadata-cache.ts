@@ -37,10 +37,11 @@ void t.test('what was seen is known for the time-to-live', t => {
 
 void t.test('a complete listing tells what is absent', t => {
   const { clock, metadata } = cache()
+  const listing = metadata.begin('/d')
   metadata.putPage('/d', [['a', file('/d/a')]], 1000)
   t.equal(metadata.get('/d', 'b'), undefined, 'not before its end')
   t.equal(metadata.listing('/d'), undefined)
-  metadata.complete('/d', 1000)
+  metadata.complete('/d', listing)
   t.equal(metadata.get('/d', 'b')?.info, undefined)
   t.ok(metadata.get('/d', 'b') !== undefined)
   t.same(names(metadata.listing('/d')), ['/d/a'])
@@ -52,6 +53,7 @@ void t.test('a complete listing tells what is absent', t => {
 
 void t.test('a new complete listing drops what it did not show', t => {
   const { clock, metadata } = cache()
+  const first = metadata.begin('/d')
   metadata.putPage(
     '/d',
     [
@@ -60,11 +62,13 @@ void t.test('a new complete listing drops what it did not show', t => {
     ],
     1000,
   )
-  metadata.complete('/d', 1000)
+  metadata.complete('/d', first)
+  clock.now = 1005
+  const second = metadata.begin('/d')
   clock.now = 1010
   metadata.changed('/d', 'made', file('/d/made'))
   metadata.putPage('/d', [['b', file('/d/b')]], 1005)
-  metadata.complete('/d', 1005)
+  metadata.complete('/d', second)
   t.same(names(metadata.listing('/d')), ['/d/b', '/d/made'], 'but not what was made meanwhile')
   t.end()
 })
@@ -78,8 +82,8 @@ void t.test('a late answer does not undo a change made here', t => {
   metadata.putPage('/d', [['written', file('/d/written', 1)]], 1010)
   t.equal(metadata.get('/d', 'removed')?.info, undefined)
   t.equal(metadata.get('/d', 'written')?.info?.size, 2)
-  t.ok(metadata.hasChangedSince('/d', 'removed', 1010))
-  t.notOk(metadata.hasChangedSince('/d', 'removed', 1021))
+  t.ok(metadata.changedSince('/d', 'removed', 1010))
+  t.notOk(metadata.changedSince('/d', 'removed', 1021))
   metadata.put('/d', 'removed', file('/d/removed'), 1021)
   t.equal(metadata.get('/d', 'removed')?.info?.path, '/d/removed', 'a later one does')
   t.end()
@@ -115,21 +119,23 @@ void t.test('a directory, or a tree, can be forgotten', t => {
 void t.test('a time-to-live of 0 keeps nothing but the order of changes', t => {
   const { metadata } = cache(0)
   metadata.put('/d', 'a', file('/d/a'), 1000)
+  const listing = metadata.begin('/d')
   metadata.putPage('/d', [['b', file('/d/b')]], 1000)
-  metadata.complete('/d', 1000)
+  metadata.complete('/d', listing)
   metadata.changed('/d', 'c', file('/d/c'))
   for (const name of ['a', 'b', 'c', 'd']) t.equal(metadata.get('/d', name), undefined)
   t.equal(metadata.listing('/d'), undefined)
-  t.ok(metadata.hasChangedSince('/d', 'c', 1000))
+  t.match(metadata.changedSince('/d', 'c', 1000), { info: file('/d/c') })
   t.end()
 })
 
 void t.test('directories are dropped whole when there are too many names', t => {
   const { metadata } = cache(1000, 30)
   for (const directory of ['/old', '/new']) {
+    const listing = metadata.begin(directory)
     for (let i = 0; i < 20; i += 1)
       metadata.put(directory, `n${i}`, file(`${directory}/n${i}`), 1000)
-    metadata.complete(directory, 1000)
+    metadata.complete(directory, listing)
   }
   t.equal(metadata.get('/old', 'n0'), undefined)
   t.equal(metadata.get('/old', 'other'), undefined, 'and do not pass for complete')
@@ -144,5 +150,22 @@ void t.test('the last directory used stays, however large', t => {
   metadata.put('/other', 'a', file('/other/a'), 1000)
   t.equal(metadata.get('/huge', 'n0'), undefined)
   t.ok(metadata.get('/other', 'a'))
+  t.end()
+})
+
+void t.test('a listing whose first pages were forgotten meanwhile is not complete', t => {
+  for (const forget of ['forget', 'forgetTree', 'evict'] as const) {
+    const { metadata } = cache(1000, 10)
+    const listing = metadata.begin('/d')
+    metadata.putPage('/d', [['a', file('/d/a')]], 1000)
+    if (forget === 'evict') {
+      for (let i = 0; i < 9; i += 1) metadata.put('/other', `n${i}`, file(`/other/n${i}`), 1000)
+    } else metadata[forget]('/d')
+    metadata.putPage('/d', [['b', file('/d/b')]], 1000)
+    metadata.complete('/d', listing)
+    t.equal(metadata.get('/d', 'a'), undefined, `nothing is known of what was on them: ${forget}`)
+    t.equal(metadata.listing('/d'), undefined)
+    t.ok(metadata.get('/d', 'b'))
+  }
   t.end()
 })

@@ -1,9 +1,11 @@
 /** Write-back over a store that records every request, and delays or fails any of them on demand. */
 import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'
 import { WriteBack } from '../../src/cache/write-back.js'
-import type { DirtyFile, WriteBackOptions } from '../../src/cache/write-back.js'
+import type { DirtyFile } from '../../src/cache/dirty-file.js'
+import type { WriteBackOptions } from '../../src/cache/write-back.js'
 import { PreconditionError } from '../../src/driver/errors.js'
 import { SharedLock } from '../../src/util/lock.js'
 import { silentLogger } from '../../src/util/log.js'
@@ -538,6 +540,37 @@ scene(
   { memory: 3 * MiB },
 )
 
+scene(
+  'a file that cannot be published does not keep the others from it',
+  async (t, { bucket, back, open }) => {
+    const broken = open('/broken')
+    await writeIn(broken.file, pattern(900 * KiB))
+    broken.store.linked = false
+    bucket.before = () => turn()
+    const files = Array.from({ length: 6 }, (_, i) => open(`/f${i}`))
+    for (const { file } of files) await writeIn(file, pattern(800 * KiB), 0, 100 * KiB)
+    t.ok(back.budget.reserved <= back.budget.capacity)
+    t.ok(broken.file.held > 0)
+  },
+  { memory: 3 * MiB },
+)
+
+scene(
+  'a writer that waits for memory gets it once a failed flush succeeds',
+  async (t, { bucket, back, open }) => {
+    const full = open('/full')
+    await writeIn(full.file, pattern(900 * KiB), 5 * MiB)
+    await writeIn(full.file, pattern(900 * KiB), 3 * MiB)
+    await writeIn(full.file, pattern(900 * KiB), 1 * MiB)
+    failing(bucket, 'uploadPart', 2)
+    const { file } = open('/f')
+    t.equal(await file.write(0, pattern(10)), 10)
+    t.ok(bucket.count('complete') === 1)
+    t.ok(back.budget.reserved < MiB)
+  },
+  { memory: 3 * MiB, retryDelay: 1 },
+)
+
 scene('an unlinked file is written and read, and never sent', async (t, { bucket, open }) => {
   const { file, store } = open('/f')
   store.linked = false
@@ -648,6 +681,21 @@ scene('a read that crosses a flush gets its bytes all the same', async (t, { buc
   t.ok(Buffer.concat(await read).equals(base))
 })
 
+scene('moved while it is dirty, a file goes on from where its old bytes are now', async (t, s) => {
+  const base = pattern(4 * MiB)
+  const { file, store } = s.open('/old', base)
+  await file.write(10, pattern(10, 2))
+  s.bucket.objects.delete('/old')
+  store.renameTo('/new')
+  // A copy has another etag.
+  file.moved(s.bucket.seed('/new', base))
+  pattern(10, 2).copy(base, 10)
+  t.ok((await contentOf(file)).equals(base))
+  await file.flush()
+  t.ok(store.content?.equals(base))
+  t.equal(s.bucket.bytesSent, MiB)
+})
+
 scene('a rename of a directory and a flush take turns', async (t, { bucket, tree, open }) => {
   const { file, store } = open('/d/f')
   await writeIn(file, pattern(3 * MiB))
@@ -666,4 +714,226 @@ scene('a rename of a directory and a flush take turns', async (t, { bucket, tree
   await Promise.all([flush, rename])
   t.equal(bucket.count('complete'), 1)
   t.notOk(file.isDirty)
+})
+
+type Step =
+  | { op: 'write'; file: number; offset: number; length: number; seed: number }
+  | { op: 'append'; file: number; length: number; seed: number }
+  | { op: 'truncate'; file: number; size: number }
+  | { op: 'read'; file: number; offset: number; length: number }
+  | { op: 'flush'; file: number; wait: boolean }
+  | { op: 'fail'; method: Method; times: number }
+  | { op: 'rename'; file: number }
+  | { op: 'pause' }
+
+const FILES = 3
+const MAX_SIZE = 5 * MiB
+const file = fc.nat(FILES - 1)
+const position = fc.oneof(
+  fc.nat(MAX_SIZE),
+  fc.constantFrom(0, 1, MiB - 1, MiB, MiB + 1, 2 * MiB, 3 * MiB - 5),
+)
+const length = fc.oneof(fc.nat(3000), fc.nat(1.5 * MiB), fc.constantFrom(0, 1, MiB))
+const seed = fc.nat(255)
+const METHODS: readonly Method[] = [
+  'put',
+  'compose',
+  'uploadPart',
+  'copyPart',
+  'complete',
+  'moveHere',
+  'readBase',
+  'abort',
+]
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ op: fc.constant('append' as const), file, length, seed }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('write' as const),
+      file,
+      offset: position,
+      length,
+      seed,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constant('truncate' as const), file, size: position }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ op: fc.constant('read' as const), file, offset: position, length }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ op: fc.constant('flush' as const), file, wait: fc.boolean() }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('fail' as const),
+      method: fc.constantFrom(...METHODS),
+      times: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('rename' as const), file }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('pause' as const) }) },
+)
+
+class Injected extends Error {}
+
+interface Played extends Opened {
+  bytes: Buffer
+  renames: number
+}
+
+async function tolerating(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (error instanceof Injected) return false
+    throw error
+  }
+}
+
+function resized(bytes: Buffer, size: number): Buffer {
+  const next = Buffer.alloc(size)
+  bytes.copy(next)
+  return next
+}
+
+async function play(each: Step, files: readonly Played[], fail: Map<Method, number>) {
+  if (each.op === 'fail') return void fail.set(each.method, each.times)
+  if (each.op === 'pause') return turns(5)
+  const played = files[each.file]
+  if (played === undefined) return
+  const { file, store } = played
+  switch (each.op) {
+    case 'write':
+    case 'append': {
+      const offset = each.op === 'append' ? played.bytes.length : each.offset
+      if (offset + each.length > 2 * MAX_SIZE) return
+      const data = pattern(each.length, each.seed)
+      // The error of a part that failed is reported instead of writing, so it is written again.
+      for (let i = 0; !(await tolerating(async () => file.write(offset, data))); i += 1) {
+        if (i > 20) throw new Error('a write fails again and again')
+      }
+      if (data.length > 0) {
+        played.bytes = resized(played.bytes, Math.max(played.bytes.length, offset + data.length))
+      }
+      data.copy(played.bytes, offset)
+      return
+    }
+    case 'truncate':
+      if (await tolerating(() => file.truncate(each.size))) {
+        played.bytes = resized(played.bytes, each.size)
+      }
+      return
+    case 'read': {
+      const expected = played.bytes.subarray(each.offset, each.offset + each.length)
+      await tolerating(async () => {
+        const got = Buffer.concat(await file.read(each.offset, each.length))
+        if (!got.equals(expected)) throw new Error('other bytes')
+      })
+      return
+    }
+    case 'flush': {
+      const flushed = tolerating(() => file.flush())
+      if (!each.wait) return
+      if ((await flushed) && !store.content?.equals(played.bytes)) {
+        throw new Error('a flush succeeded, and the store has other bytes')
+      }
+      return
+    }
+    case 'rename': {
+      // As the file system does: what was sent is published first.
+      played.renames += 1
+      const to = `/f${each.file}-${played.renames}`
+      const move = async (): Promise<void> => {
+        const from = store.path()
+        const stored = store.bucket.objects.get(from)
+        store.renameTo(to)
+        if (stored === undefined) return
+        store.bucket.objects.delete(from)
+        const version = store.bucket.seed(to, stored.content)
+        if (file.base === undefined) return
+        file.moved(version)
+      }
+      await tolerating(() => (file.isUnsent ? file.alone(move) : file.flushAnd(move)))
+    }
+  }
+}
+
+async function playAll(steps: readonly Step[]): Promise<void> {
+  const bucket = new FakeBucket()
+  const back = new WriteBack({
+    limits: LIMITS,
+    memory: 4 * MiB,
+    patience: 20_000,
+    retryDelay: 1,
+    guard: work => work(),
+    log: silentLogger,
+  })
+  const fail = new Map<Method, number>()
+  bucket.before = async ({ method }) => {
+    await turns(method === 'uploadPart' ? 3 : 1)
+    const left = fail.get(method) ?? 0
+    if (left <= 0) return
+    fail.set(method, left - 1)
+    throw new Injected(`${method} failed`)
+  }
+  const files = Array.from({ length: FILES }, (_, i): Played => {
+    const store = new FakeFile(bucket, `/f${i}`)
+    const bytes = i === 0 ? pattern(2 * MiB + 100) : Buffer.alloc(0)
+    const base = i === 0 ? bucket.seed('/f0', Buffer.from(bytes)) : undefined
+    return { store, file: back.open(store, base), bytes, renames: 0 }
+  })
+  for (const [i, each] of steps.entries()) {
+    try {
+      await play(each, files, fail)
+    } catch (error) {
+      throw new Error(`step ${i}: ${JSON.stringify(each)}`, { cause: error })
+    }
+    if (back.budget.reserved > back.budget.capacity + LIMITS.partSize) {
+      throw new Error(`${back.budget.reserved} bytes reserved`)
+    }
+  }
+  fail.clear()
+  const aborts = bucket.count('abort')
+  for (const { file, store, bytes } of files) {
+    await file.flush()
+    if (!store.content?.equals(bytes)) throw new Error(`${store.path()} differs in the store`)
+    await file.discard()
+  }
+  if (back.budget.reserved !== 0) throw new Error(`${back.budget.reserved} bytes left reserved`)
+  if (aborts === bucket.count('abort') && bucket.open.size > 0 && !failedAborts(steps)) {
+    throw new Error('an upload is left')
+  }
+  const names = [...bucket.objects.keys()].toSorted().join()
+  const expected = files
+    .map(({ store }) => store.path())
+    .toSorted()
+    .join()
+  if (names !== expected) throw new Error(`${names} instead of ${expected}`)
+}
+
+function failedAborts(steps: readonly Step[]): boolean {
+  return steps.some(each => each.op === 'fail' && each.method === 'abort')
+}
+
+t.setTimeout(600_000)
+
+void t.test('any writes, cuts, flushes, renames and failures end with the right bytes', async t => {
+  const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 60)
+  // So that who waits in vain for memory is told so, and not taken for the end of the process.
+  const alive = setInterval(() => undefined, 1000)
+  t.teardown(() => clearInterval(alive))
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), steps => playAll(steps)),
+    { numRuns },
+  )
+  t.ok(true, `${numRuns} sequences`)
 })

@@ -57,7 +57,7 @@ export class CoreOs {
   async open(path: string, flags: number, mode = 0o644): Promise<OpenFile> {
     if ((flags & O_CREAT) === 0 || (await this.exists(path))) {
       if ((flags & O_EXCL) !== 0) throw new ErrnoError('EEXIST', path)
-      const entry = await this.#lookup(path)
+      const entry = await this.lookup(path)
       try {
         const { fh } = await this.fs.open(this.context, entry.ino, flags & ~KERNEL_FLAGS)
         return this.#file(entry.ino, fh)
@@ -182,8 +182,8 @@ export class CoreOs {
     }
   }
 
-  /** The entry of a path, with one lookup that the caller must forget. */
-  async #lookup(path: string): Promise<Entry> {
+  /** The entry of a path, with one lookup that the caller must forget, unless it is the root. */
+  async lookup(path: string): Promise<Entry> {
     const names = path.split('/').filter(name => name !== '')
     let entry = { ino: ROOT_INO } as Entry
     const passed: Ino[] = []
@@ -202,7 +202,7 @@ export class CoreOs {
   }
 
   async #with<T>(path: string, use: (entry: Entry) => Promise<T>): Promise<T> {
-    const entry = await this.#lookup(path)
+    const entry = await this.lookup(path)
     try {
       return await use(entry)
     } finally {

@@ -54,3 +54,15 @@ void t.test('values that no body could have are refused at once', async t => {
     t.throws(() => readAnnounced(headers), { code: 'BadDigest' }, JSON.stringify(headers))
   }
 })
+
+void t.test('an announced CRC-64 is verified', t => {
+  const announced = readAnnounced({ 'x-bce-content-crc64ecma': String(0x995dc9bbdf1939fan) })
+  const good = new Digests(announced)
+  good.update(Buffer.from('123456789'))
+  t.ok(good.finish())
+  const bad = new Digests(announced)
+  bad.update(Buffer.from('12345678'))
+  t.throws(() => bad.finish(), { code: 'BadDigest' })
+  t.throws(() => readAnnounced({ 'x-bce-content-crc64ecma': '-1' }), { code: 'BadDigest' })
+  t.end()
+})

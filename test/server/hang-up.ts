@@ -18,7 +18,7 @@ async function beginPut(t: Test, { server, client }: Harness, body: string): Pro
   const date = headers['x-bce-date']
   socket.write(
     `PUT ${path} HTTP/1.1\r\nHost: ${headers.host}\r\nx-bce-date: ${date}\r\n` +
-      `Authorization: ${authorization}\r\nContent-Length: 100000\r\n\r\n${body}`,
+      `Authorization: ${authorization}\r\nContent-Length: 9000000\r\n\r\n${body}`,
   )
   return socket
 }
@@ -34,13 +34,17 @@ async function logged(log: Harness['log']): Promise<void> {
 
 const FAULTS: readonly Fault[] = [{ kind: 'delay', delay: 100 }, { kind: 'hang' }]
 
-for (const fault of FAULTS) {
+/** Less than the server reads ahead, and more: then it learns of the end only when it reads on. */
+const BODIES = ['abc', 'x'.repeat(2_000_000)]
+
+for (const [fault, body] of FAULTS.flatMap(fault => BODIES.map(body => [fault, body] as const))) {
   for (const end of ['destroy', 'resetAndDestroy', 'end'] as const) {
-    void t.test(`a client that hangs up (${end}) during a ${fault.kind} is let go`, async t => {
+    const name = `${end} after ${body.length} bytes, during a ${fault.kind}`
+    void t.test(`a client that hangs up is let go: ${name}`, async t => {
       const harness = await startHarness(t, { bodyTimeout: 60_000, closeTimeout: 60_000 })
       const { server, log } = harness
       const active = server.faults.add({ operation: 'PutObject', fault })
-      const socket = await beginPut(t, harness, 'abc')
+      const socket = await beginPut(t, harness, body)
       while (active.hits === 0) await new Promise(setImmediate)
       socket[end]()
       await logged(log)

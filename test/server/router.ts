@@ -78,9 +78,10 @@ void t.test('method, query and headers choose the operation', async t => {
     ['POST', '/bkt/k?uploadId=u', 'CompleteMultipartUpload'],
     ['DELETE', '/bkt/k?uploadId=u', 'AbortMultipartUpload'],
     ['GET', '/bkt/k?uploadId=u', 'ListParts'],
-    ['POST', '/bkt/k?append&offset=3', 'Unsupported'],
-    ['PUT', '/bkt/k?symlink', 'Unsupported'],
-    ['GET', '/bkt?acl', 'Unsupported'],
+    ['POST', '/bkt/k?append&offset=3', 'AppendObject'],
+    ['PUT', '/bkt/k?symlink', 'PutSymlink'],
+    ['GET', '/bkt?acl', 'GetBucketAcl'],
+    ['GET', '/bkt?versions', 'Unsupported'],
     ['GET', '/bkt/k?versionId=1', 'Unsupported'],
     ['GET', '/bkt/k?versionId=null', 'GetObject'],
   ]

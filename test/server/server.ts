@@ -61,6 +61,26 @@ void t.test('the default set of signed headers and a token are understood', asyn
   t.equal((await temporary.call('PUT', { key: 'k', body: 'x', signed: 'implicit' })).status, 200)
 })
 
+void t.test('a token ends when its time is over, and credentials can be replaced', async t => {
+  let now = Date.parse('2024-05-01T10:00:00Z')
+  const [credential] = CREDENTIALS
+  const credentials = [{ ...credential, sessionToken: 'one', expires: now + 1000 }]
+  const { server, client } = await startHarness(t, { credentials, now: () => now })
+  const withToken = async (token: string) =>
+    await client.call('GET', { headers: { 'x-bce-security-token': token } })
+  t.equal((await withToken('one')).status, 200)
+  now += 1000
+  t.match(await withToken('one'), { status: 400, code: 'InvalidSessionToken' })
+  server.setCredentials([{ ...credential, sessionToken: 'two' }])
+  t.equal((await withToken('one')).code, 'InvalidSessionToken')
+  t.equal((await withToken('two')).status, 200)
+  server.setCredentials([{ accessKeyId: 'other', secretAccessKey: 'x' }])
+  t.equal((await withToken('two')).code, 'InvalidAccessKeyId')
+  const bad = [{ accessKeyId: 'a/b', secretAccessKey: 'x' }]
+  t.throws(() => server.setCredentials(bad), { name: 'ServerStartError' })
+  t.equal((await withToken('two')).code, 'InvalidAccessKeyId', 'a refused list changes nothing')
+})
+
 void t.test('a presigned URL needs no header', async t => {
   const { client } = await startHarness(t)
   await client.call('PUT', { key: 'a b', body: 'hello' })

@@ -101,3 +101,21 @@ void t.test('nobody slips in between a holder and the one who waits', async t =>
   await Promise.all([second, third])
   t.same(log, ['second', 'third'])
 })
+
+void t.test('whoever needs no lock can wait for an exclusive holder to leave', async t => {
+  const lock = new SharedLock()
+  const inside = gate()
+  const sharer = lock.shared(() => inside.passed)
+  await lock.settled()
+  inside.open()
+  await sharer
+  const held = gate()
+  const exclusive = lock.exclusive(() => held.passed)
+  let settled = false
+  const waiting = lock.settled().then(() => (settled = true))
+  await turn()
+  t.notOk(settled)
+  held.open()
+  await Promise.all([exclusive, waiting])
+  t.ok(lock.isIdle)
+})

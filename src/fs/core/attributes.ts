@@ -55,7 +55,7 @@ export function sizeOf(inode: Inode & { kind: 'file' }): number {
 
 export function timestamp(time: Milliseconds): Timestamp {
   const seconds = Math.floor(time / 1000)
-  return { seconds, nanoseconds: Math.round((time - seconds * 1000) * 1_000_000) }
+  return { seconds, nanoseconds: Math.floor((time - seconds * 1000) * 1_000_000) }
 }
 
 function modificationTime(inode: Inode): Milliseconds {

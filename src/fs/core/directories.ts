@@ -7,7 +7,10 @@
  * come before its last page was fetched. Reading from the start again begins a new listing.
  *
  * What only this mount knows comes first; names removed here since a page was asked for are left out.
+ * A reader who is interrupted loses no page, and a listing that fails, or whose directory is renamed,
+ * begins again behind the scenes: cookies stay, and names that were listed do not come again.
  */
+import type { ListingUnderWay } from '../../cache/metadata-cache.js'
 import type { EntriesPage, FileInfo } from '../../driver/driver.js'
 import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
@@ -38,8 +41,17 @@ interface Listing {
   readonly entries: Listed[]
   readonly names: Set<string>
   /** undefined once the last page was read, or when none is needed. */
-  pages: AsyncIterator<EntriesPage> | undefined
-  readonly began: Milliseconds
+  pages: Pages | undefined
+}
+
+/** The store's pages from the first on. */
+interface Pages {
+  /** Of the directory when they were asked for. */
+  readonly path: string
+  readonly underWay: ListingUnderWay
+  readonly iterator: AsyncIterator<EntriesPage>
+  /** Asked for and not taken yet: whoever asked may have been interrupted. */
+  next: Promise<IteratorResult<EntriesPage>> | undefined
 }
 
 interface DirectoryHandle {
@@ -87,7 +99,7 @@ export class Directories {
     handle.controller.abort()
     handle.directory.handles -= 1
     this.#core.inodes.drop(handle.directory)
-    await handle.listing?.pages?.return?.().catch(() => undefined)
+    await handle.listing?.pages?.iterator.return?.().catch(() => undefined)
   }
 
   async read(
@@ -131,13 +143,13 @@ export class Directories {
 
   #start(handle: DirectoryHandle): void {
     const { directory } = handle
-    const { driver, inodes, metadata } = this.#core
+    const { inodes, metadata } = this.#core
     const path = inodes.path(directory)
-    const began = metadata.now()
-    const listing: Listing = { entries: [], names: new Set(), pages: undefined, began }
+    const seen = metadata.now()
+    const listing: Listing = { entries: [], names: new Set(), pages: undefined }
     handle.listing = listing
     for (const child of directory.children.values()) {
-      if (isLocal(child)) take(listing, { name: child.name, info: undefined, seen: began })
+      if (isLocal(child)) take(listing, { name: child.name, info: undefined, seen })
     }
     if (directory.presence === 'made' || !inodes.isLinked(directory)) return
     const known = metadata.listing(path)
@@ -148,39 +160,76 @@ export class Directories {
       }
       return
     }
-    const { signal } = handle.controller
-    listing.pages = driver.entries(path, { signal })[Symbol.asyncIterator]()
+    listing.pages = this.#pages(handle, path)
   }
 
-  /** false at the end. */
+  #pages({ controller }: DirectoryHandle, path: string): Pages {
+    const { driver, metadata } = this.#core
+    const underWay = metadata.begin(path)
+    const iterator = driver.entries(path, { signal: controller.signal })[Symbol.asyncIterator]()
+    return { path, underWay, iterator, next: undefined }
+  }
+
+  /** Takes what comes next, which may be nothing new; false at the end. */
   async #nextPage(
     context: RequestContext,
-    { directory }: DirectoryHandle,
+    handle: DirectoryHandle,
     listing: Listing,
   ): Promise<boolean> {
-    const { inodes, log, metadata } = this.#core
-    if (listing.pages === undefined) return false
-    const page = await abortable(listing.pages.next(), context.signal)
-    const path = inodes.path(directory)
-    if (page.done === true) {
+    const { inodes } = this.#core
+    const { directory } = handle
+    const { pages } = listing
+    if (pages === undefined) return false
+    if (!inodes.isLinked(directory)) {
       listing.pages = undefined
-      metadata.complete(path, listing.began)
       return false
     }
-    const { entries, hidden } = page.value
+    const result = await this.#fetch(context, handle, listing, pages)
+    const path = inodes.path(directory)
+    if (path !== pages.path) {
+      // Renamed meanwhile: where it was there is nothing, or something else. What is known stays.
+      listing.pages = this.#pages(handle, path)
+      return true
+    }
+    if (result.done === true) {
+      listing.pages = undefined
+      this.#core.metadata.complete(path, pages.underWay)
+      return false
+    }
+    this.#takePage(listing, pages, result.value)
+    return true
+  }
+
+  async #fetch(
+    context: RequestContext,
+    handle: DirectoryHandle,
+    listing: Listing,
+    pages: Pages,
+  ): Promise<IteratorResult<EntriesPage>> {
+    const { tree } = this.#core
+    pages.next ??= pages.iterator.next()
+    try {
+      const result = await abortable(pages.next, context.signal)
+      await abortable(tree.settled(), context.signal)
+      pages.next = undefined
+      return result
+    } catch (error) {
+      // A listing that has failed is at its end; the next reader has it begin again. One that was only
+      // waited for goes on, and its page is the next reader's.
+      if (!context.signal.aborted) listing.pages = this.#pages(handle, pages.path)
+      throw error
+    }
+  }
+
+  #takePage(listing: Listing, { path, underWay }: Pages, { entries, hidden }: EntriesPage): void {
+    const { log, metadata } = this.#core
+    const { began } = underWay
     if (hidden > 0) {
       log.warn({ path, hidden }, 'objects are not shown: no path can express their keys')
     }
     const named = entries.map(info => [nameOf(info), info] as const)
-    metadata.putPage(path, named, listing.began)
-    for (const [name, info] of named) {
-      // What was removed here since the listing began must not come back.
-      const known = metadata.hasChangedSince(path, name, listing.began)
-        ? metadata.get(path, name)
-        : { info, seen: listing.began }
-      if (known?.info !== undefined) take(listing, { name, info: known.info, seen: known.seen })
-    }
-    return true
+    metadata.putPage(path, named, began)
+    for (const [name, info] of named) take(listing, { name, info, seen: began })
   }
 
   #addDots(directory: DirectoryInode, offset: number, add: AddEntry): boolean {
@@ -192,11 +241,15 @@ export class Directories {
 
   #add(
     directory: DirectoryInode,
-    { name, info, seen }: Listed,
+    listed: Listed,
     { cookie, plus, add }: { cookie: number; plus: boolean; add: AddEntry },
   ): boolean {
-    const { inodes } = this.#core
+    const { inodes, metadata } = this.#core
+    const { name } = listed
     const child = directory.children.get(name)
+    // What was removed or stored here since it was listed is so now.
+    const { info, seen } =
+      metadata.changedSince(inodes.path(directory), name, listed.seen) ?? listed
     if (info === undefined && child === undefined) return true
     const isDirectory = child === undefined ? info?.isDir === true : child.kind === 'directory'
     const plain: DirectoryEntry = {

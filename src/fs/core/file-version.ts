@@ -2,17 +2,41 @@
 import type { ObjectId } from '../../cache/object-id.js'
 import type { FileInfo } from '../../driver/driver.js'
 import { ErrnoError } from '../../util/errno.js'
+import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Core } from './core.js'
+import type { InodeTable } from './inode-table.js'
 import type { FileInode } from './inode.js'
 
 type Version = NonNullable<FileInode['version']>
 
-/** The store was seen to have `info` at `seen`. A version made elsewhere makes open handles stale. */
+/**
+ * A listing that began at `seen` shows `info`. A listing may lag behind: where it tells of another
+ * version than is known, the store is to be asked before anything is believed.
+ */
+export function note(file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
+  if (file.version === undefined) {
+    file.version = checked(info)
+    file.seen = seen
+  } else if (file.version.etag === info.etag) {
+    file.seen = Math.max(file.seen, seen)
+  } else if (seen > file.confirmed) {
+    file.seen = -Infinity
+    file.confirmed = -Infinity
+  }
+  return file
+}
+
+/**
+ * The store has answered, to a request sent at `seen`, that the file is the version `info`. A version
+ * made elsewhere makes open handles stale; what was seen before the present version changes nothing.
+ */
 export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
+  if (seen < file.seen) return file
   const version = checked(info)
   const before = file.version
-  file.seen = Math.max(file.seen, seen)
+  file.seen = seen
+  file.confirmed = Math.max(file.confirmed, seen)
   if (before?.etag === version.etag && before.size === version.size) {
     // The same version at the same place: only the store's own idea of the time may be news.
     if (version.modTime !== undefined) file.version = version
@@ -35,7 +59,16 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   if (hadPages) file.pagesOf = version.etag
   file.version = version
   file.seen = core.metadata.now()
-  rebase(core, file, version)
+  file.confirmed = file.seen
+  const { etag, size } = version
+  if (file.dirty?.isDirty === true) file.dirty.moved({ path: core.inodes.path(file), etag, size })
+  else rebase(core, file, version)
+}
+
+/** The store has the file no more. What is written through open handles would be stored nowhere. */
+export function removedElsewhere(inodes: InodeTable, file: FileInode): void {
+  file.replaced += 1
+  inodes.unlink(file)
 }
 
 /** What cached blocks of the file are keyed by. @throws ErrnoError ESTALE if it was never stored */
@@ -44,6 +77,18 @@ export function objectOf(core: Core, file: FileInode): ObjectId {
   const path = core.inodes.path(file)
   if (version === undefined) throw new ErrnoError('ESTALE', `${path} is not in the store`)
   return { path, etag: version.etag, size: version.size }
+}
+
+export function isSame(a: ObjectId, b: ObjectId): boolean {
+  return a.path === b.path && a.etag === b.etag
+}
+
+/**
+ * Resolves when no rename of the file, or of a directory above, is under way: until then the store may
+ * have it where its path does not say.
+ */
+export async function atRest(core: Core, file: FileInode, signal: AbortSignal): Promise<void> {
+  await abortable(Promise.all([file.moving, core.tree.settled()]), signal)
 }
 
 function rebase(core: Core, file: FileInode, { etag, size }: Version): void {

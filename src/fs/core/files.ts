@@ -6,15 +6,15 @@
  * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
  */
 import { ReadAhead } from '../../cache/read-ahead.js'
-import type { DirtyFile, FileStore } from '../../cache/write-back.js'
-import { DriverError, PathNotFoundError } from '../../driver/errors.js'
+import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
+import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '../operations.js'
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
-import { adopt, follow, objectOf } from './file-version.js'
+import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode } from './inode.js'
@@ -51,10 +51,12 @@ export class Files {
     return this.#handles.size
   }
 
-  async open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
-    await this.revalidate(context, file)
-    if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
-    return this.#opened(file, flags)
+  open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
+    return this.#held(context, file, async () => {
+      await this.revalidate(context, file)
+      if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
+      return this.#opened(file, flags)
+    })
   }
 
   /** A new file, which its first flush will store, however empty. */
@@ -96,8 +98,15 @@ export class Files {
     const slices = blocks.read(object, offset, size, context)
     for (const index of handle.readAhead.advance(offset, size)) blocks.prefetch(object, index)
     if (!(slices instanceof Promise)) return slices
-    return slices.catch((error: unknown) => {
-      if (!(error instanceof PathNotFoundError)) throw error
+    return slices.catch(async (error: unknown) => {
+      const isGone = error instanceof PathNotFoundError
+      if (!isGone && !(error instanceof PreconditionError)) throw error
+      await atRest(this.#core, file, context.signal)
+      if (file.dirty?.isDirty === true || !isSame(object, objectOf(this.#core, file))) {
+        // Stored anew or moved by this mount: the bytes are there, in another version or place.
+        return this.read(context, fh, offset, size)
+      }
+      if (!isGone) throw error
       throw new ErrnoError('ESTALE', `${object.path} was removed while open`, { cause: error })
     })
   }
@@ -119,12 +128,20 @@ export class Files {
     this.touch(file)
   }
 
+  /** As `truncate`, through an open handle. */
+  truncateHandle(context: RequestContext, fh: Fh, size: Bytes): Promise<void> {
+    const handle = this.#handles.get(fh)
+    if (handle.file.dirty?.isDirty !== true) this.#checkVersion(handle)
+    return this.truncate(context, handle.file, size)
+  }
+
   /** Sets the size of a file that this caller has not open: stored before this resolves. */
-  async truncateByPath(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
-    await this.revalidate(context, file)
-    await this.truncate(context, file, size)
-    await this.flush(context, file)
-    if (file.handles === 0) await this.#close(file)
+  truncateByPath(context: RequestContext, file: FileInode, size: Bytes): Promise<void> {
+    return this.#held(context, file, async () => {
+      await this.revalidate(context, file)
+      await this.truncate(context, file, size)
+      await this.flush(context, file)
+    })
   }
 
   /** When this resolves the store has all that was written to the file. */
@@ -142,8 +159,22 @@ export class Files {
 
   async release(fh: Fh): Promise<void> {
     const handle = this.#handles.remove(fh)
-    if (handle === undefined) return
-    const { file } = handle
+    if (handle !== undefined) await this.#letGo(handle.file)
+  }
+
+  /** As a handle does, keeps others from closing the file while `work` waits. */
+  async #held<T>(context: RequestContext, file: FileInode, work: () => Promise<T>): Promise<T> {
+    file.handles += 1
+    const result = await work().catch(async (error: unknown): Promise<never> => {
+      // Whoever was interrupted does not wait for what may have to be stored now.
+      await abortable(this.#letGo(file), context.signal)
+      throw error
+    })
+    await this.#letGo(file)
+    return result
+  }
+
+  async #letGo(file: FileInode): Promise<void> {
     file.handles -= 1
     if (file.handles > 0) return
     // Dirty even now: written through a mapping after close, or a close that failed or was interrupted.
@@ -156,6 +187,8 @@ export class Files {
   async flushAll(context: RequestContext): Promise<void> {
     const failures: unknown[] = []
     for (const dirty of this.#core.writeBack.dirtyFiles) {
+      // Unlinked while open: it has no place in the store.
+      if (!dirty.isLinked) continue
       await abortable(dirty.flush(), context.signal).catch((error: unknown) => {
         failures.push(error)
         this.#core.log.error({ path: dirty.path, err: error }, 'cannot store a file')
@@ -169,7 +202,7 @@ export class Files {
     const { driver, inodes, metadata } = this.#core
     if (file.dirty?.isDirty === true || file.version === undefined) return
     const began = metadata.now()
-    if (began - file.seen < SAME_OPEN) return
+    if (began - file.confirmed < SAME_OPEN) return
     if (file.parent === undefined)
       throw new ErrnoError('ESTALE', `${inodes.path(file)} was removed`)
     const path = inodes.path(file)
@@ -182,7 +215,11 @@ export class Files {
       adopt(this.#core, file, info, began)
       metadata.put(inodes.path(file.parent), file.name, info, began)
     } catch (error) {
-      if (error instanceof PathNotFoundError && !isOutdated()) inodes.unlink(file)
+      if (!(error instanceof PathNotFoundError)) throw error
+      await atRest(this.#core, file, context.signal)
+      if (isOutdated()) return this.revalidate(context, file)
+      metadata.put(inodes.path(file.parent), file.name, undefined, began)
+      removedElsewhere(inodes, file)
       throw error
     }
   }
@@ -215,7 +252,7 @@ export class Files {
   #checkVersion({ file, replaced }: FileHandle): void {
     if (file.replaced === replaced) return
     const path = this.#core.inodes.path(file)
-    throw new ErrnoError('ESTALE', `${path} was replaced by another host while open`)
+    throw new ErrnoError('ESTALE', `${path} was replaced or removed by another host while open`)
   }
 
   #dirty(file: FileInode): DirtyFile {
@@ -269,9 +306,17 @@ export class Files {
   }
 
   async #close(file: FileInode): Promise<void> {
+    const { inodes } = this.#core
     const { dirty } = file
     file.dirty = undefined
+    if (dirty?.isDirty === true) {
+      // Dropped: what the kernel's pages and the attributes say of it is not so.
+      file.pagesOf = undefined
+      delete file.overrides.mtime
+      delete file.overrides.ctime
+      if (file.version === undefined) inodes.unlink(file)
+    }
     await dirty?.discard()
-    this.#core.inodes.drop(file)
+    inodes.drop(file)
   }
 }

@@ -124,6 +124,7 @@ export class FileSystem implements Operations {
       this.#files.flushAll(NOBODY),
       this.#core.markers.flushAll(),
     ])
+    await this.#core.writeBack.close()
     this.#core.blocks.close()
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') throw toErrnoError(outcome.reason)
@@ -389,7 +390,7 @@ export class FileSystem implements Operations {
     const path = this.#core.inodes.path(inode)
     if (inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
     if (set.fh === undefined) await this.#files.truncateByPath(context, inode, set.size)
-    else await this.#files.truncate(context, inode, set.size)
+    else await this.#files.truncateHandle(context, set.fh, set.size)
   }
 
   /** Attributes that BOS does not keep hold as long as the inode lives. */

@@ -94,6 +94,8 @@ export class InodeTable {
       version: undefined,
       covers: false,
       seen: -Infinity,
+      confirmed: -Infinity,
+      moving: undefined,
       dirty: undefined,
       pagesOf: undefined,
       replaced: 0,

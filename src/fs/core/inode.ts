@@ -6,7 +6,7 @@
  * does not have yet. Its path is never stored: it follows from the parents, so renaming a directory
  * moves all that is below at once.
  */
-import type { DirtyFile } from '../../cache/write-back.js'
+import type { DirtyFile } from '../../cache/dirty-file.js'
 import type { FileInfo } from '../../driver/driver.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Ino, Timestamp } from '../operations.js'
@@ -45,6 +45,10 @@ export interface FileInode extends InodeRecord {
   covers: boolean
   /** When `version` was last known to be the present one, by the monotonic clock. */
   seen: Milliseconds
+  /** When the store was last asked for this very file, by the same clock; a listing may lag behind. */
+  confirmed: Milliseconds
+  /** A rename under way. Never rejects. */
+  moving: Promise<void> | undefined
   /** Present from the first write until the last handle that wrote is released. */
   dirty: DirtyFile | undefined
   /** The etag of the version that the kernel's page cache holds pages of. */

@@ -12,6 +12,7 @@
 import type { MetadataCache } from '../../cache/metadata-cache.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import type { StorageDriver } from '../../driver/driver.js'
+import { Mutex } from '../../util/lock.js'
 import type { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
@@ -30,6 +31,7 @@ export interface MarkersOptions {
 export class Markers {
   readonly #options: MarkersOptions
   readonly #pending = new Set<DirectoryInode>()
+  readonly #locks = new WeakMap<DirectoryInode, Mutex>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: MarkersOptions) {
@@ -48,12 +50,22 @@ export class Markers {
     this.#schedule(directory)
   }
 
-  /** A child is gone from the bucket that may have been all that showed the directory. */
+  /** A child is gone from the bucket that may have been all that showed the directory and those above. */
   childRemoved(directory: DirectoryInode): void {
-    directory.removals += 1
-    if (directory.hasMarker === true || directory.presence !== 'stored') return
-    directory.presence = 'doubtful'
-    this.#schedule(directory)
+    for (let at: DirectoryInode | undefined = directory; at !== undefined; at = at.parent) {
+      at.removals += 1
+      // A marker shows all directories above it as well.
+      if (at.hasMarker === true || at.presence === 'made') return
+      if (at.presence === 'doubtful') continue
+      at.presence = 'doubtful'
+      this.#schedule(at)
+    }
+  }
+
+  /** The bucket shows the directory no more, although it is not empty here. */
+  vanished(directory: DirectoryInode): void {
+    directory.hasMarker = false
+    this.childRemoved(directory)
   }
 
   /** Something lies in the bucket below this inode's parent, and so shows all directories above. */
@@ -73,7 +85,17 @@ export class Markers {
   /** Makes sure that the bucket shows the directory. */
   async flush(directory: DirectoryInode): Promise<void> {
     if (directory.presence === 'stored') return
-    await this.#options.tree.shared(() => this.#write(directory))
+    await this.#options.tree.shared(() => this.alone(directory, () => this.#write(directory)))
+  }
+
+  /**
+   * Does what must not overlap with the writing of the directory's marker, such as removing it: a
+   * marker that arrives afterwards would bring the directory back. For callers that hold the tree.
+   */
+  alone<T>(directory: DirectoryInode, work: () => Promise<T>): Promise<T> {
+    const lock = this.#locks.get(directory) ?? new Mutex()
+    this.#locks.set(directory, lock)
+    return lock.run(work)
   }
 
   /** Makes sure of all directories; rejects with the first failure after having tried each. */

@@ -7,21 +7,26 @@
  */
 import type { FileInfo } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
+import { baseName } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
-import { adopt, follow } from './file-version.js'
+import { adopt, follow, note, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 
 /** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
 const RENAME_NOREPLACE = 1
 
+/** Names in a directory up to which a listing is the cheaper way to look one of them up. */
+const CROWDED = 256
+
 export class Namespace {
   readonly #core: Core
-  readonly #stats = new Map<string, Promise<FileInfo | undefined>>()
+  readonly #stats = new Map<string, Asked<FileInfo | undefined>>()
+  readonly #listings = new Map<string, Asked<ReadonlyMap<string, FileInfo>>>()
 
   constructor(core: Core) {
     this.#core = core
@@ -43,20 +48,21 @@ export class Namespace {
     return this.meet(parent, name, known.info, known.seen)
   }
 
-  /** The inode for a name that the store had at `seen`: the living one, or a new one. */
+  /** The inode for a name that a listing showed at `seen`: the living one, or a new one. */
   meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
     const { inodes } = this.#core
     const child = parent.children.get(name)
     if (child !== undefined) {
       if (isLocal(child)) return child
       if (child.kind === 'directory' && info.isDir) return refresh(child, info)
-      if (child.kind === 'file' && !info.isDir) return adopt(this.#core, child, info, seen)
+      if (child.kind === 'file' && !info.isDir) return note(child, info, seen)
       // A file where a directory was, or the reverse: another inode.
-      inodes.unlink(child)
+      if (child.kind === 'file') removedElsewhere(inodes, child)
+      else inodes.unlink(child)
     }
     return info.isDir
       ? refresh(inodes.addDirectory(parent, name), info)
-      : adopt(this.#core, inodes.addFile(parent, name), info, seen)
+      : note(inodes.addFile(parent, name), info, seen)
   }
 
   async mkdir(
@@ -71,7 +77,7 @@ export class Namespace {
     markers.made(directory)
     // Made here, so all that will be in it for now is made here too.
     metadata.forget(path)
-    metadata.complete(path, metadata.now())
+    metadata.complete(path, metadata.begin(path))
     metadata.changed(inodes.path(parent), name, { path, size: 0, isDir: true })
     this.touch(parent)
     return directory
@@ -89,32 +95,25 @@ export class Namespace {
   }
 
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
-    if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
-    const remove = async (): Promise<void> => {
-      const maybeStored = mayBeStored(child)
-      if (maybeStored) await driver.deleteFile(inodes.path(child))
-      this.#gone(parent, name)
-      inodes.unlink(child)
-      if (maybeStored) markers.childRemoved(parent)
+    try {
+      if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
+      await this.#unlinkFile(parent, child)
+    } finally {
+      this.#core.inodes.drop(child)
     }
-    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
-    if (child.handles === 0) await dropDirty(child)
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
     const child = await this.#existing(context, parent, name)
-    if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
-    await this.#checkEmpty(context, child)
-    await tree.shared(async () => {
-      if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
-      const wasShown = child.presence !== 'made'
-      this.#discardDirectory(child)
-      this.#gone(parent, name)
-      if (wasShown) markers.childRemoved(parent)
-    })
+    try {
+      if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
+      await this.#checkEmpty(context, child)
+      const remove = (): Promise<void> => this.#removeDirectory(parent, child)
+      await this.#core.tree.shared(() => this.#core.markers.alone(child, remove))
+    } finally {
+      this.#core.inodes.drop(child)
+    }
   }
 
   async rename(context: RequestContext, request: RenameRequest): Promise<void> {
@@ -127,9 +126,10 @@ export class Namespace {
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
     const source = await this.#existing(context, parent, name)
-    const target = await this.resolve(context, newParent, newName)
-    if (target === source) return
+    let target: Inode | undefined
     try {
+      target = await this.resolve(context, newParent, newName)
+      if (target === source) return
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
@@ -158,6 +158,29 @@ export class Namespace {
     throw new ErrnoError('ENOENT', this.#core.inodes.childPath(parent, name))
   }
 
+  async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
+    const { driver, inodes, markers, tree } = this.#core
+    const remove = async (): Promise<void> => {
+      const maybeStored = mayBeStored(child)
+      if (maybeStored) await driver.deleteFile(inodes.path(child))
+      this.#gone(parent, child.name)
+      inodes.unlink(child)
+      if (maybeStored) markers.childRemoved(parent)
+    }
+    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
+    if (child.handles === 0) await dropDirty(child)
+  }
+
+  /** For callers that hold the tree. */
+  async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
+    const { driver, inodes, markers } = this.#core
+    if (child.hasMarker !== false) await driver.removeDirectoryMarker(inodes.path(child))
+    const wasShown = child.presence !== 'made'
+    this.#gone(parent, child.name)
+    this.#discardDirectory(child)
+    if (wasShown) markers.childRemoved(parent)
+  }
+
   async #renameFile(source: FileInode, place: Place): Promise<void> {
     const { driver, inodes, markers, metadata, tree } = this.#core
     const { target } = place
@@ -166,6 +189,7 @@ export class Namespace {
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
       const wasStored = source.version !== undefined
+      const leftObject = wasStored || source.covers
       let info: FileInfo | undefined
       if (wasStored) {
         await driver.move(from.path, path)
@@ -174,22 +198,30 @@ export class Namespace {
         await driver.deleteFile(from.path)
       }
       source.covers = !wasStored && target !== undefined && mayBeStored(target)
-      if (target !== undefined) await this.#displace(target)
+      if (target !== undefined) inodes.unlink(target)
       inodes.rename(source, place.parent, place.name)
-      if (from.parent !== undefined) this.#gone(from.parent, from.name)
+      if (from.parent !== undefined) {
+        this.#gone(from.parent, from.name)
+        if (leftObject) markers.childRemoved(from.parent)
+      }
       if (info === undefined) return
       follow(this.#core, source, info)
       metadata.changed(inodes.path(place.parent), place.name, info)
       markers.stored(source)
-      if (from.parent !== undefined) markers.childRemoved(from.parent)
     }
-    await tree.shared(async () => {
+    // What is on its way to the new name must not arrive after the file that replaces it. Both files
+    // are held then; the kernel lets no other rename of either begin meanwhile.
+    const replace = (): Promise<void> => target?.dirty?.alone(move) ?? move()
+    const moved = tree.shared(async () => {
       const { dirty } = source
-      if (dirty === undefined) await move()
+      if (dirty === undefined) await replace()
       // Nothing was sent yet: the file will be stored under its new name, once.
-      else if (dirty.isUnsent) await dirty.alone(move)
-      else await dirty.flushAnd(move)
+      else if (dirty.isUnsent) await dirty.alone(replace)
+      else await dirty.flushAnd(replace)
     })
+    source.moving = moved.catch(() => undefined)
+    await moved.finally(() => (source.moving = undefined))
+    if (target?.handles === 0) await dropDirty(target)
   }
 
   async #renameDirectory(
@@ -227,7 +259,11 @@ export class Namespace {
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
     }
-    if (place.target !== undefined) await this.#displace(place.target)
+    if (place.target?.kind === 'directory') {
+      // Its marker, if it has one, is the moved directory's now.
+      if (source.hasMarker === false) source.hasMarker = place.target.hasMarker
+      this.#discardDirectory(place.target)
+    }
     inodes.rename(source, place.parent, place.name)
     metadata.forgetTree(from.path)
     metadata.forgetTree(path)
@@ -244,16 +280,6 @@ export class Namespace {
     if (wasStored && from.parent !== undefined) markers.childRemoved(from.parent)
   }
 
-  /** The target of a rename has been replaced. */
-  async #displace(target: Inode): Promise<void> {
-    if (target.kind === 'directory') {
-      this.#discardDirectory(target)
-      return
-    }
-    this.#core.inodes.unlink(target)
-    if (target.handles === 0) await dropDirty(target)
-  }
-
   #discardDirectory(directory: DirectoryInode): void {
     const { inodes, markers, metadata } = this.#core
     metadata.forgetTree(inodes.path(directory))
@@ -266,41 +292,113 @@ export class Namespace {
     this.touch(parent)
   }
 
-  #vanished(parent: DirectoryInode, name: string): undefined {
+  /** The store has nothing under the name. */
+  #vanished(parent: DirectoryInode, name: string): Inode | undefined {
+    const { inodes, markers } = this.#core
     const child = parent.children.get(name)
-    if (child !== undefined) this.#core.inodes.unlink(child)
+    if (child === undefined) return undefined
+    if (child.kind === 'directory' && [...inodes.below(child)].some(isLocal)) {
+      // Removed elsewhere, but what is still to be stored in it will show it again.
+      markers.vanished(child)
+      return child
+    }
+    if (child.kind === 'file') removedElsewhere(inodes, child)
+    else inodes.unlink(child)
     return undefined
   }
 
+  /**
+   * Asks the store. One listing of the directory answers for all its names, and costs no more than the
+   * two requests that one name costs alone, unless the directory is crowded or nothing is believed
+   * for longer than a moment. That a name is absent is believed only of the name itself.
+   */
   async #ask(
     context: RequestContext,
     parent: DirectoryInode,
     name: string,
   ): Promise<Inode | undefined> {
-    const { inodes, metadata } = this.#core
-    const began = metadata.now()
+    const { inodes, metadata, tree } = this.#core
     const directory = inodes.path(parent)
-    const info = await abortable(this.#stat(inodes.childPath(parent, name)), context.signal)
+    const isUnlisted = metadata.ttl <= 0 || metadata.namesIn(directory) > CROWDED
+    const listing = isUnlisted ? undefined : this.#list(parent, name)
+    const listed =
+      listing === undefined
+        ? undefined
+        : (await abortable(listing.answer, context.signal)).get(name)
+    const stat = listed === undefined ? this.#stat(parent, name, isUnlisted) : undefined
+    const info = stat === undefined ? listed : await abortable(stat.answer, context.signal)
+    const began = Math.min(listing?.began ?? Infinity, stat?.began ?? Infinity)
+    // Being moved with a directory above it, a name is neither here nor there.
+    if (info === undefined) await abortable(tree.settled(), context.signal)
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
-    if (metadata.hasChangedSince(directory, name, began)) return this.resolve(context, parent, name)
+    const isOutdated =
+      inodes.path(parent) !== directory ||
+      metadata.changedSince(directory, name, began) !== undefined
+    if (isOutdated) return this.resolve(context, parent, name)
+    if (listed !== undefined) return this.meet(parent, name, listed, began)
     metadata.put(directory, name, info, began)
-    return info === undefined ? this.#vanished(parent, name) : this.meet(parent, name, info, began)
+    if (info === undefined) return this.#vanished(parent, name)
+    const inode = this.meet(parent, name, info, began)
+    return inode.kind === 'file' && !isLocal(inode) ? adopt(this.#core, inode, info, began) : inode
   }
 
-  /** One request for all who ask for the same path at the same time. */
-  #stat(path: string): Promise<FileInfo | undefined> {
-    const underWay = this.#stats.get(path)
-    if (underWay !== undefined) return underWay
-    const asked = this.#core.driver
-      .stat(path)
-      .catch((error: unknown) => {
+  /** What the directory's listing shows by name; of a crowded directory, its first page. */
+  #list(parent: DirectoryInode, name: string): Asked<ReadonlyMap<string, FileInfo>> {
+    const directory = this.#core.inodes.path(parent)
+    return this.#join(this.#listings, directory, { directory, name }, () =>
+      this.#readListing(directory),
+    )
+  }
+
+  async #readListing(path: string): Promise<ReadonlyMap<string, FileInfo>> {
+    const { driver, metadata } = this.#core
+    const underWay = metadata.begin(path)
+    const named: [string, FileInfo][] = []
+    for await (const { entries } of driver.entries(path)) {
+      named.push(...entries.map((info): [string, FileInfo] => [baseName(info.path), info]))
+      if (named.length > CROWDED) break
+    }
+    metadata.putPage(path, named, underWay.began)
+    if (named.length <= CROWDED) metadata.complete(path, underWay)
+    return new Map(named)
+  }
+
+  #stat(parent: DirectoryInode, name: string, isUnlisted: boolean): Asked<FileInfo | undefined> {
+    const directory = this.#core.inodes.path(parent)
+    // A directory would have been listed; a file may be too new for the listing.
+    const options = isUnlisted ? {} : { expect: 'file' as const }
+    const path = this.#core.inodes.childPath(parent, name)
+    return this.#join(this.#stats, path, { directory, name }, async () => {
+      try {
+        return await this.#core.driver.stat(path, options)
+      } catch (error) {
         if (error instanceof PathNotFoundError) return undefined
         throw error
-      })
-      .finally(() => this.#stats.delete(path))
-    this.#stats.set(path, asked)
+      }
+    })
+  }
+
+  /** One request for all who ask the same at the same time. */
+  #join<T>(
+    underWay: Map<string, Asked<T>>,
+    key: string,
+    { directory, name }: { directory: string; name: string },
+    ask: () => Promise<T>,
+  ): Asked<T> {
+    const { metadata } = this.#core
+    const found = underWay.get(key)
+    // What was asked before a change made here may be answered as it was before the change.
+    const isCurrent =
+      found !== undefined && metadata.changedSince(directory, name, found.began) === undefined
+    if (isCurrent) return found
+    const began = metadata.now()
+    const answer = ask().finally(() => {
+      if (underWay.get(key) === asked) underWay.delete(key)
+    })
+    const asked = { began, answer }
+    underWay.set(key, asked)
     return asked
   }
 
@@ -322,6 +420,12 @@ export class Namespace {
       if (page.entries.length > 0) throw full()
     }
   }
+}
+
+/** A request under way, and when it began. */
+interface Asked<T> {
+  readonly began: Milliseconds
+  readonly answer: Promise<T>
 }
 
 interface Place {

@@ -1,5 +1,6 @@
 /** Requests on the service and on buckets, listings included. */
 import { KiB, MiB } from '../../util/units.js'
+import { readAclHeaders } from '../acl.js'
 import { isRecord, receiveJson } from '../body.js'
 import { jsonTime, numberParameter, requireBucket, type Context } from '../context.js'
 import { ServiceError } from '../errors.js'
@@ -25,7 +26,11 @@ export async function listBuckets(exchange: Exchange, context: Context): Promise
 export async function putBucket(exchange: Exchange, context: Context): Promise<void> {
   checkBucketName(exchange.target.bucket)
   const hierarchy = await asksForHierarchy(exchange)
-  await context.store.createBucket(exchange.target.bucket, { hierarchy })
+  const acl = readAclHeaders(exchange.headers)
+  await context.store.createBucket(exchange.target.bucket, {
+    hierarchy,
+    ...(acl === undefined ? {} : { acl }),
+  })
   exchange.sendEmpty(200, { Location: context.region })
 }
 

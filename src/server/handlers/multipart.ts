@@ -1,5 +1,6 @@
 /** Requests of multipart uploads. */
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { MiB } from '../../util/units.js'
 import { isRecord, receiveContent, receiveJson } from '../body.js'
 import { holdsForCopySource, readConditions, unquote } from '../conditions.js'
@@ -11,6 +12,7 @@ import {
   type Context,
 } from '../context.js'
 import { readCopySource } from '../copy-source.js'
+import { combineCrc32, combineCrc32c, type CrcPiece } from '../crc-combine.js'
 import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import { checksumHeaders, readAttributes, readUserMetadata } from '../metadata.js'
@@ -60,14 +62,15 @@ async function copyPart(
   context: Context,
   target: { readonly upload: UploadRecord; readonly partNumber: number },
 ): Promise<PartRecord | undefined> {
-  const { slices, size } = chooseSource(exchange, context)
+  const { slices, size, crc32: known } = chooseSource(exchange, context)
   const files = filesOf(slices)
   context.files.pin(files)
   try {
-    const etag = await hashSlices(slices, context)
+    const digests = await hashSlices(slices, context, known)
+    const { etag } = digests
     const [only] = slices
     const named = only !== undefined && slices.length === 1 ? [{ ...only, md5: etag }] : slices
-    const part = { partNumber: target.partNumber, etag, size, slices: named }
+    const part = { partNumber: target.partNumber, ...digests, size, slices: named }
     return await context.store.putPart(target.upload, part, { shared: true })
   } finally {
     await context.files.unpin(files)
@@ -77,13 +80,15 @@ async function copyPart(
 function chooseSource(
   exchange: Exchange,
   context: Context,
-): { readonly slices: readonly Slice[]; readonly size: number } {
+): { readonly slices: readonly Slice[]; readonly size: number; readonly crc32?: number } {
   const record = requireObject(readCopySource(exchange, context), context)
   const conditions = readConditions(exchange.headers, 'x-bce-copy-source-')
   if (!holdsForCopySource(record, conditions)) throw new ServiceError('PreconditionFailed')
   const text = exchange.header('x-bce-copy-source-range')
   if (text === undefined) {
-    return { slices: context.store.slices(record, 0, record.size), size: record.size }
+    const { size, crc32 } = record
+    const slices = context.store.slices(record, 0, size)
+    return { slices, size, ...(crc32 === undefined ? {} : { crc32 }) }
   }
   const { first, last } = readCopyRange(text)
   if (first > last || last >= record.size) throw new ServiceError('InvalidRange')
@@ -102,15 +107,26 @@ function readCopyRange(text: string): { readonly first: number; readonly last: n
   return { first: Number(match[1]), last: Number(match[2]) }
 }
 
-/** MD5 of the bytes, which is known without reading for exactly one whole part. */
-async function hashSlices(slices: readonly Slice[], context: Context): Promise<string> {
+/**
+ * MD5 and CRC-32 of the bytes. The MD5 is known without reading for exactly one whole part; the CRC then
+ * only if the part is a whole object.
+ */
+async function hashSlices(
+  slices: readonly Slice[],
+  context: Context,
+  known: number | undefined,
+): Promise<Pick<PartRecord, 'etag' | 'crc32'>> {
   const [only] = slices
-  if (slices.length === 1 && only?.md5 !== undefined) return only.md5
+  if (slices.length === 1 && only?.md5 !== undefined) {
+    return { etag: only.md5, ...(known === undefined ? {} : { crc32: known }) }
+  }
   const md5 = createHash('md5')
+  let crc = 0
   await context.reader.forEachPiece(slices, async piece => {
     md5.update(piece)
+    crc = crc32(piece, crc)
   })
-  return md5.digest('hex')
+  return { etag: md5.digest('hex'), crc32: crc }
 }
 
 export async function completeMultipartUpload(exchange: Exchange, context: Context): Promise<void> {
@@ -127,13 +143,22 @@ export async function completeMultipartUpload(exchange: Exchange, context: Conte
       if (list.slice(0, -1).some(part => part.size < minPartSize)) {
         throw new ServiceError('EntityTooSmall')
       }
-      const { storageClass, headers } = upload
-      return { content: joinParts(list), attributes: { storageClass, headers, meta } }
+      const { storageClass, headers, acl, tags } = upload
+      const attributes = {
+        storageClass,
+        headers,
+        meta,
+        ...(acl === undefined ? {} : { acl }),
+        ...(tags === undefined ? {} : { tags }),
+      }
+      return { content: joinParts(list), attributes }
     },
   })
   const { bucket, key } = upload
   const location = `${context.url()}/${bucket}/${uriEncodePath(key)}`
-  exchange.sendJson(200, { location, bucket, key, eTag: record.etag })
+  const body = { location, bucket, key, eTag: record.etag }
+  const { 'Content-MD5': _, ...crcs } = checksumHeaders(record)
+  exchange.sendJson(200, body, crcs)
 }
 
 interface ChosenPart {
@@ -182,13 +207,28 @@ function joinParts(parts: readonly PartRecord[]): Content {
   const [only] = parts
   const slices = parts.flatMap(part => part.slices)
   const size = parts.reduce((sum, part) => sum + part.size, 0)
-  if (only !== undefined && parts.length === 1) {
-    const { etag, crc32 } = only
-    return { size, etag, slices, ...(crc32 === undefined ? {} : { crc32 }) }
+  const crcs = {
+    ...combined('crc32', parts, combineCrc32),
+    ...combined('crc32c', parts, combineCrc32c),
   }
+  if (only !== undefined && parts.length === 1) return { size, etag: only.etag, slices, ...crcs }
   const md5 = createHash('md5')
   for (const part of parts) md5.update(part.etag)
-  return { size, etag: `-${md5.digest('hex')}`, slices }
+  return { size, etag: `-${md5.digest('hex')}`, slices, ...crcs }
+}
+
+/** The CRC of all parts together, where that of each is known. */
+function combined<Name extends 'crc32' | 'crc32c'>(
+  name: Name,
+  parts: readonly PartRecord[],
+  combine: (pieces: readonly CrcPiece[]) => number,
+): Partial<Record<Name, number>> {
+  const pieces: CrcPiece[] = []
+  for (const { [name]: crc, size } of parts) {
+    if (crc === undefined) return {}
+    pieces.push({ crc, size })
+  }
+  return { [name]: combine(pieces) } as Record<Name, number>
 }
 
 export async function abortMultipartUpload(exchange: Exchange, context: Context): Promise<void> {

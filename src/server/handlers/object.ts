@@ -1,11 +1,18 @@
 /** Requests on single objects. */
+import { readAclHeaders } from '../acl.js'
 import { contentLength, receiveContent } from '../body.js'
 import { holdsForCopySource, holdsForWrite, judgeRead, readConditions } from '../conditions.js'
 import { jsonTime, requireAddress, requireBucket, requireObject, type Context } from '../context.js'
 import { readCopySource } from '../copy-source.js'
 import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
-import { checksumHeaders, describe, readAttributes, readStorageClass } from '../metadata.js'
+import {
+  checksumHeaders,
+  describe,
+  ENCRYPTION,
+  readAttributes,
+  readStorageClass,
+} from '../metadata.js'
 import { checkKey, uriDecode } from '../names.js'
 import { parseRange } from '../ranges.js'
 import {
@@ -16,6 +23,7 @@ import {
   type ObjectAddress,
   type ObjectRecord,
 } from '../store.js'
+import { readTagHeader } from '../tags.js'
 import { GiB, MiB } from '../../util/units.js'
 
 /** Query parameters that replace response headers. */
@@ -42,10 +50,12 @@ export async function putObject(exchange: Exchange, context: Context): Promise<v
   const record = await keep(content, context, async () => {
     return await context.store.putObject(address, content, attributes, guard)
   })
+  const encryption = record.headers[ENCRYPTION]
   exchange.sendEmpty(200, {
     ETag: `"${record.etag}"`,
     ...checksumHeaders(record),
     'x-bce-storage-class': record.storageClass,
+    ...(encryption === undefined ? {} : { [ENCRYPTION]: encryption }),
   })
 }
 
@@ -218,9 +228,19 @@ function copyAttributes(
   const { source, target } = copy
   const directive = exchange.header('x-bce-metadata-directive')?.toLowerCase() ?? 'copy'
   const storageClass = readStorageClass(exchange.headers)
+  const tagsOf = chooseTags(exchange)
+  const given = readAclHeaders(exchange.headers)
+  // The list of the source is not copied.
+  const acl = given === undefined ? {} : { acl: given }
   if (directive === 'replace') {
-    const attributes = readAttributes(exchange.headers, target.key, context.switches)
-    return from => ({ ...attributes, storageClass: storageClass ?? from.storageClass })
+    const { headers, meta } = readAttributes(exchange.headers, target.key, context.switches)
+    return from => ({
+      headers,
+      meta,
+      storageClass: storageClass ?? from.storageClass,
+      ...acl,
+      ...tagsOf(from),
+    })
   }
   if (directive !== 'copy') throw new ServiceError('InvalidArgument')
   const self = source.bucket === target.bucket && source.key === target.key
@@ -231,8 +251,23 @@ function copyAttributes(
       })
     }
     const { headers, meta } = from
-    return { headers, meta, storageClass: storageClass ?? from.storageClass }
+    return {
+      headers,
+      meta,
+      storageClass: storageClass ?? from.storageClass,
+      ...acl,
+      ...tagsOf(from),
+    }
   }
+}
+
+/** @throws ServiceError InvalidArgument */
+function chooseTags(exchange: Exchange): (source: ObjectRecord) => Pick<Attributes, 'tags'> {
+  const directive = exchange.header('x-bce-tagging-directive')?.toLowerCase() ?? 'copy'
+  const tags = readTagHeader(exchange.header('x-bce-tagging')) ?? {}
+  if (directive === 'replace') return () => ({ tags })
+  if (directive !== 'copy') throw new ServiceError('InvalidArgument')
+  return source => (source.tags === undefined ? {} : { tags: source.tags })
 }
 
 /** Replaces an object at the target unless that is switched off; keeps metadata, etag and time. */

@@ -73,6 +73,22 @@ void t.test('a write that was aborted half way breaks the writer', async t => {
   for await (const upload of store.uploads('/')) t.fail(`left over: ${upload.uploadId}`)
 })
 
+void t.test('cancel aborts an upload although the wait for its beginning was given up', async t => {
+  const { driver, server } = await startDriverHarness(t)
+  const store = await driver()
+  const fault = { kind: 'delay', delay: 100 } as const
+  server.faults.add({ operation: 'InitiateMultipartUpload', fault })
+  const writer = await store.writer('/begun')
+  const stop = new AbortController()
+  const reason = new Error('interrupted')
+  setTimeout(() => stop.abort(reason), 30)
+  t.equal(await failure(writer.write(bytes(2 * PART), { signal: stop.signal })), reason)
+  await writer.cancel()
+  const left: string[] = []
+  for await (const { uploadId } of store.uploads('/')) left.push(uploadId)
+  t.same(left, [])
+})
+
 void t.test('a closed writer leaves parts, and the rest beside them', async t => {
   const { driver, api } = await startDriverHarness(t)
   const store = await driver({ rootdirectory: 'root' })

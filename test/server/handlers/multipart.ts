@@ -1,4 +1,6 @@
+import { crc32 } from 'node:zlib'
 import t from 'tap'
+import { crc32c } from '../../../src/server/crc32c.js'
 import { textOf, type Reply, type TestClient } from '../../helpers/bos-client.js'
 import { dataFiles, md5Of, seededBytes, startHarness } from '../../helpers/bos-harness.js'
 
@@ -291,3 +293,36 @@ void t.test('a part copy refuses bad sources, ranges and conditions', async t =>
   const etag = put.headers.etag ?? ''
   t.match(await copy({ 'x-bce-copy-source-if-match': etag }), { status: 200 })
 })
+
+void t.test(
+  'the CRC of a completed object is that of its content where its parts have one',
+  async t => {
+    const { client } = await startHarness(t)
+    const pieces = [seededBytes(150_000), seededBytes(100_001)]
+    const whole = Buffer.concat(pieces)
+    await client.call('PUT', { key: 'source', body: pieces[1] ?? '' })
+    for (const copied of [false, true]) {
+      const started = await client.call('POST', { key: 'k', query: { uploads: '' } })
+      const uploadId = textOf(started, 'uploadId')
+      const parts: { partNumber: number; eTag: string }[] = []
+      for (const [index, body] of pieces.entries()) {
+        const query = { uploadId, partNumber: String(index + 1) }
+        const isCopy = copied && index === 1
+        const put = isCopy
+          ? { headers: { 'x-bce-copy-source': '/test-bucket/source' } }
+          : { body, headers: { 'x-bce-content-crc32c': String(crc32c(body)) } }
+        const reply = await client.call('PUT', { key: 'k', query, ...put })
+        const eTag = isCopy ? textOf(reply, 'eTag') : (reply.headers.etag ?? '')
+        parts.push({ partNumber: index + 1, eTag })
+      }
+      const body = JSON.stringify({ parts })
+      const complete = await client.call('POST', { key: 'k', query: { uploadId }, body })
+      const head = await client.call('HEAD', { key: 'k' })
+      for (const { headers } of [complete, head]) {
+        t.equal(headers['x-bce-content-crc32'], String(crc32(whole)))
+        t.equal(headers['x-bce-content-crc32c'], copied ? undefined : String(crc32c(whole)))
+        t.equal(headers['content-md5'], undefined)
+      }
+    }
+  },
+)

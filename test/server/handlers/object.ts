@@ -398,15 +398,14 @@ void t.test('a rename moves an object with all it has, where it is switched on',
 void t.test('functions that are missing say so', async t => {
   const { client } = await startHarness(t)
   const cases = [
-    client.call('POST', { key: 'k', query: { append: '' }, body: 'x' }),
+    client.call('GET', { query: { versions: '' } }),
+    client.call('POST', { key: 'k', query: { restore: '' } }),
     client.call('PUT', {
       key: 'k',
-      query: { symlink: '' },
-      headers: { 'x-bce-symlink-target': 'a' },
+      headers: { 'x-bce-server-side-encryption-customer-key': 'AES256' },
     }),
-    client.call('PUT', { key: 'k', headers: { 'x-bce-acl': 'public-read' } }),
-    client.call('PUT', { key: 'k', headers: { 'x-bce-server-side-encryption': 'AES256' } }),
-    client.call('GET', { query: { acl: '' } }),
+    client.call('PUT', { key: 'k', headers: { 'x-bce-object-expires': '3' } }),
+    client.call('GET', { query: { lifecycle: '' } }),
   ]
   for (const reply of await Promise.all(cases)) {
     t.match(reply, { status: 501, code: 'NotImplemented' })
@@ -426,3 +425,15 @@ void t.test('functions that are missing say so', async t => {
 function stamp(): string {
   return `${new Date().toISOString().slice(0, 19)}Z`
 }
+
+void t.test('server-side encryption is acknowledged', async t => {
+  const { client } = await startHarness(t)
+  const headers = { 'x-bce-server-side-encryption': 'AES256' }
+  for (const reply of [
+    await client.call('PUT', { key: 'k', body: 'x', headers }),
+    await client.call('HEAD', { key: 'k' }),
+    await client.call('GET', { key: 'k' }),
+  ]) {
+    t.match(reply, { status: 200, headers })
+  }
+})

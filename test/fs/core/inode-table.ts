@@ -1,0 +1,143 @@
+import t from 'tap'
+import { InodeTable } from '../../../src/fs/core/inode-table.js'
+import type { Ino } from '../../../src/fs/operations.js'
+import { ROOT_INO } from '../../../src/fs/operations.js'
+
+function table(): InodeTable {
+  return new InodeTable(() => 1000)
+}
+
+void t.test('the root is always there', t => {
+  const inodes = table()
+  t.equal(inodes.root.ino, ROOT_INO)
+  inodes.forget(ROOT_INO, 1)
+  inodes.drop(inodes.root)
+  t.equal(inodes.get(ROOT_INO), inodes.root)
+  t.equal(inodes.path(inodes.root), '/')
+  t.ok(inodes.isLinked(inodes.root))
+  inodes.checkInvariants()
+  t.end()
+})
+
+void t.test('an inode lives as long as the kernel remembers it', t => {
+  const inodes = table()
+  const file = inodes.addFile(inodes.root, 'a')
+  file.lookups = 3
+  inodes.forget(file.ino, 2)
+  t.equal(inodes.get(file.ino), file)
+  inodes.forget(file.ino, 1)
+  t.throws(() => inodes.get(file.ino), { code: 'ESTALE' })
+  t.equal(inodes.root.children.size, 0)
+  t.equal(inodes.size, 1)
+  inodes.forget(file.ino, 5)
+  inodes.forget(99_999 as Ino, 1)
+  inodes.checkInvariants()
+  t.end()
+})
+
+void t.test('more forgets than lookups count as all of them', t => {
+  const inodes = table()
+  const file = inodes.addFile(inodes.root, 'a')
+  file.lookups = 1
+  file.handles = 1
+  inodes.forget(file.ino, 10)
+  t.equal(file.lookups, 0)
+  t.equal(inodes.get(file.ino), file, 'an open handle retains it')
+  file.handles = 0
+  inodes.drop(file)
+  t.equal(inodes.size, 1)
+  t.end()
+})
+
+void t.test('children retain their parents', t => {
+  const inodes = table()
+  const directory = inodes.addDirectory(inodes.root, 'd')
+  const below = inodes.addDirectory(directory, 'e')
+  const file = inodes.addFile(below, 'f')
+  file.lookups = 1
+  t.equal(inodes.path(file), '/d/e/f')
+  inodes.drop(directory)
+  inodes.drop(below)
+  t.equal(inodes.size, 4)
+  inodes.checkInvariants()
+  inodes.forget(file.ino, 1)
+  t.equal(inodes.size, 1, 'and go with the last of them')
+  t.end()
+})
+
+void t.test('a directory that only this mount knows is retained', t => {
+  const inodes = table()
+  const directory = inodes.addDirectory(inodes.root, 'd')
+  directory.presence = 'made'
+  inodes.drop(directory)
+  t.equal(inodes.size, 2)
+  directory.presence = 'stored'
+  inodes.drop(directory)
+  t.equal(inodes.size, 1)
+  t.end()
+})
+
+void t.test('renaming a directory moves all that is below', t => {
+  const inodes = table()
+  const from = inodes.addDirectory(inodes.root, 'from')
+  const to = inodes.addDirectory(inodes.root, 'to')
+  const file = inodes.addFile(from, 'f')
+  for (const inode of [from, to, file]) inode.lookups = 1
+  const before = inodes.renames
+  const { number } = file
+  inodes.rename(from, to, 'moved')
+  t.equal(inodes.path(file), '/to/moved/f')
+  t.equal(file.number, number, 'st_ino stays')
+  t.not(inodes.renames, before)
+  t.notOk(inodes.root.children.has('from'))
+  t.ok(inodes.isBelow(file, to))
+  t.notOk(inodes.isBelow(to, from))
+  t.same([...inodes.below(to)], [from, file])
+  inodes.checkInvariants()
+  t.end()
+})
+
+void t.test('an unlinked inode keeps its path for messages, and has no place', t => {
+  const inodes = table()
+  const directory = inodes.addDirectory(inodes.root, 'd')
+  const file = inodes.addFile(directory, 'f')
+  directory.lookups = 1
+  file.lookups = 1
+  inodes.unlink(file)
+  t.equal(inodes.path(file), '/d/f')
+  t.notOk(inodes.isLinked(file))
+  t.equal(directory.children.size, 0)
+  const again = inodes.addFile(directory, 'f')
+  again.lookups = 1
+  inodes.unlink(file)
+  t.equal(directory.children.get('f'), again, 'its successor is not touched')
+  t.equal(inodes.path(again), '/d/f')
+  t.not(again.ino, file.ino)
+  t.equal(again.number, file.number)
+  inodes.checkInvariants()
+  t.end()
+})
+
+void t.test('what lies below an unlinked directory is unlinked', t => {
+  const inodes = table()
+  const directory = inodes.addDirectory(inodes.root, 'd')
+  const file = inodes.addFile(directory, 'f')
+  file.lookups = 1
+  inodes.unlink(directory)
+  t.notOk(inodes.isLinked(file))
+  inodes.forget(file.ino, 1)
+  t.equal(inodes.size, 1)
+  t.end()
+})
+
+void t.test('a number names the kind of inode that was asked for', t => {
+  const inodes = table()
+  const file = inodes.addFile(inodes.root, 'f')
+  const directory = inodes.addDirectory(inodes.root, 'd')
+  t.throws(() => inodes.directory(file.ino), { code: 'ENOTDIR' })
+  t.throws(() => inodes.file(directory.ino), { code: 'EISDIR' })
+  t.equal(inodes.file(file.ino), file)
+  t.equal(inodes.directory(directory.ino), directory)
+  t.throws(() => inodes.get(12_345 as Ino), { code: 'ESTALE' })
+  t.end()
+})

@@ -1,0 +1,120 @@
+/**
+ * A driver that records every request which it passes on, and that delays or fails any of them on
+ * demand. Each page of a listing and each step of a composition is a request of its own.
+ */
+import type { Composition, EntriesPage, StorageDriver } from '../../src/driver/driver.js'
+
+export interface Request {
+  readonly method: string
+  readonly path: string
+}
+
+export interface Watched {
+  readonly driver: StorageDriver
+  readonly requests: Request[]
+  /** Runs before a request is passed on; what it throws is what the request fails with. */
+  before: (request: Request) => void | Promise<void>
+  /** Runs when a request has had its effect, before the caller learns of it. */
+  after: (request: Request) => void | Promise<void>
+  /** How many requests of these methods there were; of all, if none is named. */
+  count(...methods: string[]): number
+}
+
+/** Methods that send nothing. */
+const LOCAL = new Set(['checkPath', 'close'])
+
+type Method = (...args: unknown[]) => unknown
+
+export function watched(inner: StorageDriver): Watched {
+  const requests: Request[] = []
+  const watch: Watched = {
+    driver: new Proxy(inner, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property, target)
+        if (typeof value !== 'function') return value
+        const name = String(property)
+        const method = (value as Method).bind(target)
+        if (LOCAL.has(name)) return method
+        if (name === 'entries') {
+          return (path: string, ...rest: unknown[]) =>
+            pages(path, method(path, ...rest) as AsyncIterable<EntriesPage>)
+        }
+        return (path: string, ...rest: unknown[]) =>
+          send({ method: name, path }, async () => {
+            const result = await method(path, ...rest)
+            return name === 'compose' ? composition(result as Composition) : result
+          })
+      },
+    }),
+    requests,
+    before: () => undefined,
+    after: () => undefined,
+    count: (...methods) =>
+      requests.filter(({ method }) => methods.length === 0 || methods.includes(method)).length,
+  }
+
+  async function send<T>(request: Request, work: () => Promise<T>): Promise<T> {
+    requests.push(request)
+    await watch.before(request)
+    const result = await work()
+    await watch.after(request)
+    return result
+  }
+
+  async function* pages(
+    path: string,
+    listing: AsyncIterable<EntriesPage>,
+  ): AsyncGenerator<EntriesPage> {
+    const iterator = listing[Symbol.asyncIterator]()
+    // An empty directory costs a request as well; the end of a full last page is known with it.
+    for (let first = true; ; first = false) {
+      const request = { method: 'entries', path }
+      if (first) requests.push(request)
+      await watch.before(request)
+      const page = await iterator.next()
+      if (page.done === true) return
+      if (!first) requests.push(request)
+      await watch.after(request)
+      yield page.value
+    }
+  }
+
+  function composition(inside: Composition): Composition {
+    const { path } = inside
+    return {
+      path,
+      uploadId: inside.uploadId,
+      uploadPart: (...args) =>
+        send({ method: 'uploadPart', path }, () => inside.uploadPart(...args)),
+      copyPart: (...args) => send({ method: 'copyPart', path }, () => inside.copyPart(...args)),
+      complete: (...args) => send({ method: 'complete', path }, () => inside.complete(...args)),
+      abort: (...args) => send({ method: 'abort', path }, () => inside.abort(...args)),
+    }
+  }
+
+  return watch
+}
+
+/** Holds requests back until they are let go. */
+export function hold(
+  watch: Watched,
+  holds: (request: Request) => boolean,
+  when: 'before' | 'after' = 'before',
+): { readonly reached: Promise<void>; readonly release: () => void } {
+  let release: () => void = () => undefined
+  let reach: () => void = () => undefined
+  const released = new Promise<void>(resolve => (release = resolve))
+  const reached = new Promise<void>(resolve => (reach = resolve))
+  watch[when] = request => {
+    if (!holds(request)) return
+    reach()
+    return released
+  }
+  return {
+    reached,
+    release: () => {
+      watch[when] = () => undefined
+      release()
+    },
+  }
+}
