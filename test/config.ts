@@ -294,6 +294,8 @@ void t.test('every option has a variable, a help text and a default to show', t 
   t.end()
 })
 
+const ENVIRONMENT = { BCE_ACCESS_KEY_ID: 'env-id', BCE_SECRET_ACCESS_KEY: 'env-secret' }
+
 function bosOf(sources: Partial<Sources>): Readonly<Record<string, unknown>> {
   return resolve(sources).bos
 }
