@@ -293,3 +293,48 @@ void t.test('every option has a variable, a help text and a default to show', t 
   }
   t.end()
 })
+
+const ENVIRONMENT = { BCE_ACCESS_KEY_ID: 'env-id', BCE_SECRET_ACCESS_KEY: 'env-secret' }
+
+function bosOf(sources: Partial<Sources>): Readonly<Record<string, unknown>> {
+  return resolve(sources).bos
+}
+
+void t.test('the strongest source with credentials decides where they come from', async t => {
+  const keys = { accesskeyid: 'env-id', accesskeysecret: 'env-secret' }
+  const credentialsFile = '/home/me/.go-bcecli/credentials'
+  const file = { name: 'f.yml', content: { credentialscommand: 'print' } }
+  t.same(bosOf({ credentialsFile }), { credentialsfile: credentialsFile })
+  t.same(bosOf({ credentialsFile, file }), { credentialscommand: 'print' })
+  t.same(bosOf({ credentialsFile, file, environment: ENVIRONMENT }), keys)
+  const mountOptions = ['credentials-file=/etc/c']
+  const all = { credentialsFile, file, environment: ENVIRONMENT, mountOptions }
+  t.same(bosOf(all), { credentialsfile: '/etc/c' })
+})
+
+void t.test('two ways in one source are left to the driver, which refuses them', async t => {
+  const environment = { ...ENVIRONMENT, REGISTRY_STORAGE_BOS_CREDENTIALSFILE: '/c' }
+  t.match(bosOf({ environment }), { accesskeyid: 'env-id', credentialsfile: '/c' })
+})
+
+void t.test('parameters of the S3 driver in a registry section reach the driver', async t => {
+  const content = { storage: { bos: { bucket: 'b', v4auth: true }, delete: { enabled: true } } }
+  t.same(bosOf({ file: { name: 'config.yml', content } }), { bucket: 'b', v4auth: true })
+  const own = { name: 'f.yml', content: { v4auth: true } }
+  t.match(mistakes({ file: own }), [/f.yml: unknown option 'v4auth'/])
+})
+
+void t.test('options have their names with underscores and their other names', async t => {
+  t.match(bosOf({ mountOptions: ['ca_file=/ca.pem,skipverify'] }), {
+    cafile: '/ca.pem',
+    skipverify: true,
+  })
+})
+
+void t.test('what may hold a secret is not taken from the command line', async t => {
+  for (const option of ['accesskeysecret=x', 'sessiontoken=x', 'proxy=http://u:hidden@h']) {
+    const [mistake = ''] = mistakes({ mountOptions: [option] })
+    t.match(mistake, /not taken from the command line/)
+    t.notMatch(mistake, /hidden/)
+  }
+})

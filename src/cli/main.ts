@@ -55,7 +55,8 @@ function parser(args: readonly string[]) {
       .help()
       .alias('help', 'h')
       .epilogue('Exit codes: 0 done, 1 failed, 2 the command line or configuration is wrong.')
-      .wrap(Math.min(100, process.stdout.columns ?? 100))
+      // Wrapping would cut words in two; the terminal breaks long lines no worse.
+      .wrap(null)
       .exitProcess(false)
       .fail((message: string | null, error: Error | undefined) => {
         // A YError is yargs' own complaint about the command line; all others are the command's.

@@ -9,6 +9,7 @@ import type { Bytes, Milliseconds } from '../../util/units.js'
 import { Calls, isCode, refuseErrorInOk, within, type CallOptions } from './calls.js'
 import {
   readDeleteFailures,
+  readDeleteToken,
   readDocumentEtag,
   readEtag,
   readHead,
@@ -60,6 +61,9 @@ export interface UploadName {
   readonly uploadId: string
 }
 
+/** Content type of directory markers. */
+export const MARKER_TYPE = 'application/x-directory'
+
 /** Keys per batch delete. @see https://cloud.baidu.com/doc/BOS/s/tkc5twspg */
 export const DELETE_BATCH = 1000
 /** A copy is given a millisecond for so many bytes: the service answers when all are copied. */
@@ -95,7 +99,12 @@ export class BosApi {
 
   async head(key: string, options: CallOptions = {}): Promise<ObjectHead> {
     const request: BosRequest = { method: 'HEAD', key, ...options }
-    return await this.#calls.read(request, ({ headers }) => readHead(headers))
+    const { headers, head } = await this.#calls.read(request, answer => ({
+      headers: answer.headers,
+      head: readHead(answer.headers),
+    }))
+    refuseDirectory(key, headers)
+    return head
   }
 
   /** As `head`, undefined if there is no such object. */
@@ -117,6 +126,7 @@ export class BosApi {
     const { expectedBytes = 0 } = options
     const request = { ...this.#getRequest(key, options), expectedBytes }
     return this.#calls.call(request, head => {
+      refuseDirectory(key, head.headers)
       readEtag(head.headers)
       return chooseSink(head)
     })
@@ -128,6 +138,7 @@ export class BosApi {
     options: CallOptions & { ifMatch?: string | undefined } = {},
   ): Promise<HttpResponse> {
     return this.#calls.read(this.#getRequest(key, options), response => {
+      refuseDirectory(key, response.headers)
       readEtag(response.headers)
       const verifier = verifierOf(response.headers)
       verifier?.update(response.body)
@@ -142,6 +153,7 @@ export class BosApi {
     return this.#calls.retry(request, async attempt => {
       const opened = await this.#transport.stream(within(request, attempt))
       try {
+        refuseDirectory(key, opened.headers)
         readEtag(opened.headers)
         return opened
       } catch (error) {
@@ -166,10 +178,12 @@ export class BosApi {
     }
     const request = this.#upload({ key, body, headers, crc, signal })
     const target = { conditions: options, expected: () => md5(body) }
-    return await this.#calls.conditional(request, target, async attempt => {
-      const response = await this.#transport.request(within(request, attempt))
-      return checkUpload(refuseErrorInOk(response), crc)
-    })
+    return await this.#withParents(key, options, () =>
+      this.#calls.conditional(request, target, async attempt => {
+        const response = await this.#transport.request(within(request, attempt))
+        return checkUpload(refuseErrorInOk(response), crc)
+      }),
+    )
   }
 
   /** @returns the etag of the copy */
@@ -189,8 +203,8 @@ export class BosApi {
       patience: source.size / COPY_BYTES_PER_MS,
       ...options,
     }
-    return await this.#calls.read(request, response =>
-      readDocumentEtag(refuseErrorInOk(response).body),
+    return await this.#withParents(key, options, () =>
+      this.#calls.read(request, response => readDocumentEtag(refuseErrorInOk(response).body)),
     )
   }
 
@@ -212,7 +226,9 @@ export class BosApi {
         if (!mayBeEcho || (await this.find(to, options)) === undefined) throw error
       }
     }
-    return this.#calls.retry(request, rename, { retryClass: 'other' })
+    return this.#withParents(to, options, () =>
+      this.#calls.retry(request, rename, { retryClass: 'other' }),
+    )
   }
 
   /** @returns whether there was an object; true if an earlier attempt may have deleted it */
@@ -288,7 +304,9 @@ export class BosApi {
     const { signal } = options
     const headers = { ...this.#writeHeaders, ...propertyHeaders(options) }
     const request: BosRequest = { method: 'POST', key, params: { uploads: '' }, headers, signal }
-    return await this.#calls.read(request, answer => readUploadId(refuseErrorInOk(answer).body))
+    return await this.#withParents(key, options, () =>
+      this.#calls.read(request, answer => readUploadId(refuseErrorInOk(answer).body)),
+    )
   }
 
   /** @returns the etag of the part */
@@ -402,8 +420,56 @@ export class BosApi {
     } while (marker !== undefined)
   }
 
+  /** Makes one directory of a hierarchical bucket, and those above; no error if it exists. */
+  async makeDirectory(key: string, options: CallOptions = {}): Promise<void> {
+    try {
+      await this.put(key, Buffer.alloc(0), { ...options, contentType: MARKER_TYPE })
+    } catch (error) {
+      if (!isCode(error, 'NamespaceDirAlreadyExists')) throw error
+    }
+  }
+
+  /**
+   * Deletes a directory of a hierarchical bucket with all that is below.
+   * @returns whether there was one
+   */
+  async deleteTree(key: string, options: CallOptions = {}): Promise<boolean> {
+    let found = false
+    let token: string | undefined
+    do {
+      const headers = {
+        'x-bce-delete-recursive': 'true',
+        ...(token === undefined ? {} : { 'x-bce-delete-token': token }),
+      }
+      const request: BosRequest = { method: 'DELETE', key, headers, ...options }
+      try {
+        token = await this.#calls.read(request, answer =>
+          readDeleteToken(refuseErrorInOk(answer).body),
+        )
+        found = true
+      } catch (error) {
+        // What an answer that got lost has deleted is there no more.
+        if (!isCode(error, 'NoSuchKey')) throw error
+        return found
+      }
+    } while (token !== undefined)
+    return true
+  }
+
   close(): Promise<void> {
     return this.#transport.close()
+  }
+
+  /** In a hierarchical bucket the directories above a key are made when it turns out they are missing. */
+  async #withParents<T>(key: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const parent = key.slice(0, key.lastIndexOf('/', key.length - 2) + 1)
+      if (!isCode(error, 'NamespaceParentNotExists') || parent === '') throw error
+      await this.makeDirectory(parent, { signal })
+      return await work()
+    }
   }
 
   #getRequest(key: string, { range, ifMatch, signal }: GetOptions): BosRequest {
@@ -423,6 +489,12 @@ export class BosApi {
     const { crc, headers, ...rest } = upload
     return { method: 'PUT', ...rest, headers: { ...headers, 'x-bce-content-crc32': crc } }
   }
+}
+
+/** A directory of a hierarchical bucket is found without its slash too; as a file it is not there. */
+function refuseDirectory(key: string, headers: Readonly<Record<string, string>>): void {
+  if (headers['x-bce-object-type'] !== 'Directory' || key.endsWith('/')) return
+  throw new BosError(`${key} is a directory`, { kind: 'response', status: 404, code: 'NoSuchKey' })
 }
 
 /** Of a JSON body, which the service checks too. */

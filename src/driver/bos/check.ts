@@ -16,12 +16,13 @@ export async function checkBucket(
 ): Promise<void> {
   const { api, keys } = context
   try {
-    await api.headBucket({ signal })
+    const headers = await api.headBucket({ signal })
+    context.learned.hierarchical = headers['x-bce-bucket-type'] === 'namespace'
   } catch (refused) {
     if (!(refused instanceof BosError)) throw refused
     if (refused.kind !== 'response') throw explain(refused, context, parameters)
     try {
-      await api.list({ prefix: keys.rootPrefix, maxKeys: 1 }, { signal })
+      await api.list({ prefix: keys.rootPrefix, delimiter: '/', maxKeys: 1 }, { signal })
     } catch (error) {
       if (!(error instanceof BosError)) throw error
       throw explain(error, context, parameters)

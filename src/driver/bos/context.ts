@@ -35,6 +35,8 @@ export interface BosContext {
   readonly learned: {
     /** It has no rename. */
     noRename: boolean
+    /** The bucket is hierarchical: directories are real, and are renamed and deleted whole. */
+    hierarchical: boolean
   }
 }
 

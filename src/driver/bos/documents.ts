@@ -234,3 +234,10 @@ export function readDeleteFailures(body: Buffer): DeleteFailure[] {
     message: item.optionalText('message') ?? '',
   }))
 }
+
+/** What a recursive delete that has not come to its end wants to be sent with the next one. */
+export function readDeleteToken(body: Buffer): string | undefined {
+  if (body.length === 0) return undefined
+  const fields = document(body)
+  return fields.flag('isTruncated') ? fields.text('nextDeleteToken') : undefined
+}

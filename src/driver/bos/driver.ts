@@ -39,7 +39,7 @@ import { ClosedError, PathNotFoundError } from '../errors.js'
 import { addressing, MIN_CHUNK_SIZE, type BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
 import { walk } from '../walk.js'
-import { BosApi } from './api.js'
+import { BosApi, MARKER_TYPE } from './api.js'
 import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.js'
@@ -51,7 +51,8 @@ import { dropUpload } from './resume.js'
 import { readAuthorities } from './authorities.js'
 import { chooseProxy, type Environment } from './proxy.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
-import { copyFile, look, move, remove } from './transfer.js'
+import { remove, removeFile, removeMarker } from './remove.js'
+import { copyFile, look, move } from './transfer.js'
 import { createTransport, type Transport, type TransportOptions } from './transport.js'
 import { openWriter } from './writer.js'
 
@@ -70,6 +71,8 @@ export interface BosDriverOptions extends Partial<BosConfig> {
   connectTimeout?: Milliseconds
   /** Longest time for one attempt, the time for its bytes excepted; default 60 s. */
   requestTimeout?: Milliseconds
+  /** The bucket is hierarchical; `openBosDriver` finds out by itself. Default false. */
+  hierarchical?: boolean
   /** Longest silence within an answer's body; default 30 s. */
   idleTimeout?: Milliseconds
   retry?: RetryOptions
@@ -85,7 +88,6 @@ const LIST_PAGE_SIZE = 1000
 const NAME = 'bos'
 /** As in distribution's S3 driver. */
 const REDIRECT_EXPIRY: Milliseconds = 20 * 60_000
-const MARKER_TYPE = 'application/x-directory'
 
 class BosDriver implements StorageDriver {
   readonly name = NAME
@@ -186,7 +188,10 @@ class BosDriver implements StorageDriver {
       exists ||= page.exists
       for (const entry of page.entries) paths.push(entry.path)
     }
-    if (!exists) throw new PathNotFoundError(path, { driver: NAME })
+    // An empty directory of a hierarchical bucket shows nothing of itself.
+    if (!exists && this.#context.learned.hierarchical)
+      await this.stat(path, { ...options, expect: 'directory' })
+    else if (!exists) throw new PathNotFoundError(path, { driver: NAME })
     return paths
   }
 
@@ -202,17 +207,18 @@ class BosDriver implements StorageDriver {
   async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
-    const { api, keys } = this.#context
-    await this.#at(path, () =>
-      api.put(keys.directory(path), Buffer.alloc(0), { ...options, contentType: MARKER_TYPE }),
-    )
+    const { api, keys, learned } = this.#context
+    const key = keys.directory(path)
+    await this.#at(path, async () => {
+      if (learned.hierarchical) await api.makeDirectory(key, options)
+      else await api.put(key, Buffer.alloc(0), { ...options, contentType: MARKER_TYPE })
+    })
   }
 
   async removeDirectoryMarker(path: string, options: DriverOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
-    const { api, keys } = this.#context
-    await this.#at(path, () => api.delete(keys.directory(path), options))
+    await this.#at(path, () => removeMarker(this.#context, path, options))
   }
 
   async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
@@ -238,8 +244,7 @@ class BosDriver implements StorageDriver {
   async deleteFile(path: string, options: DriverOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
-    const { api, keys } = this.#context
-    await this.#at(path, () => api.delete(keys.file(path), options))
+    await this.#at(path, () => removeFile(this.#context, path, options))
   }
 
   async redirectURL(path: string, options: RedirectOptions): Promise<string | undefined> {
@@ -377,7 +382,7 @@ function assemble(
       storageClass: options.storageClass ?? parameters.storageclass,
     },
     log,
-    learned: { noRename: false },
+    learned: { noRename: false, hierarchical: options.hierarchical ?? false },
   }
   return { context, transport }
 }

@@ -17,7 +17,7 @@ export interface RetryOptions {
   baseDelay?: Milliseconds
   /** Bound of every delay but one that the service asks for; default 10 s. */
   maxDelay?: Milliseconds
-  /** All attempts and pauses together, the time for their bytes excepted; default 5 minutes. */
+  /** All attempts and pauses together, the time for their bytes excepted; default 2 minutes. */
   deadline?: Milliseconds
   /** For each of the two budgets. */
   budget?: RetryBudgetOptions
@@ -43,7 +43,7 @@ export function retryPolicy({ budget, ...options }: RetryOptions = {}): RetryPol
     attempts: 6,
     baseDelay: 100,
     maxDelay: 10_000,
-    deadline: 5 * 60_000,
+    deadline: 2 * 60_000,
     random: Math.random,
     ...options,
     clock,

@@ -10,7 +10,7 @@ import { forEachParallel } from '../../util/semaphore.js'
 import { MiB, type Bytes } from '../../util/units.js'
 import type { DriverOptions, MoveOptions, WriteConditions, WriteResult } from '../driver.js'
 import { ConflictError, IntegrityError, PathNotFoundError, PreconditionError } from '../errors.js'
-import { isBelow } from '../path.js'
+import { childPath, isBelow } from '../path.js'
 import type { Conditions, CopySource } from './headers.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import type { ListedPart, ObjectHead } from './documents.js'
@@ -151,12 +151,21 @@ export interface Found {
 
 /** Looks for both kinds at once: one round trip. */
 export async function look(
-  { api, keys }: BosContext,
+  { api, keys, learned }: BosContext,
   path: string,
   options: DriverOptions & { expect?: 'file' | 'directory' | undefined },
 ): Promise<Found> {
   const { expect, signal } = options
   const prefix = keys.directory(path)
+  if (learned.hierarchical) {
+    const [file, directory] = await Promise.all([
+      expect === 'directory' ? undefined : api.find(keys.file(path), { signal }),
+      expect === 'file' ? undefined : api.find(prefix, { signal }),
+    ])
+    const time = directory?.modTime
+    const isDir = directory !== undefined
+    return { file, isDir, ...(time === undefined ? {} : { markerTime: time }) }
+  }
   const [file, below] = await Promise.all([
     expect === 'directory' ? undefined : api.find(keys.file(path), { signal }),
     expect === 'file' ? undefined : api.list({ prefix, maxKeys: 1 }, { signal }),
@@ -177,7 +186,7 @@ export async function move(
   to: string,
   options: MoveOptions,
 ): Promise<void> {
-  const { api, keys, name: driver } = context
+  const { api, keys, learned, name: driver } = context
   const { signal } = options
   const io = signal === undefined ? {} : { signal }
   const [source, target] = await Promise.all([
@@ -193,6 +202,13 @@ export async function move(
     if (options.ifMatch !== undefined && target.file?.etag !== options.ifMatch) {
       const message = `${to} does not hold version ${options.ifMatch}`
       throw new PreconditionError(message, { driver, path: to })
+    }
+    if (isBelow(to, from)) {
+      throw new ConflictError(`${to} lies inside ${from}`, { driver, path: to })
+    }
+    if (learned.hierarchical) {
+      await moveRealDirectory(context, { from, to, target }, io)
+      return
     }
     await moveDirectory(context, from, to, io)
     if (target.file !== undefined) await api.delete(keys.file(to), io)
@@ -252,10 +268,7 @@ async function moveDirectory(
   to: string,
   options: DriverOptions,
 ): Promise<void> {
-  const { api, keys, config, name: driver } = context
-  if (isBelow(to, from)) {
-    throw new ConflictError(`${to} lies inside ${from}`, { driver, path: to })
-  }
+  const { api, keys, config } = context
   const [fromPrefix, toPrefix] = [keys.directory(from), keys.directory(to)]
   const copied: string[] = []
   await forPath(context, from, async () => {
@@ -272,31 +285,37 @@ async function moveDirectory(
   })
 }
 
+/** Renames a directory of a hierarchical bucket, at one stroke; into one that exists, child by child. */
+async function moveRealDirectory(
+  context: BosContext,
+  { from, to, target }: { from: string; to: string; target: Found },
+  options: DriverOptions,
+): Promise<void> {
+  const { api, keys } = context
+  const [fromKey, toKey] = [keys.directory(from), keys.directory(to)]
+  if (!target.isDir) {
+    // A file and a directory cannot have one name.
+    if (target.file !== undefined)
+      await forPath(context, to, () => api.delete(keys.file(to), options))
+    await forPath(context, from, () => api.rename(fromKey, toKey, options))
+    return
+  }
+  await forPath(context, from, async () => {
+    for await (const page of pagesBelow(context, fromKey, { ...options, delimiter: '/' })) {
+      const files = page.objects.map(({ key }) => key)
+      for (const key of [...files, ...page.prefixes]) {
+        const name = key.slice(fromKey.length).replace(/\/$/, '')
+        if (name !== '') await move(context, childPath(from, name), childPath(to, name), options)
+      }
+    }
+    await api.deleteTree(fromKey, options)
+  })
+}
+
 async function* objectsBelow(
   context: BosContext,
   prefix: string,
   options: DriverOptions,
 ): AsyncGenerator<{ key: string; etag: string; size: Bytes }> {
   for await (const page of pagesBelow(context, prefix, options)) yield* page.objects
-}
-
-/** @see StorageDriver.delete */
-export async function remove(
-  context: BosContext,
-  path: string,
-  options: DriverOptions,
-): Promise<void> {
-  const { api, keys, name: driver } = context
-  await forPath(context, path, async () => {
-    const pages = pagesBelow(context, keys.directory(path), options)
-    const [wasFile, first] = await Promise.all([api.delete(keys.file(path), options), pages.next()])
-    let found = wasFile
-    for (let page = first; page.done !== true; page = await pages.next()) {
-      const below = page.value.objects.map(object => object.key)
-      if (below.length === 0) continue
-      found = true
-      await api.deleteMany(below, options)
-    }
-    if (!found) throw new PathNotFoundError(path, { driver })
-  })
 }

@@ -21,6 +21,8 @@ export async function appendObject(exchange: Exchange, context: Context): Promis
   const guard = writeGuard(exchange)
   const piece = await receiveContent(exchange, context.files)
   const record = await keep(piece, context, async () => {
+    // In the turn in which its files are pinned the base must still be there.
+    if (isOffsetGiven) checkUnchanged(findBase(context.store.object(address), offset), base)
     const content = base === undefined ? piece : await join(base, piece, context)
     return await context.store.putObject(
       address,

@@ -90,9 +90,9 @@ void t.test('work is repeated until it succeeds, and is told of doubt', async t 
   t.equal(result, 'done')
   t.same(clock.sleeps, [10, 20])
   t.same(attempts, [
-    { number: 1, ambiguous: false, timeLeft: 300_000 },
-    { number: 2, ambiguous: false, timeLeft: 299_990 },
-    { number: 3, ambiguous: true, timeLeft: 299_970 },
+    { number: 1, ambiguous: false, timeLeft: 120_000 },
+    { number: 2, ambiguous: false, timeLeft: 119_990 },
+    { number: 3, ambiguous: true, timeLeft: 119_970 },
   ])
 })
 

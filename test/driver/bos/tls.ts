@@ -6,10 +6,11 @@ import t from 'tap'
 import { createBosDriver, openBosDriver } from '../../../src/driver/bos/driver.js'
 import type { BosParameters } from '../../../src/driver/parameters.js'
 import { silentLogger } from '../../../src/util/log.js'
+import { bosmount, environment } from '../../helpers/bosmount.js'
 import { Authority } from '../certificates.js'
 import { terminateTls } from '../forwarders.js'
 import { bytes, failure } from '../helpers.js'
-import { startDriverHarness } from './harness.js'
+import { BUCKET, startDriverHarness } from './harness.js'
 
 const harness = await startDriverHarness(t)
 const authority = new Authority(t)
@@ -48,6 +49,22 @@ void t.test('a certificate for another host is refused, and the error says so', 
   const endpoint = `https://127.0.0.1:${elsewhere}`
   const error = await failure(openBosDriver(parameters({ cafile, endpoint }), quick))
   t.match(error, { name: 'DriverError', message: /is for another host name: correct endpoint/ })
+})
+
+void t.test('a mount fails with the same messages', async t => {
+  const env = environment({
+    BCE_ACCESS_KEY_ID: 'driver-key',
+    BCE_SECRET_ACCESS_KEY: 'driver-secret',
+  })
+  const foreign = await terminateTls(t, authority.issue('DNS:bos.example.com'), harness.server.url)
+  const mount = (atPort: number, ...more: string[]) => {
+    const where = ['--endpoint', `https://127.0.0.1:${atPort}`]
+    return bosmount(['mount', BUCKET, authority.folder, '-f', ...where, ...more], { env })
+  }
+  t.match(await mount(port), { code: 1, stderr: /unknown authority: set cafile/ })
+  const wrongHost = await mount(foreign, '--ca-file', cafile)
+  t.match(wrongHost, { code: 1, stderr: /is for another host name: correct endpoint/ })
+  t.notMatch(wrongHost.stderr, /driver-secret/)
 })
 
 void t.test('a server without TLS is told from an untrusted one', async t => {

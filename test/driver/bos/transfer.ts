@@ -68,9 +68,10 @@ void t.test('what changes during a copy is not deleted', async t => {
   const { driver, server } = await startDriverHarness(t)
   const store = await driver()
   await store.putContent('/source', bytes(100, 1))
-  server.faults.add({ operation: 'CopyObject', fault: { kind: 'delay', delay: 100 } })
+  const fault = { kind: 'delay', delay: 1000 } as const
+  const copy = server.faults.add({ operation: 'CopyObject', count: 1, fault })
   const move = failure(store.move('/source', '/target'))
-  await new Promise(resolve => setTimeout(resolve, 50))
+  while (copy.hits === 0) await new Promise(resolve => setTimeout(resolve, 5))
   await store.putContent('/source', bytes(100, 2))
   t.match(await move, { code: 'PRECONDITION' })
   t.same(await store.getContent('/source'), bytes(100, 2))

@@ -85,6 +85,29 @@ void t.test('of appends at the same offset one wins', async t => {
   t.equal((await client.call('GET', { key: 'k' })).body.toString(), `start${winner}`)
 })
 
+void t.test(
+  'an append whose object is replaced meanwhile is refused, and nothing breaks',
+  async t => {
+    const { client, append, directory } = await startAppending(t)
+    const size = 300_000
+    for (let round = 0; round < 8; round += 1) {
+      await append(seededBytes(size))
+      const [appended, ...others] = await Promise.all([
+        append(seededBytes(size + round), size),
+        client.call('PUT', { key: 'k', body: seededBytes(100_000 + round * 30_000) }),
+        client.call('GET', { key: 'k' }),
+      ])
+      t.ok([200, 403, 409].includes(appended.status), `${appended.status}`)
+      t.strictSame(
+        others.map(({ status }) => status),
+        [200, 200],
+      )
+      await client.call('DELETE', { key: 'k' })
+    }
+    t.strictSame(dataFiles(directory), [])
+  },
+)
+
 void t.test('metadata is set by the first append and kept by the others', async t => {
   const { client, append } = await startAppending(t)
   await append('a', 0, { 'x-bce-meta-a': '1' })

@@ -6,6 +6,8 @@ import { failure } from '../../driver/helpers.js'
 
 export interface DriverSubject {
   readonly driver: StorageDriver
+  /** Directories are real: they stay when nothing is in them, and no file has the name of one. */
+  readonly hierarchical?: boolean
   /** A driver on the same store that shares nothing else, as another process would have it. */
   reopen(): Promise<StorageDriver>
   /** Stores an object under any key below the driver's root, behind the driver's back. */

@@ -1,11 +1,20 @@
 /** Directories: stat, list, entries, move, delete, walk. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
 import type { StorageDriver } from '../../../src/driver/driver.js'
 import { bytes, entriesOf, failure, pagesOf, walked } from '../../driver/helpers.js'
 import { isNotFound, type Behaviour } from './subject.js'
 
 async function put(driver: StorageDriver, ...paths: readonly string[]): Promise<void> {
   await Promise.all(paths.map(path => driver.putContent(path, Buffer.from(path))))
+}
+
+/** Where directories are real, a name is a file or a directory. */
+async function isOneThing(t: Test, driver: StorageDriver): Promise<void> {
+  await put(driver, '/file', '/dir/below')
+  t.match(await failure(driver.putContent('/file/below', bytes(1))), { code: 'CONFLICT' })
+  t.match(await failure(driver.putContent('/dir', bytes(1))), { code: 'CONFLICT' })
+  t.same((await driver.list('/')).toSorted(), ['/dir', '/file'])
 }
 
 export function listings(behaviour: Behaviour): void {
@@ -60,7 +69,8 @@ export function listings(behaviour: Behaviour): void {
     await isNotFound(t, driver, '/file', driver.stat('/file', { expect: 'directory' }))
   })
 
-  behaviour('a directory wins over a file of the same name', async (t, driver) => {
+  behaviour('a directory wins over a file of the same name', async (t, driver, subject) => {
+    if (subject.hierarchical === true) return await isOneThing(t, driver)
     await put(driver, '/both', '/both/below', '/both-and', '/both!', '/bo')
     t.match(await driver.stat('/both'), { isDir: true, size: 0 })
     const entries = await entriesOf(driver, '/')
@@ -75,7 +85,7 @@ export function listings(behaviour: Behaviour): void {
     t.same((await driver.list('/')).length, 4)
   })
 
-  behaviour('a marker makes an empty directory', async (t, driver) => {
+  behaviour('a marker makes an empty directory', async (t, driver, { hierarchical }) => {
     await driver.makeDirectory('/made/deep')
     await driver.makeDirectory('/made/deep')
     t.match(await driver.stat('/made/deep'), { isDir: true })
@@ -87,6 +97,10 @@ export function listings(behaviour: Behaviour): void {
     await driver.removeDirectoryMarker('/made/deep')
     t.same(await driver.list('/made/deep'), ['/made/deep/file'], 'what is below stays')
     await driver.deleteFile('/made/deep/file')
+    if (hierarchical === true) {
+      t.match(await driver.stat('/made/deep'), { isDir: true }, 'a real directory stays')
+      await driver.removeDirectoryMarker('/made/deep')
+    }
     await isNotFound(t, driver, '/made/deep', driver.stat('/made/deep'))
     await driver.removeDirectoryMarker('/made/deep')
   })
@@ -306,8 +320,8 @@ export function changes(behaviour: Behaviour): void {
     t.same(await driver.getContent('/xsuffix/file'), Buffer.from('/xsuffix/file'))
   })
 
-  behaviour('deleting a file leaves a directory of its name', async (t, driver) => {
-    await put(driver, '/both', '/both/below')
+  behaviour('deleting a file leaves a directory of its name', async (t, driver, subject) => {
+    await put(driver, ...(subject.hierarchical === true ? [] : ['/both']), '/both/below')
     await driver.deleteFile('/both')
     t.same(await driver.list('/both'), ['/both/below'])
   })
