@@ -14,7 +14,11 @@ export async function readConfigFile(name: string): Promise<{ name: string; cont
     if ((mode & OTHERS_READ) !== 0 && /secret/i.test(text)) {
       process.stderr.write(`warning: ${name} holds a secret and others can read it: chmod 600\n`)
     }
-    return { name, content: parse(text) as unknown }
+    const content: unknown = parse(text, {
+      // As a number, 0o640 would be 416: a mode is to be read as it is written.
+      customTags: tags => tags.filter(tag => typeof tag === 'string' || tag.format !== 'OCT'),
+    })
+    return { name, content }
   } catch (error) {
     // A YAML error quotes the lines around the mistake, which may hold a secret.
     const reason =

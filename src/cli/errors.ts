@@ -28,13 +28,18 @@ export function exitCodeOf(error: unknown): ExitCode {
   return code === 'CONFIG' || code === 'PARAMETERS' ? EXIT.usage : EXIT.failed
 }
 
+/** What is deeper down says little to a user. */
+const MAX_CAUSES = 6
+
 /** The message, with those of its causes that say more. */
 export function explain(error: unknown): string {
   const messages: string[] = []
-  for (let at = error; at instanceof Error && messages.length < 4; at = at.cause) {
-    if (!messages.some(message => message.includes(at instanceof Error ? at.message : ''))) {
-      messages.push(at.message)
-    }
+  let at = error
+  // A chain of causes may lead back to itself.
+  for (let depth = 0; at instanceof Error && depth < MAX_CAUSES; depth += 1) {
+    const { message } = at
+    if (!messages.some(said => said.includes(message))) messages.push(message)
+    at = at.cause
   }
   return messages.length === 0 ? String(error) : messages.join(': ')
 }

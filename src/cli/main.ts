@@ -59,7 +59,8 @@ function parser(args: readonly string[]) {
       .wrap(null)
       .exitProcess(false)
       .fail((message: string | null, error: Error | undefined) => {
-        if (error !== undefined) throw error
+        // A YError is yargs' own complaint about the command line; all others are the command's.
+        if (error !== undefined && error.name !== 'YError') throw error
         throw new CommandError(`${message ?? 'wrong usage'} (see bosmount --help)`, EXIT.usage)
       })
   )

@@ -1,5 +1,7 @@
 /** What /proc/self/mounts says (proc(5)); reading it never touches a mount. */
-import { readFile } from 'node:fs/promises'
+import { readFile, realpath } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { CommandError, EXIT, explain } from './errors.js'
 
 export interface MountEntry {
   readonly source: string
@@ -18,6 +20,21 @@ export async function listMounts(): Promise<MountEntry[]> {
 
 export async function isMounted(mountpoint: string): Promise<boolean> {
   return (await listMounts()).some(entry => entry.mountpoint === mountpoint)
+}
+
+/**
+ * The path under which the kernel knows a mount point. Resolves everything but the last component:
+ * the mount point itself may be a dead mount.
+ *
+ * @throws CommandError if there is no such folder to mount in
+ */
+export async function mountpointPath(mountpoint: string): Promise<string> {
+  const path = resolve(mountpoint)
+  try {
+    return join(await realpath(dirname(path)), basename(path))
+  } catch (error) {
+    throw new CommandError(`mount point ${path}: ${explain(error)}`, EXIT.failed, { cause: error })
+  }
 }
 
 /** Blanks, tabs, newlines and backslashes are written as octal escapes. */

@@ -5,8 +5,9 @@
  * A record is believed only while a process of its number and start time lives: numbers come again.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CommandError } from './errors.js'
 
 export interface MountRecord {
   readonly pid: number
@@ -29,8 +30,28 @@ export function stateDirectory(): string {
     : join(runtime, 'bosmount')
 }
 
+/** Permission bits that let others than the owner put something there. */
+const OTHERS_WRITE = 0o022
+
+/**
+ * Makes the directory. One below /tmp may have been put there by somebody else, with links in it that
+ * lead to files of this user: it is not written to.
+ *
+ * @throws CommandError unless it belongs to this user alone
+ */
+export async function prepareStateDirectory(): Promise<void> {
+  const directory = stateDirectory()
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const stats = await lstat(directory)
+  const isOwn = stats.isDirectory() && stats.uid === (process.getuid?.() ?? 0)
+  if (isOwn && (stats.mode & OTHERS_WRITE) === 0) return
+  throw new CommandError(
+    `${directory} can be written to by others: remove it, or set XDG_RUNTIME_DIR to a directory of your own`,
+  )
+}
+
 export async function writeRecord(record: Omit<MountRecord, 'pid' | 'started'>): Promise<void> {
-  await mkdir(stateDirectory(), { recursive: true, mode: 0o700 })
+  await prepareStateDirectory()
   await prune()
   const started = (await startOf(process.pid)) ?? ''
   const text = JSON.stringify({ pid: process.pid, started, ...record })

@@ -1,7 +1,7 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
-import { access, realpath } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import { ConfigError, resolveConfig } from '../../config.js'
@@ -15,8 +15,15 @@ import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { readConfigFile } from '../config-file.js'
 import { addConfigOptions } from '../option-flags.js'
-import { isMounted } from '../mounts.js'
-import { isAlive, readRecord, removeRecord, stateDirectory, writeRecord } from '../state.js'
+import { isMounted, mountpointPath } from '../mounts.js'
+import {
+  isAlive,
+  prepareStateDirectory,
+  readRecord,
+  removeRecord,
+  stateDirectory,
+  writeRecord,
+} from '../state.js'
 
 interface MountArguments {
   readonly operands: string[]
@@ -106,7 +113,7 @@ async function makePlan(argv: MountArguments): Promise<Plan> {
   }
   return {
     config,
-    mountpoint: await absolute(mountpoint),
+    mountpoint: await mountpointPath(mountpoint),
     embedded: embedded === undefined ? undefined : resolve(embedded),
   }
 }
@@ -131,19 +138,10 @@ function parseSource(source: string | undefined): Record<string, string> {
   return { bucket: match[1] ?? '', ...(rootdirectory === '' ? {} : { rootdirectory }) }
 }
 
-/** Resolves everything but the last component: the mount point itself may be a dead mount. */
-async function absolute(mountpoint: string): Promise<string> {
-  const path = resolve(mountpoint)
-  try {
-    return join(await realpath(dirname(path)), basename(path))
-  } catch (error) {
-    throw new CommandError(`mount point ${path}: ${explain(error)}`, EXIT.failed, { cause: error })
-  }
-}
-
 /** Mounts and stays until the mount is gone. */
 async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   await refuseSecondMount(mountpoint)
+  await prepareStateDirectory()
   const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
   const log = createLogger(config.logLevel, logFile)
   const mount = await openMount({

@@ -1,13 +1,12 @@
 /** `bosmount umount`: unmounts, then waits until the serving process has brought all to BOS. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import { parseDuration } from '../../util/units.js'
 import type { Milliseconds } from '../../util/units.js'
 import { CommandError, EXIT } from '../errors.js'
-import { isMounted } from '../mounts.js'
+import { isMounted, mountpointPath } from '../mounts.js'
 import { isAlive, readRecord, removeRecord } from '../state.js'
 import type { MountRecord } from '../state.js'
 
@@ -39,7 +38,7 @@ export const umountCommand: CommandModule<object, UmountArguments> = {
         describe: 'how long to wait for what is still being flushed',
       }),
   handler: async argv => {
-    const mountpoint = resolve(argv.mountpoint)
+    const mountpoint = await mountpointPath(argv.mountpoint)
     const timeout = parseDuration(argv.timeout)
     if (timeout === undefined) {
       throw new CommandError(

@@ -1,0 +1,174 @@
+/** The command line as a program: exit codes, help, and what is said of mistakes. Nothing is mounted. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { mountHelperArguments } from '../../src/cli/main.js'
+import { forEachParallel } from '../../src/util/semaphore.js'
+import { bosmount, environment, SECRET_ACCESS_KEY } from '../helpers/bosmount.js'
+import { run } from '../helpers/processes.js'
+import { executable, projectPath } from '../helpers/project.js'
+import { scratchFolder } from '../helpers/scratch.js'
+
+const { version } = JSON.parse(readFileSync(projectPath('package.json'), 'utf8')) as {
+  version: string
+}
+
+void t.test('--help and --version end well, on stdout', async t => {
+  const help = await bosmount(['--help'])
+  t.equal(help.code, 0)
+  for (const command of ['mount', 'umount', 'serve']) t.match(help.text, command)
+  t.match(help.text, /Exit codes: 0 done, 1 failed, 2/)
+  t.equal(help.stderr, '')
+  const mount = await bosmount(['mount', '--help'])
+  t.equal(mount.code, 0)
+  t.match(mount.text, /--metadata-ttl/)
+  t.match(mount.text, /--chunksize/)
+  t.notMatch(mount.text, /--accesskeysecret/, 'what is refused is not offered')
+  const shown = await bosmount(['--version'])
+  t.equal(shown.code, 0)
+  t.equal(shown.text.trim(), version)
+})
+
+interface Mistake {
+  readonly title: string
+  readonly args: readonly string[]
+  readonly says: RegExp
+  /** Default 2: the command line is wrong. */
+  readonly code?: number
+  readonly env?: NodeJS.ProcessEnv
+}
+
+const MISTAKES: readonly Mistake[] = [
+  { title: 'no command', args: [], says: /say what to do: mount, umount or serve/ },
+  { title: 'an unknown command', args: ['mont'], says: /mount/ },
+  { title: 'an unknown flag', args: ['umount', '/x', '--forse'], says: /forse/ },
+  { title: 'mount without a mount point', args: ['mount'], says: /--help/ },
+  { title: 'mount of one operand', args: ['mount', '/tmp', '-f'], says: /bucket/ },
+  { title: 'mount of three', args: ['mount', 'b', '/tmp', 'c', '-f'], says: /bucket and a mount/ },
+  {
+    title: 'a flag without its value',
+    args: ['mount', 'b', '/tmp', '-f', '--region'],
+    says: /region/,
+  },
+  {
+    title: 'several mistakes at once',
+    args: ['mount', 'b', '/tmp', '-f', '--uid', 'root', '-o', 'chunksiz=1,gid=wheel'],
+    says: /uid: .*\n.*gid: |chunksiz(.|\n)*uid: /,
+  },
+  {
+    title: 'a region that is missing',
+    args: ['mount', 'bucket', '/tmp', '-f'],
+    says: /region is missing/,
+  },
+  {
+    title: 'a secret as a flag',
+    args: ['mount', 'b', '/tmp', '-f', '--accesskeysecret', SECRET_ACCESS_KEY],
+    says: /accesskeysecret: not taken from the command line/,
+  },
+  {
+    title: 'a secret as -o',
+    args: ['mount', 'b', '/tmp', '-f', '-o', `sessiontoken=${SECRET_ACCESS_KEY}`],
+    says: /sessiontoken: not taken from the command line/,
+  },
+  {
+    title: 'a secret under a mistyped flag',
+    args: ['mount', 'b', '/tmp', '-f', `--accesskeysecre=${SECRET_ACCESS_KEY}`],
+    says: /accesskeysecre/,
+  },
+  {
+    title: 'a configuration file that is not there',
+    args: ['mount', 'b', '/tmp', '-f', '--config', '/nonexistent.yml'],
+    says: /\/nonexistent\.yml: ENOENT/,
+  },
+  {
+    title: 'umount of what is not mounted',
+    args: ['umount', '/nonexistent-mount'],
+    says: /nothing is mounted at \/nonexistent-mount/,
+    code: 1,
+  },
+  {
+    title: 'a time that is none',
+    args: ['umount', '/tmp', '--timeout', 'soon'],
+    says: /--timeout: 'soon'/,
+  },
+  { title: 'serve without a directory', args: ['serve'], says: /data-dir/ },
+  {
+    title: 'an address that is none',
+    args: ['serve', '--data-dir', '/nonexistent', '--listen', 'here'],
+    says: /--listen: 'here' is not HOST:PORT/,
+  },
+  {
+    title: 'an address that others can reach',
+    args: ['serve', '--data-dir', '/nonexistent', '--listen', '0.0.0.0:0'],
+    says: /--allow-remote/,
+  },
+  {
+    title: 'half of the credentials',
+    args: ['serve', '--data-dir', '/nonexistent', '--listen', '127.0.0.1:0'],
+    env: { BCE_SECRET_ACCESS_KEY: undefined },
+    says: /both BCE_ACCESS_KEY_ID and BCE_SECRET_ACCESS_KEY/,
+  },
+]
+
+void t.test('mistakes have exit code 2, one message and no secret', async t => {
+  const check = async ({ title, args, says, code = 2, env }: Mistake): Promise<void> => {
+    const finished = await bosmount(args, { env: environment(env) })
+    t.equal(finished.code, code, title)
+    t.match(finished.stderr, says, title)
+    t.equal(finished.text, '', `${title}: nothing on stdout`)
+    t.notMatch(finished.stderr, /\n\s+at .*:\d+:\d+/, `${title}: no stack`)
+    t.equal(finished.stderr.match(/^bosmount: /gm)?.length, 1, `${title}: said once`)
+    t.notOk(finished.stderr.includes(SECRET_ACCESS_KEY), `${title}: no secret`)
+  }
+  await forEachParallel(MISTAKES, check, { limit: 3 })
+})
+
+void t.test('a configuration file that is no YAML is not quoted', async t => {
+  const name = join(scratchFolder(t), 'the.yml')
+  writeFileSync(name, `accesskeysecret: "${SECRET_ACCESS_KEY}\n`, { mode: 0o600 })
+  const finished = await bosmount(['mount', 'b', '/tmp', '-f', '--config', name])
+  t.equal(finished.code, 2)
+  t.match(finished.stderr, /not YAML/)
+  t.notOk(finished.stderr.includes(SECRET_ACCESS_KEY))
+})
+
+void t.test('the arguments of mount(8) are turned into our own', t => {
+  const table: readonly (readonly [readonly string[], readonly string[]])[] = [
+    [
+      ['bucket', '/mnt'],
+      ['mount', 'bucket', '/mnt'],
+    ],
+    [
+      ['bucket/root', '/mnt', '-o', 'rw,_netdev'],
+      ['mount', 'bucket/root', '/mnt', '-o', 'rw,_netdev'],
+    ],
+    [
+      ['bucket', '/mnt', '-sn', '-v', '-o', 'ro', '-t', 'fuse.bosmount', '-N', '/proc/1/ns/mnt'],
+      ['mount', 'bucket', '/mnt', '-o', 'ro'],
+    ],
+    [
+      ['-o', 'ro', 'bucket', '/mnt', '-o', 'noexec'],
+      ['mount', 'bucket', '/mnt', '-o', 'ro', '-o', 'noexec'],
+    ],
+    [['bucket', '/mnt', '-f'], ['--version']],
+    [['bucket', '/mnt', '-sfnv', '-o', 'ro'], ['--version']],
+    [
+      ['bucket', '/mnt', '-o', '-f'],
+      ['mount', 'bucket', '/mnt', '-o', '-f'],
+    ],
+  ]
+  for (const [given, expected] of table)
+    t.same(mountHelperArguments(given), expected, given.join(' '))
+  t.end()
+})
+
+void t.test('the helper of mount(8) says what is wrong as the command does', async t => {
+  const helper = executable('mount.bosmount')
+  const fake = await run(process.execPath, [helper, 'bucket', '/tmp', '-f'], { env: environment() })
+  t.equal(fake.code, 0, 'a fake mount mounts nothing')
+  const args = ['bucket', '/tmp', '-o', `rw,accesskeysecret=${SECRET_ACCESS_KEY}`]
+  const secret = await run(process.execPath, [helper, ...args], { env: environment() })
+  t.equal(secret.code, 2)
+  t.match(secret.stderr, /accesskeysecret: not taken from the command line/)
+  t.notOk(secret.stderr.includes(SECRET_ACCESS_KEY))
+})
