@@ -48,6 +48,16 @@ const FOUND: [Step[]][] = [
     ],
   ],
   [
+    // The same, and moves on.
+    [
+      { op: 'mkdir', path: '/b' },
+      { op: 'switch' },
+      { op: 'mkdir', path: '/c' },
+      { op: 'rename', from: '/c', to: '/b', noReplace: false },
+      { op: 'rename', from: '/b', to: '/a', noReplace: false },
+    ],
+  ],
+  [
     // Another mount makes a directory anew, without the marker that this one has written.
     [
       { op: 'mkdir', path: '/a' },

@@ -261,12 +261,15 @@ export class Namespace {
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
     }
-    if (place.target?.kind === 'directory') {
+    const target = place.target?.kind === 'directory' ? place.target : undefined
+    const isShown = target !== undefined && target.presence === 'stored'
+    if (target !== undefined) {
       // Its marker, if it has one, is the moved directory's now.
-      if (source.hasMarker === false) source.hasMarker = place.target.hasMarker
-      this.#discardDirectory(place.target)
+      if (source.hasMarker === false) source.hasMarker = target.hasMarker
+      this.#discardDirectory(target)
     }
     inodes.rename(source, place.parent, place.name)
+    if (isShown) markers.removed(source)
     metadata.forgetTree(from.path)
     metadata.forgetTree(path)
     if (from.parent !== undefined) this.#gone(from.parent, from.name)
@@ -275,6 +278,7 @@ export class Namespace {
       if (inode.kind !== 'file' || inode.version === undefined) continue
       // A copy may have another etag (BOS does not say): the next open asks, open handles need it now.
       inode.seen = -Infinity
+      inode.confirmed = -Infinity
       if (inode.handles === 0) continue
       follow(this.#core, inode, await driver.stat(inodes.path(inode), { expect: 'file' }))
     }
