@@ -267,7 +267,7 @@ class BosDriver implements StorageDriver {
     this.#checks.directory(path)
     const { api, keys, name } = this.#context
     const prefix = path === '/' ? keys.rootPrefix : keys.file(path)
-    const uploads = api.listUploads(prefix, options)
+    const uploads = api.uploads.listUploads(prefix, options)
     for (;;) {
       const next = await forPath({ name }, path, () => uploads.next())
       if (next.done === true) return
