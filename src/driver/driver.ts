@@ -9,9 +9,9 @@
  * What distribution has (same names, same meaning): name, getContent, putContent, reader, writer,
  * stat, list, move, delete, redirectURL, walk. What is added: ranged reads pinned to an etag
  * (`reader`, `readInto`), conditional writes, listing pages that carry size, time and etag
- * (`entries`), `copy`, directory markers, multipart composition (`compose`), and a capability record
- * instead of optional methods. Files in the reserved directory of unlinked files (see path.ts) can be
- * named in all methods that take a file, and are never listed.
+ * (`entries`, `entriesBelow`), `copy`, directory markers, multipart composition (`compose`), and a
+ * capability record instead of optional methods. Files in the reserved directory of unlinked files
+ * (see path.ts) can be named in all methods that take a file, and are never listed.
  *
  * Every method rejects with a class of errors.ts, takes an AbortSignal wherever it can wait, and
  * rejects with the signal's reason once that is aborted.
@@ -30,6 +30,8 @@ export interface DriverCapabilities {
   readonly serverSideCopy: boolean
   /** `redirectURL` gives URLs. */
   readonly redirects: boolean
+  /** `entriesBelow` takes one request per page of things, not one per directory. */
+  readonly listsSubtrees: boolean
 }
 
 /** The numbers that bound a `Composition`. */
@@ -189,6 +191,26 @@ export interface EntriesPage {
   readonly hidden: number
 }
 
+export interface EntriesBelowOptions extends DriverOptions {
+  /** A directory below the path to begin with: what the store lists before it is left out. */
+  from?: string
+}
+
+/** Some direct children of one directory. */
+export interface DirectoryPage extends EntriesPage {
+  readonly path: string
+  /** Together with the earlier pages these are all its children. */
+  readonly isComplete: boolean
+}
+
+/**
+ * What one page of a subtree's listing tells. A directory in which nothing was found is told of by its
+ * entry in the one above alone, if the page has gone on behind it.
+ */
+export interface SubtreePage {
+  readonly directories: readonly DirectoryPage[]
+}
+
 export interface MoveOptions extends DriverOptions, WriteConditions {}
 
 export interface RedirectOptions {
@@ -276,6 +298,13 @@ export interface StorageDriver {
    * per page. Iterating an absent directory gives no entries and no error.
    */
   entries(path: string, options?: EntriesOptions): AsyncIterable<EntriesPage>
+
+  /**
+   * Everything below a directory, with attributes, page by page in the store's order, which keeps all
+   * that is below one directory together. Each directory's children come as with `entries`; those of
+   * directories above `from` are not complete.
+   */
+  entriesBelow(path: string, options?: EntriesBelowOptions): AsyncIterable<SubtreePage>
 
   /** Makes a directory exist although nothing is in it. Idempotent. */
   makeDirectory(path: string, options?: DriverOptions): Promise<void>

@@ -52,6 +52,11 @@ export async function* listPages(fetch: FetchPage, query: ListQuery): AsyncGener
   }
 }
 
+/** An object of a listing as a file. */
+export function listedFile(path: string, { size, etag, modTime }: ListedObject): FileInfo {
+  return { path, size, modTime, isDir: false, etag }
+}
+
 export interface MergedPage {
   readonly entries: readonly FileInfo[]
   /** Things that no path can express. */
@@ -100,7 +105,8 @@ export class ListingMerger {
       const name = object.key.slice(this.#prefix.length)
       if (name === '' || this.#isOwn(name)) continue
       if (componentProblem(name) !== undefined) hidden++
-      else if (this.#isWanted(name)) this.#held.set(name, this.#file(name, object))
+      else if (this.#isWanted(name))
+        this.#held.set(name, listedFile(childPath(this.#path, name), object))
     }
     for (const prefix of page.prefixes) {
       if (prefix === this.#lastPrefix) continue
@@ -131,10 +137,6 @@ export class ListingMerger {
       released.push(info)
     }
     return released
-  }
-
-  #file(name: string, { size, etag, modTime }: ListedObject): FileInfo {
-    return { path: childPath(this.#path, name), size, modTime, isDir: false, etag }
   }
 
   #isOwn(name: string): boolean {

@@ -13,6 +13,7 @@ import type {
   ContentReader,
   DriverCapabilities,
   DriverOptions,
+  EntriesBelowOptions,
   EntriesOptions,
   EntriesPage,
   FileInfo,
@@ -24,6 +25,7 @@ import type {
   RedirectOptions,
   StatOptions,
   StorageDriver,
+  SubtreePage,
   UploadInfo,
   WalkDirective,
   WalkOptions,
@@ -40,6 +42,7 @@ import {
   PreconditionError,
 } from '../errors.js'
 import { baseName, childPath, isBelow, isReserved, pathChecks } from '../path.js'
+import { SubtreeMerger, type KeyedObject } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
 import { md5, ObjectMap, type StoredObject } from './store.js'
@@ -73,6 +76,7 @@ class MemoryDriver implements StorageDriver {
     conditionalWrites: true,
     serverSideCopy: true,
     redirects: false,
+    listsSubtrees: true,
   }
   readonly partLimits: PartLimits
   readonly #pageSize: number
@@ -203,6 +207,29 @@ class MemoryDriver implements StorageDriver {
     for (let at = 0; at < wanted.length; at += this.#pageSize) {
       options.signal?.throwIfAborted()
       yield { entries: wanted.slice(at, at + this.#pageSize), hidden: 0 }
+    }
+  }
+
+  async *entriesBelow(path: string, options: EntriesBelowOptions = {}): AsyncIterable<SubtreePage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    const { from } = options
+    const prefix = prefixOf(path)
+    const merger = new SubtreeMerger<KeyedObject & StoredObject>({
+      path,
+      prefix,
+      from,
+      toInfo: fileInfo,
+    })
+    let last = from === undefined ? '' : prefixOf(from)
+    for (let isLast = false; !isLast;) {
+      options.signal?.throwIfAborted()
+      const left = this.#objects.below(prefix).filter(({ key }) => key > last)
+      const page = left.slice(0, this.#pageSize)
+      isLast = page.length === left.length
+      last = page.at(-1)?.key ?? last
+      yield merger.add(page, isLast)
     }
   }
 
@@ -361,9 +388,7 @@ class MemoryDriver implements StorageDriver {
       return this.#directoryInfo(path)
     }
     const object = expect === 'directory' ? undefined : this.#objects.get(keyOf(path))
-    if (object === undefined) return undefined
-    const { content, etag, modTime } = object
-    return { path, size: content.length, modTime, isDir: false, etag }
+    return object === undefined ? undefined : fileInfo(path, object)
   }
 
   #directoryInfo(path: string): FileInfo {
@@ -388,6 +413,10 @@ class MemoryDriver implements StorageDriver {
     }
     return [...found.values()]
   }
+}
+
+function fileInfo(path: string, { content, etag, modTime }: StoredObject): FileInfo {
+  return { path, size: content.length, modTime, isDir: false, etag }
 }
 
 /** As BOS lists directories: a marker's time does not show from the level above. */
