@@ -8,6 +8,7 @@ import type { Logger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Notifier } from '../operations.js'
 import type { AttributeDefaults } from './attributes.js'
+import type { Deletes } from './deletes.js'
 import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
@@ -24,7 +25,9 @@ export interface CoreConfig extends AttributeDefaults {
 
 export interface Core {
   readonly config: CoreConfig
+  /** Its requests come after the deletes that they depend on. */
   readonly driver: StorageDriver
+  readonly deletes: Deletes
   readonly inodes: InodeTable
   readonly metadata: MetadataCache
   readonly blocks: BlockCache

@@ -39,6 +39,7 @@ import type {
 } from '../operations.js'
 import { attributesOf, PERMISSIONS, S_IFMT, S_IFREG, timestamp } from './attributes.js'
 import type { Core, CoreConfig } from './core.js'
+import { afterDeletes, Deletes } from './deletes.js'
 import { Directories } from './directories.js'
 import { Files } from './files.js'
 import { InodeTable } from './inode-table.js'
@@ -134,6 +135,7 @@ export class FileSystem implements Operations {
     const outcomes = await Promise.allSettled([
       this.#files.flushAll(NOBODY),
       this.#core.markers.flushAll(),
+      this.#core.deletes.flush('/'),
     ])
     await this.#core.writeBack.close()
     await this.#core.unlinked.close()
@@ -315,12 +317,13 @@ export class FileSystem implements Operations {
   /** What lies directly in the directory, and the directory itself, is in the store afterwards. */
   fsyncdir(_context: RequestContext, ino: Ino): MaybePromise<void> {
     return this.#answer('fsyncdir', async () => {
-      const { inodes, markers } = this.#core
+      const { deletes, inodes, markers } = this.#core
       const directory = inodes.directory(ino)
       for (const child of directory.children.values()) {
         if (child.kind === 'directory') await markers.flush(child)
       }
       await markers.flush(directory)
+      await deletes.flush(inodes.path(directory))
     })
   }
 
@@ -328,6 +331,7 @@ export class FileSystem implements Operations {
     return this.#answer('syncfs', async () => {
       await this.#files.flushAll(context)
       await this.#core.markers.flushAll()
+      await this.#core.deletes.flush('/')
     })
   }
 
@@ -436,15 +440,18 @@ export class FileSystem implements Operations {
 }
 
 function createCore(options: FileSystemOptions): Core {
-  const { driver, config, log = silentLogger, ledger = noLedger } = options
+  const { config, log = silentLogger, ledger = noLedger } = options
   const { mountId = randomUUID() } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
+  const deletes = new Deletes({ driver: options.driver, now: monotonic, log })
+  const driver = afterDeletes(options.driver, deletes)
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
   return {
     config,
     driver,
+    deletes,
     inodes,
     tree,
     clock,

@@ -95,6 +95,8 @@ export class Namespace {
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
+      // Programs rename when what they did before is to count.
+      await this.#core.deletes.settled('/')
       const place = { parent: newParent, name: newName, target }
       if (source.kind === 'file') await this.#renameFile(source, place)
       else await this.#renameDirectory(context, source, place)
@@ -121,11 +123,11 @@ export class Namespace {
   }
 
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
+    const { markers, tree } = this.#core
     const remove = async (carries: boolean): Promise<void> => {
       const maybeStored = mayBeStored(child)
       const taken = carries ? await carry(this.#core, child, 'move') : NOT_CARRIED
-      if (maybeStored && taken.version === undefined) await driver.deleteFile(inodes.path(child))
+      if (maybeStored && taken.version === undefined) await this.#deleteFile(parent, child)
       this.#gone(parent, child.name)
       bury(this.#core, child, taken)
       if (maybeStored) markers.childRemoved(parent)
@@ -136,12 +138,30 @@ export class Namespace {
     if (child.handles === 0) await dropDirty(child)
   }
 
+  /** Soon, if nothing of the file can be on its way to the store any more. */
+  async #deleteFile(parent: DirectoryInode, child: FileInode): Promise<void> {
+    const { deletes, driver, inodes } = this.#core
+    const path = inodes.path(child)
+    const { name } = child
+    if (child.dirty !== undefined || child.handles > 0) await driver.deleteFile(path)
+    else await deletes.remove({ path, failed: () => this.#reappear(parent, name) })
+  }
+
+  /** What was taken away here is there all the same. */
+  #reappear(parent: DirectoryInode, name: string): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forget(inodes.path(parent))
+    notifier.invalidateEntry(parent.ino, name)
+  }
+
   /** For callers that hold the tree. */
   async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
-    const { driver, inodes, markers } = this.#core
+    const { deletes, inodes, markers } = this.#core
     // Empty, and shown all the same: by a marker, whoever wrote it.
     const isMarked = child.hasMarker !== false || child.presence === 'stored'
-    if (isMarked) await driver.removeDirectoryMarker(inodes.path(child))
+    const { name } = child
+    const path = `${inodes.path(child)}/`
+    if (isMarked) await deletes.remove({ path, failed: () => this.#reappear(parent, name) })
     const wasShown = child.presence !== 'made'
     this.#gone(parent, child.name)
     this.#discardDirectory(child)
