@@ -119,6 +119,23 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await os.fsyncDirectory('/foreign')
     t.same(await bucket.list('/'), ['/foreign'])
   },
+  'A file that is unlinked alone is gone from the bucket when `unlink()` returns.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    await os.writeFile('/file', text('x'))
+    await os.unlink('/file')
+    t.same(await bucket.list('/'), [])
+  },
+  'Files that are removed in bulk are gone from the mount at once, and from the bucket after `fsync` of their directory.':
+    async ({ t, bucket, os }) => {
+      for (let i = 0; i < 20; i += 1) await bucket.putContent(`/d/${i}`, text('x'))
+      for (let i = 0; i < 20; i += 1) await os.unlink(`/d/${i}`)
+      t.same(await os.readdir('/d'), [])
+      await os.fsyncDirectory('/d')
+      t.same(await bucket.list('/d'), [])
+    },
   'Renaming a file that was never stored stores it once, under its new name.': async ({
     t,
     bucket,
