@@ -8,7 +8,7 @@
 import type { LookupFunction } from 'node:net'
 import { silentLogger, type Logger } from '../../util/log.js'
 import type { Clock } from '../../util/clock.js'
-import { GiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import { GiB, KiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
@@ -19,11 +19,14 @@ import type {
   EntriesPage,
   FileInfo,
   FileWriter,
+  MakeDirectoryOptions,
+  Metadata,
   MoveOptions,
   PartLimits,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
+  SetMetadataOptions,
   StatOptions,
   StorageDriver,
   UploadInfo,
@@ -52,7 +55,7 @@ import { readAuthorities } from './authorities.js'
 import { chooseProxy, type Environment } from './proxy.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
 import { remove, removeFile, removeMarker } from './remove.js'
-import { copyFile, look, move } from './transfer.js'
+import { copyFile, look, move, setMetadata } from './transfer.js'
 import { createTransport, type Transport, type TransportOptions } from './transport.js'
 import { openWriter } from './writer.js'
 
@@ -95,6 +98,8 @@ class BosDriver implements StorageDriver {
     conditionalWrites: true,
     serverSideCopy: true,
     redirects: true,
+    // 2 KB in the documents; some SDKs permit more, which no document promises.
+    metadataLimit: 2 * KiB,
   }
   readonly partLimits: PartLimits
   readonly #context: BosContext
@@ -167,16 +172,15 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.directory(path)
     if (path === '/') return { path, size: 0, isDir: true }
-    const { file, isDir, markerTime } = await this.#at(path, () =>
-      look(this.#context, path, options),
-    )
+    const { file, isDir, marker } = await this.#at(path, () => look(this.#context, path, options))
     if (isDir) {
-      const time = markerTime === undefined ? {} : { modTime: markerTime }
-      return { path, size: 0, isDir, ...time }
+      const time = marker?.modTime === undefined ? {} : { modTime: marker.modTime }
+      const metadata = marker?.metadata === undefined ? {} : { metadata: marker.metadata }
+      return { path, size: 0, isDir, ...time, ...metadata }
     }
     if (file === undefined) throw new PathNotFoundError(path, { driver: NAME })
-    const { size, etag, modTime } = file
-    return { path, size, isDir, etag, ...(modTime === undefined ? {} : { modTime }) }
+    const { contentType: _, ...told } = file
+    return { path, isDir, ...told }
   }
 
   async list(path: string, options: DriverOptions = {}): Promise<string[]> {
@@ -204,7 +208,7 @@ class BosDriver implements StorageDriver {
     }
   }
 
-  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+  async makeDirectory(path: string, options: MakeDirectoryOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
     const { api, keys, learned } = this.#context
@@ -219,6 +223,16 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     await this.#at(path, () => removeMarker(this.#context, path, options))
+  }
+
+  async setMetadata(
+    path: string,
+    metadata: Metadata,
+    options: SetMetadataOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await setMetadata(this.#context, path, metadata, options)
   }
 
   async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
@@ -300,11 +314,11 @@ class BosDriver implements StorageDriver {
   }
 
   async *#children(path: string, options: EntriesOptions): AsyncGenerator<MergedPage> {
-    const { signal, startAfter } = options
+    const { signal, startAfter, metadata } = options
     const prefix = this.#context.keys.directory(path)
     const merger = new ListingMerger({ path, prefix, startAfter })
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return
@@ -382,7 +396,11 @@ function assemble(
       storageClass: options.storageClass ?? parameters.storageclass,
     },
     log,
-    learned: { noRename: false, hierarchical: options.hierarchical ?? false },
+    learned: {
+      noRename: false,
+      hierarchical: options.hierarchical ?? false,
+      completeKeepsMetadata: undefined,
+    },
   }
   return { context, transport }
 }

@@ -17,6 +17,8 @@ export interface ListQuery {
   readonly delimiter?: '/'
   /** Only keys behind this one. */
   readonly marker?: string
+  /** Ask for each object's metadata. */
+  readonly metadata?: boolean
 }
 
 /** Gets one page. */
@@ -110,7 +112,8 @@ export class ListingMerger {
       if (componentProblem(name) !== undefined) hidden++
       else if (this.#isWanted(name)) {
         this.#held.delete(name)
-        entries.push({ path: childPath(this.#path, name), size: 0, isDir: true })
+        const marker = page.markers?.get(prefix)
+        entries.push({ path: childPath(this.#path, name), size: 0, isDir: true, ...marker })
       }
     }
     this.#position = later(this.#position, lastOf(page))
@@ -133,8 +136,8 @@ export class ListingMerger {
     return released
   }
 
-  #file(name: string, { size, etag, modTime }: ListedObject): FileInfo {
-    return { path: childPath(this.#path, name), size, modTime, isDir: false, etag }
+  #file(name: string, { key: _, ...told }: ListedObject): FileInfo {
+    return { path: childPath(this.#path, name), isDir: false, ...told }
   }
 
   #isOwn(name: string): boolean {
