@@ -10,7 +10,6 @@ export interface ObjectHead {
   readonly size: Bytes
   readonly etag: string
   readonly modTime?: Date
-  readonly contentType?: string
   readonly storageClass?: string
   /** User metadata by lower-case name without `x-bce-meta-`. */
   readonly metadata: Readonly<Record<string, string>>
@@ -174,7 +173,6 @@ export function readHead(headers: Headers): ObjectHead {
   const size = count(headers['content-length'])
   if (size === undefined) throw malformed('no Content-Length')
   const modTime = readModTime(headers)
-  const contentType = headers['content-type']
   const storageClass = headers['x-bce-storage-class']
   const metadata = Object.entries(headers)
     .filter(([name]) => name.startsWith('x-bce-meta-'))
@@ -183,7 +181,6 @@ export function readHead(headers: Headers): ObjectHead {
     size,
     etag: readEtag(headers),
     ...(modTime === undefined ? {} : { modTime }),
-    ...(contentType === undefined ? {} : { contentType }),
     ...(storageClass === undefined ? {} : { storageClass }),
     metadata: Object.fromEntries(metadata),
     contentHeaders: Object.fromEntries(

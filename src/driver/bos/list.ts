@@ -136,8 +136,10 @@ export class ListingMerger {
     return released
   }
 
-  #file(name: string, { key: _, ...told }: ListedObject): FileInfo {
-    return { path: childPath(this.#path, name), isDir: false, ...told }
+  #file(name: string, { size, etag, modTime, metadata }: ListedObject): FileInfo {
+    const path = childPath(this.#path, name)
+    const info = { path, size, modTime, isDir: false, etag }
+    return metadata === undefined ? info : { ...info, metadata }
   }
 
   #isOwn(name: string): boolean {
