@@ -456,6 +456,7 @@ class MemoryDriver implements StorageDriver {
       const name = slash === -1 ? rest : rest.slice(0, slash)
       if (name === '') continue
       const child = childPath(path, name)
+      if (isReserved(child)) continue
       const info = this.#info(child, slash === -1 ? 'file' : 'directory')
       if (info !== undefined) found.set(name, this.#listed(info, isTold))
     }
