@@ -51,7 +51,8 @@ export const XATTR = { any: 0, create: 1, replace: 2 } as const
 
 export type Path = string | Uint8Array
 /** 'now' is UTIME_NOW, 'omit' UTIME_OMIT. */
-export type TimeArgument = { readonly seconds: number; readonly nanoseconds: number } | 'now' | 'omit'
+export type TimeArgument =
+  { readonly seconds: number; readonly nanoseconds: number } | 'now' | 'omit'
 
 const library = koffi.load(LIBC)
 
@@ -80,8 +81,12 @@ const c = {
   fdatasync: bind('int fdatasync(int fd)'),
   syncfs: bind('int syncfs(int fd)'),
   fallocate: bind('int fallocate(int fd, int mode, long offset, long length)'),
-  copy: bind('long copy_file_range(int from, long *at, int to, long *there, size_t n, unsigned int flags)'),
-  rename: bind('int renameat2(int from, const void *path, int to, const void *other, unsigned int flags)'),
+  copy: bind(
+    'long copy_file_range(int from, long *at, int to, long *there, size_t n, unsigned int flags)',
+  ),
+  rename: bind(
+    'int renameat2(int from, const void *path, int to, const void *other, unsigned int flags)',
+  ),
   unlink: bind('int unlink(const void *path)'),
   rmdir: bind('int rmdir(const void *path)'),
   mkdir: bind('int mkdir(const void *path, unsigned int mode)'),
@@ -96,7 +101,9 @@ const c = {
   utimensat: bind('int utimensat(int at, const void *path, const void *times, int flags)'),
   flock: bind('int flock(int fd, int operation)'),
   fcntl: bind('int fcntl(int fd, int command, void *argument)'),
-  setxattr: bind('int lsetxattr(const void *path, const char *name, const void *value, size_t n, int flags)'),
+  setxattr: bind(
+    'int lsetxattr(const void *path, const char *name, const void *value, size_t n, int flags)',
+  ),
   getxattr: bind('long lgetxattr(const void *path, const char *name, void *into, size_t n)'),
   listxattr: bind('long llistxattr(const void *path, void *into, size_t n)'),
   removexattr: bind('int lremovexattr(const void *path, const char *name)'),
@@ -114,7 +121,9 @@ const mmapCall = library.func(
 const opendirCall = library.func('uint64_t opendir(const void *path)') as (
   path: Uint8Array,
 ) => bigint | number
-const readdirCall = library.func('void *readdir(uint64_t directory)') as (directory: bigint) => unknown
+const readdirCall = library.func('void *readdir(uint64_t directory)') as (
+  directory: bigint,
+) => unknown
 const telldirCall = library.func('long telldir(uint64_t directory)') as (
   directory: bigint,
 ) => number | bigint
@@ -206,8 +215,7 @@ export function utimens(path: Path, atime: TimeArgument, mtime: TimeArgument): n
 
 function timespec(time: TimeArgument): Buffer {
   const bytes = Buffer.alloc(16)
-  const nanoseconds =
-    time === 'now' ? UTIME_NOW : time === 'omit' ? UTIME_OMIT : time.nanoseconds
+  const nanoseconds = time === 'now' ? UTIME_NOW : time === 'omit' ? UTIME_OMIT : time.nanoseconds
   bytes.writeBigInt64LE(typeof time === 'string' ? 0n : BigInt(time.seconds))
   bytes.writeBigInt64LE(BigInt(nanoseconds), 8)
   return bytes
@@ -232,8 +240,7 @@ export function listxattr(path: Path): string[] {
     .filter(name => name !== '')
 }
 
-export const removexattr = (path: Path, name: string): number =>
-  c.removexattr(bytesOf(path), name)
+export const removexattr = (path: Path, name: string): number => c.removexattr(bytesOf(path), name)
 
 export interface LockRequest {
   readonly kind: number

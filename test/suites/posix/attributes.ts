@@ -84,7 +84,8 @@ export const attributeCases: readonly AnyCase[] = [
     },
   },
   {
-    title: 'an mtime that was set stays when the descriptor is closed, and when the file is renamed',
+    title:
+      'an mtime that was set stays when the descriptor is closed, and when the file is renamed',
     run: async os => {
       const file = await os.open('/f', O.wronly | O.creat)
       await file.write(Buffer.from('x'), 0)

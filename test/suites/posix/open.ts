@@ -1,5 +1,15 @@
 /** open(2): flags, creation, exclusiveness, and what is refused. */
-import { contentOf, list, O, readAll, tried, writeFile, type Case, type Os, type Result } from './os.js'
+import {
+  contentOf,
+  list,
+  O,
+  readAll,
+  tried,
+  writeFile,
+  type Case,
+  type Os,
+  type Result,
+} from './os.js'
 
 const FLAG_SETS: Readonly<Record<string, number>> = {
   rdonly: O.rdonly,

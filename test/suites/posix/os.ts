@@ -96,12 +96,7 @@ export type Name = string | Uint8Array
 
 /** What a case found out, as data that can be compared. */
 export type Result =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly Result[]
-  | { readonly [key: string]: Result }
+  string | number | boolean | null | readonly Result[] | { readonly [key: string]: Result }
 
 export interface Case {
   readonly title: string

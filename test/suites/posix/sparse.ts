@@ -53,11 +53,11 @@ export const sparseCases: readonly Case[] = [
   fallocateCase('space beyond the end that is kept out of the size', [keepSize, 10_000, 30_000]),
   fallocateCase('a hole in the middle', [punch | keepSize, 5000, 9000]),
   fallocateCase('a hole over the end', [punch | keepSize, 15_000, 50_000]),
-  fallocateCase('a hole of one byte, and one of the whole file', [punch | keepSize, 1, 1], [
-    punch | keepSize,
-    0,
-    8 * MiB,
-  ]),
+  fallocateCase(
+    'a hole of one byte, and one of the whole file',
+    [punch | keepSize, 1, 1],
+    [punch | keepSize, 0, 8 * MiB],
+  ),
   fallocateCase('a hole without keeping the size', [punch, 0, 10]),
   fallocateCase('a range of no length', [allocate, 0, 0]),
   fallocateCase('space of several MiB, written in part', [allocate, 0, 3 * MiB]),

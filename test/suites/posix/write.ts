@@ -148,7 +148,15 @@ export const writeCases: readonly AnyCase[] = [
       await writeFile(os, '/f', '0123456789')
       const file = await os.open('/f', O.rdonly)
       const seen: Result[] = []
-      for (const [offset, length] of [[0, 10], [0, 100], [5, 5], [9, 100], [10, 1], [1000, 5], [3, 0]]) {
+      for (const [offset, length] of [
+        [0, 10],
+        [0, 100],
+        [5, 5],
+        [9, 100],
+        [10, 1],
+        [1000, 5],
+        [3, 0],
+      ]) {
         seen.push((await file.read(offset ?? 0, length ?? 0)).toString())
       }
       await file.close()

@@ -88,7 +88,8 @@ export const xattrCases: readonly Case[] = [
         await os.setxattr('/f', name, value(name))
       }
       seen.push(await names(os, '/f'))
-      for (const name of await names(os, '/f')) seen.push((await os.getxattr('/f', name)).toString())
+      for (const name of await names(os, '/f'))
+        seen.push((await os.getxattr('/f', name)).toString())
       seen.push(await tried(() => os.setxattr('/f', 'nonsense', value('x'))))
       seen.push(await tried(() => os.setxattr('/f', `user.${'x'.repeat(260)}`, value('x'))))
       return seen

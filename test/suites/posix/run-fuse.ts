@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MountedBucket, startServer } from '../helpers/bosmount.js'
-import { scratchFolder } from '../helpers/scratch.js'
-import { folderSubject, posixSuite } from '../suites/posix/suite.js'
+import { MountedBucket, startServer } from '../../helpers/bosmount.js'
+import { scratchFolder } from '../../helpers/scratch.js'
+import { folderSubject, posixSuite } from './suite.js'
 
 t.setTimeout(200_000)
 const folder = scratchFolder(t)
