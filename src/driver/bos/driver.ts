@@ -8,7 +8,7 @@
 import type { LookupFunction } from 'node:net'
 import { silentLogger, type Logger } from '../../util/log.js'
 import type { Clock } from '../../util/clock.js'
-import { GiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import { GiB, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
@@ -21,6 +21,7 @@ import type {
   FileWriter,
   MoveOptions,
   PartLimits,
+  ReadIntoOptions,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
@@ -46,7 +47,8 @@ import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.
 import { bodyLength } from './http.js'
 import { KeyMap } from './key.js'
 import { ListingMerger, type MergedPage } from './list.js'
-import { openReader, readContent, readInto } from './read.js'
+import { openReader, readContent } from './read.js'
+import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
 import { readAuthorities } from './authorities.js'
 import { chooseProxy, type Environment } from './proxy.js'
@@ -143,8 +145,8 @@ class BosDriver implements StorageDriver {
 
   async readInto(
     path: string,
-    target: Uint8Array,
-    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+    target: Uint8Array | readonly Uint8Array[],
+    options: ReadIntoOptions = {},
   ): Promise<ReadIntoResult> {
     this.#begin(options)
     this.#checks.existing(path)
