@@ -9,6 +9,9 @@ import { readEtag } from './documents.js'
 import { isRetryable, retrying, type Attempt, type RetryClass, type RetryPolicy } from './retry.js'
 import { parseErrorBody, extraTime, type BosRequest, type Transport } from './transport.js'
 
+/** A copy is given a millisecond for so many bytes: the service answers when all are copied. */
+export const COPY_BYTES_PER_MS = 8192
+
 export interface CallOptions {
   signal?: AbortSignal | undefined
 }

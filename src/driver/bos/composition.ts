@@ -34,7 +34,7 @@ export class BosComposition implements Composition {
     this.#check(partNumber, size)
     const { api } = this.#context
     const etag = await this.#run(options, () =>
-      api.uploadPart({ ...this.#name, partNumber }, data, options),
+      api.uploads.uploadPart({ ...this.#name, partNumber }, data, options),
     )
     return { partNumber, etag, size }
   }
@@ -54,7 +54,7 @@ export class BosComposition implements Composition {
       options.signal?.throwIfAborted()
       this.#checkOpen()
       try {
-        return await api.copyPart({ ...this.#name, partNumber }, range, options)
+        return await api.uploads.copyPart({ ...this.#name, partNumber }, range, options)
       } catch (error) {
         const isRange = error instanceof BosError && error.code === 'InvalidRange'
         throw isRange ? new InvalidOffsetError(path, offset, { driver, cause: error }) : error
@@ -70,7 +70,7 @@ export class BosComposition implements Composition {
     if (parts.length === 0) throw this.#error('a composition needs at least one part')
     const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
     const { api } = this.#context
-    const etag = await this.#run(options, () => api.complete(this.#name, ordered, options))
+    const etag = await this.#run(options, () => api.uploads.complete(this.#name, ordered, options))
     this.#ended = true
     return { etag, size: ordered.reduce((sum, part) => sum + part.size, 0) }
   }
@@ -78,7 +78,7 @@ export class BosComposition implements Composition {
   async abort(options: DriverOptions = {}): Promise<void> {
     if (this.#ended) return
     const { api } = this.#context
-    await this.#run(options, () => api.abort(this.#name, options))
+    await this.#run(options, () => api.uploads.abort(this.#name, options))
     this.#ended = true
   }
 
@@ -122,7 +122,7 @@ export function startComposition(
   return forPath(context, path, async () => {
     const { api, keys, config } = context
     const properties = { storageClass: config.storageClass, ...options }
-    const uploadId = await api.initiate(keys.file(path), properties)
+    const uploadId = await api.uploads.initiate(keys.file(path), properties)
     return new BosComposition(context, path, uploadId)
   })
 }

@@ -3,12 +3,9 @@
  *
  * Model: see key.ts for names, list.ts for directories, writer.ts and composition.ts for writes,
  * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
- * it checks paths, turns failures into driver errors, and owns the connections.
+ * it checks paths, turns failures into driver errors, and owns the connections. assemble.ts makes its parts.
  */
-import type { LookupFunction } from 'node:net'
-import { silentLogger, type Logger } from '../../util/log.js'
-import type { Clock } from '../../util/clock.js'
-import { GiB, type Milliseconds } from '../../util/units.js'
+import type { Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
@@ -34,60 +31,27 @@ import type {
   WriteResult,
   WriterOptions,
 } from '../driver.js'
-import { chooseCredentials } from '../credentials/choose.js'
-import type { CredentialsProvider } from '../credentials/credentials.js'
 import { ClosedError, PathNotFoundError } from '../errors.js'
-import { addressing, MIN_CHUNK_SIZE, type BosParameters } from '../parameters.js'
+import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
 import { walk } from '../walk.js'
-import { BosApi, MARKER_TYPE } from './api.js'
+import { MARKER_TYPE } from './api.js'
+import { assemble, NAME, type BosDriverOptions } from './assemble.js'
 import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
-import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.js'
+import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
-import { KeyMap } from './key.js'
 import { ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent } from './read.js'
 import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
-import { readAuthorities } from './authorities.js'
-import { chooseProxy, type Environment } from './proxy.js'
-import { retryPolicy, type RetryOptions } from './retry.js'
 import { remove, removeFile, removeMarker } from './remove.js'
 import { copyFile, look, move } from './transfer.js'
-import { createTransport, type Transport, type TransportOptions } from './transport.js'
+import type { Transport } from './transport.js'
 import { openWriter } from './writer.js'
 
-export interface BosDriverOptions extends Partial<BosConfig> {
-  /** Credentials that may change while the driver runs; default those of the parameters. */
-  credentials?: CredentialsProvider
-  /** Most connections; default the parameter `maxthreads`. */
-  connections?: number
-  /** Certificates to trust instead of the built-in ones, PEM; default those of `cafile`. */
-  ca?: string | Buffer
-  /** Resolves host names; default the system's way. */
-  lookup?: LookupFunction
-  /** Where HTTPS_PROXY and NO_PROXY are looked up; default the process's. */
-  environment?: Environment
-  /** Default 10 s. */
-  connectTimeout?: Milliseconds
-  /** Longest time for one attempt, the time for its bytes excepted; default 60 s. */
-  requestTimeout?: Milliseconds
-  /** The bucket is hierarchical; `openBosDriver` finds out by itself. Default false. */
-  hierarchical?: boolean
-  /** Longest silence within an answer's body; default 30 s. */
-  idleTimeout?: Milliseconds
-  retry?: RetryOptions
-  clock?: Clock
-  log?: Logger
-}
+export type { BosDriverOptions } from './assemble.js'
 
-/** Parts that one writer has under way. */
-const PARTS_IN_FLIGHT = 4
-/** The most that BOS gives. */
-const LIST_PAGE_SIZE = 1000
-
-const NAME = 'bos'
 /** As in distribution's S3 driver. */
 const REDIRECT_EXPIRY: Milliseconds = 20 * 60_000
 
@@ -269,7 +233,7 @@ class BosDriver implements StorageDriver {
     this.#checks.directory(path)
     const { api, keys, name } = this.#context
     const prefix = path === '/' ? keys.rootPrefix : keys.file(path)
-    const uploads = api.listUploads(prefix, options)
+    const uploads = api.uploads.listUploads(prefix, options)
     for (;;) {
       const next = await forPath({ name }, path, () => uploads.next())
       if (next.done === true) return
@@ -348,80 +312,4 @@ export async function openBosDriver(
     throw error
   }
   return new BosDriver(context, transport)
-}
-
-function assemble(
-  parameters: BosParameters,
-  options: BosDriverOptions,
-): { context: BosContext; transport: Transport } {
-  const { retry, log = silentLogger, clock } = options
-  const { bucket, chunksize, rootdirectory } = parameters
-  const time = clock === undefined ? {} : { clock }
-  const transport = createTransport(transportOptions(parameters, { ...options, log }))
-  const api = new BosApi({
-    transport,
-    bucket,
-    policy: retryPolicy({ ...time, ...retry }),
-    writeHeaders: writeHeaders(parameters),
-  })
-  const context: BosContext = {
-    name: NAME,
-    api,
-    keys: new KeyMap(rootdirectory),
-    limits: {
-      partSize: chunksize,
-      minPartSize: MIN_CHUNK_SIZE,
-      maxPartSize: 5 * GiB,
-      maxParts: 10_000,
-    },
-    config: {
-      partsInFlight: options.partsInFlight ?? PARTS_IN_FLIGHT,
-      copiesInFlight: options.copiesInFlight ?? parameters.multipartcopymaxconcurrency,
-      copyThreshold: options.copyThreshold ?? parameters.multipartcopythresholdsize,
-      copyPartSize: options.copyPartSize ?? parameters.multipartcopychunksize,
-      rename: options.rename ?? true,
-      listPageSize: options.listPageSize ?? LIST_PAGE_SIZE,
-      storageClass: options.storageClass ?? parameters.storageclass,
-    },
-    log,
-    learned: { noRename: false, hierarchical: options.hierarchical ?? false },
-  }
-  return { context, transport }
-}
-
-function transportOptions(
-  parameters: BosParameters,
-  options: BosDriverOptions & { log: Logger },
-): TransportOptions {
-  const { log, clock, environment = process.env } = options
-  const { bucket, cafile, skipverify, useragent, redirectendpoint, maxthreads } = parameters
-  const place = addressing(parameters)
-  const ca = options.ca ?? (cafile === undefined ? undefined : readAuthorities(cafile))
-  const proxy = chooseProxy(place.origin, { proxy: parameters.proxy, environment })
-  if (skipverify) {
-    log.warn({ endpoint: parameters.endpoint }, 'skipverify: certificates are not verified')
-  }
-  const time = clock === undefined ? {} : { clock }
-  return {
-    connections: maxthreads,
-    ...options,
-    ...place,
-    bucket,
-    credentials: options.credentials ?? chooseCredentials(parameters, { ...time, log }),
-    skipVerify: skipverify,
-    ...(ca === undefined ? {} : { ca }),
-    ...(proxy === undefined ? {} : { proxy }),
-    ...(useragent === undefined ? {} : { userAgent: useragent }),
-    ...(redirectendpoint === undefined
-      ? {}
-      : { redirect: addressing({ ...parameters, endpoint: redirectendpoint }) }),
-  }
-}
-
-/** Headers of everything that makes an object. */
-function writeHeaders({ encrypt, objectacl }: BosParameters): Record<string, string> {
-  return {
-    ...(encrypt === undefined ? {} : { 'x-bce-server-side-encryption': encrypt }),
-    ...(objectacl === undefined ? {} : { 'x-bce-acl': objectacl }),
-  }
 }

@@ -85,3 +85,9 @@ export function checkUpload({ headers }: HttpResponse, crc: string): string {
   }
   return readEtag(headers)
 }
+
+/** Of a JSON body, which the service checks too. */
+export function documentHeaders(body: Buffer): Headers {
+  const digest = createHash('md5').update(body).digest('base64')
+  return { 'content-type': 'application/json; charset=utf-8', 'content-md5': digest }
+}

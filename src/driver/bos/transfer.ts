@@ -80,7 +80,7 @@ async function copyInParts(
     size <= config.copyThreshold
       ? size
       : Math.max(config.copyPartSize, Math.ceil(size / limits.maxParts))
-  const uploadId = await api.initiate(key, { ...head, signal })
+  const uploadId = await api.uploads.initiate(key, { ...head, signal })
   try {
     const ranges = evenRanges(size, largest).map((range, i) => ({ ...range, partNumber: i + 1 }))
     const parts: ListedPart[] = []
@@ -88,15 +88,17 @@ async function copyInParts(
       ranges,
       async ({ offset, length, partNumber }, stop) => {
         const range = { ...source, first: offset, last: offset + length - 1 }
-        const etag = await api.copyPart({ key, uploadId, partNumber }, range, { signal: stop })
+        const etag = await api.uploads.copyPart({ key, uploadId, partNumber }, range, {
+          signal: stop,
+        })
         parts.push({ partNumber, etag, size: length })
       },
       { limit: config.copiesInFlight, ...(signal === undefined ? {} : { signal }) },
     )
     parts.sort((a, b) => a.partNumber - b.partNumber)
-    return await api.complete({ key, uploadId }, parts, options)
+    return await api.uploads.complete({ key, uploadId }, parts, options)
   } catch (error) {
-    await api.abort({ key, uploadId }).catch((failure: unknown) => {
+    await api.uploads.abort({ key, uploadId }).catch((failure: unknown) => {
       context.log.warn({ key, uploadId, error: failure }, 'could not abort an upload')
     })
     throw error
@@ -211,7 +213,7 @@ export async function move(
       return
     }
     await moveDirectory(context, from, to, io)
-    if (target.file !== undefined) await api.delete(keys.file(to), io)
+    if (target.file !== undefined) await api.deletions.object(keys.file(to), io)
     return
   }
   if (source.file === undefined) return
@@ -221,7 +223,7 @@ export async function move(
   // A rename knows no conditions: with one, only the copy can tell a race.
   if (isFree && options.ifNoneMatch === undefined && (await renamed(context, job, io))) return
   await copyKnown(context, job, options)
-  await forPath(context, from, () => api.delete(keys.file(from), io))
+  await forPath(context, from, () => api.deletions.object(keys.file(from), io))
 }
 
 const NO_RENAME_STATUS: ReadonlySet<number> = new Set([400, 405, 501])
@@ -281,7 +283,7 @@ async function moveDirectory(
       },
       { limit: config.copiesInFlight, ...options },
     )
-    await api.deleteMany(copied, options)
+    await api.deletions.objects(copied, options)
   })
 }
 
@@ -296,7 +298,7 @@ async function moveRealDirectory(
   if (!target.isDir) {
     // A file and a directory cannot have one name.
     if (target.file !== undefined)
-      await forPath(context, to, () => api.delete(keys.file(to), options))
+      await forPath(context, to, () => api.deletions.object(keys.file(to), options))
     await forPath(context, from, () => api.rename(fromKey, toKey, options))
     return
   }
@@ -308,7 +310,7 @@ async function moveRealDirectory(
         if (name !== '') await move(context, childPath(from, name), childPath(to, name), options)
       }
     }
-    await api.deleteTree(fromKey, options)
+    await api.deletions.tree(fromKey, options)
   })
 }
 

@@ -80,7 +80,7 @@ class BosWriter implements FileWriter {
     for (const { offset, length } of evenRanges(size, limits.maxPartSize)) {
       const partNumber = this.#nextPart++
       const source = { key, etag, first: offset, last: offset + length - 1 }
-      const copied = await api.copyPart({ key, uploadId, partNumber }, source, options)
+      const copied = await api.uploads.copyPart({ key, uploadId, partNumber }, source, options)
       this.#parts.set(partNumber, { partNumber, etag: copied, size: length })
       this.#sent += length
     }
@@ -150,7 +150,11 @@ class BosWriter implements FileWriter {
     }
     if (this.#pending.length > 0) await this.#sendPart(this.#pending.length, options)
     const parts = await this.#confirmed()
-    return await api.complete({ key, uploadId: await this.#uploadId(options) }, parts, options)
+    return await api.uploads.complete(
+      { key, uploadId: await this.#uploadId(options) },
+      parts,
+      options,
+    )
   }
 
   /** The content is published; what is left over must not be found by the next append. */
@@ -168,7 +172,7 @@ class BosWriter implements FileWriter {
     const key = this.#context.keys.file(this.#path)
     const uploadId = await this.#upload?.catch(() => undefined)
     if (uploadId !== undefined && !keepUpload) {
-      await this.#context.api.abort({ key, uploadId }, options)
+      await this.#context.api.uploads.abort({ key, uploadId }, options)
     }
     if (!this.#resumed) return
     if (uploadId !== undefined) await dropUpload(this.#context, { key, uploadId }, options)
@@ -205,7 +209,7 @@ class BosWriter implements FileWriter {
     const partNumber = this.#nextPart++
     this.#sent += size
     const part = { key: keys.file(this.#path), uploadId, partNumber }
-    const job = api
+    const job = api.uploads
       .uploadPart(part, data, { signal: this.#stop.signal })
       .then(etag => void this.#parts.set(partNumber, { partNumber, etag, size }))
       .catch((error: unknown) => this.#fail(error))
@@ -223,7 +227,7 @@ class BosWriter implements FileWriter {
   async #uploadId({ signal }: DriverOptions): Promise<string> {
     const { api, keys, config } = this.#context
     const { storageClass } = config
-    this.#upload ??= api.initiate(keys.file(this.#path), { storageClass })
+    this.#upload ??= api.uploads.initiate(keys.file(this.#path), { storageClass })
     try {
       return await abortable(this.#upload, signal)
     } catch (error) {

@@ -28,7 +28,7 @@ import type { Core } from './core.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
-import type { Namespace } from './namespace.js'
+import type { Lookup } from './lookup.js'
 
 interface Listed {
   readonly name: string
@@ -67,14 +67,14 @@ const DOTS = 2
 
 export class Directories {
   readonly #core: Core
-  readonly #namespace: Namespace
+  readonly #lookup: Lookup
   readonly #entryOf: (inode: Inode) => Entry
   readonly #handles = new HandleTable<DirectoryHandle>()
 
   /** @param entryOf makes the reply for an inode; the caller raises the lookup count */
-  constructor(core: Core, namespace: Namespace, entryOf: (inode: Inode) => Entry) {
+  constructor(core: Core, lookup: Lookup, entryOf: (inode: Inode) => Entry) {
     this.#core = core
-    this.#namespace = namespace
+    this.#lookup = lookup
     this.#entryOf = entryOf
   }
 
@@ -259,7 +259,7 @@ export class Directories {
       type: isDirectory ? S_IFDIR : S_IFREG,
     }
     if (!plus) return add(plain)
-    const inode = info === undefined ? child : this.#namespace.meet(directory, name, info, seen)
+    const inode = info === undefined ? child : this.#lookup.meet(directory, name, info, seen)
     if (inode === undefined) return add(plain)
     const type = inode.kind === 'directory' ? S_IFDIR : S_IFREG
     const taken = add({ ...plain, ino: inode.number, type, entry: this.#entryOf(inode) })

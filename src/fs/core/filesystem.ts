@@ -1,8 +1,8 @@
 /**
  * The file system: every operation that the kernel may ask for, over a storage driver.
  *
- * This file gives each operation its shape: it finds the inodes, lets namespace.ts, files.ts and
- * directories.ts do the work, counts lookups, and turns every error into an ErrnoError, logged once.
+ * This file gives each operation its shape: it finds the inodes, lets lookup.ts, namespace.ts,
+ * files.ts and directories.ts do the work, counts lookups, and turns every error into an ErrnoError, logged once.
  *
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
@@ -43,6 +43,7 @@ import { Files } from './files.js'
 import { InodeTable } from './inode-table.js'
 import { isLocal } from './inode.js'
 import type { Inode } from './inode.js'
+import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
 import { toErrnoError, toFailure } from './to-errno.js'
@@ -87,6 +88,7 @@ export class FileSystem implements Operations {
   readonly #core: Core
   readonly #files: Files
   readonly #directories: Directories
+  readonly #lookup: Lookup
   readonly #namespace: Namespace
   readonly #log: Logger
   #attributesAnnounced = false
@@ -95,8 +97,9 @@ export class FileSystem implements Operations {
     this.#core = createCore(options)
     this.#log = this.#core.log
     this.#files = new Files(this.#core)
-    this.#namespace = new Namespace(this.#core)
-    this.#directories = new Directories(this.#core, this.#namespace, inode => this.#entry(inode))
+    this.#lookup = new Lookup(this.#core)
+    this.#namespace = new Namespace(this.#core, this.#lookup)
+    this.#directories = new Directories(this.#core, this.#lookup, inode => this.#entry(inode))
   }
 
   /** What is alive, for tests and metrics. */
@@ -134,7 +137,7 @@ export class FileSystem implements Operations {
   lookup(context: RequestContext, parent: Ino, name: string): MaybePromise<Entry | NegativeEntry> {
     return this.#answer('lookup', () =>
       then(
-        this.#namespace.resolve(context, this.#core.inodes.directory(parent), name),
+        this.#lookup.resolve(context, this.#core.inodes.directory(parent), name),
         (inode): Entry | NegativeEntry =>
           inode === undefined
             ? { ino: undefined, entryValid: this.#core.config.metadataTtl / 1000 }
@@ -247,7 +250,7 @@ export class FileSystem implements Operations {
       if ((request.flags & O_EXCL) !== 0) {
         await this.#namespace.checkAbsent(context, directory, request.name)
       }
-      const existing = await this.#namespace.resolve(context, directory, request.name)
+      const existing = await this.#lookup.resolve(context, directory, request.name)
       if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
       this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
       const { file, ...opened } = this.#files.create(directory, request.name, request.flags)

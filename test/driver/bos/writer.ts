@@ -119,9 +119,9 @@ void t.test('a sidecar that the parts have overtaken is ignored', async t => {
   const dying = await driver()
   const second = await dying.writer('/stale', { append: true })
   await writeIn(second, content.subarray(PART + 1000, 3 * PART + 10), MiB)
-  const { value: upload } = await api().listUploads('stale').next()
+  const { value: upload } = await api().uploads.listUploads('stale').next()
   if (upload === undefined) throw new Error('no upload')
-  const partsSent = async (): Promise<number> => (await api().listParts(upload)).length
+  const partsSent = async (): Promise<number> => (await api().uploads.listParts(upload)).length
   while ((await partsSent()) < 3) await new Promise(resolve => setTimeout(resolve, 10))
   const third = await store.writer('/stale', { append: true })
   t.equal(third.size, 3 * PART)
