@@ -180,6 +180,7 @@ export function afterDeletes(driver: StorageDriver, deletes: Deletes): StorageDr
     writer: (path, options) => after([path], () => driver.writer(path, options)),
     compose: (path, options) => after([path], () => driver.compose(path, options)),
     makeDirectory: (path, options) => after([path], () => driver.makeDirectory(path, options)),
+    setMetadata: (path, ...rest) => after([path], () => driver.setMetadata(path, ...rest)),
     copy: (from, to, options) => after([from, to], () => driver.copy(from, to, options)),
     move: (from, to, options) => after([from, to], () => driver.move(from, to, options)),
     delete: (path, options) => after([path], () => driver.delete(path, options)),

@@ -14,6 +14,8 @@ import type { DirectoryInode, FileInode, Inode } from './inode.js'
 export class InodeTable {
   readonly root: DirectoryInode
   readonly #inodes = new Map<Ino, Inode>()
+  /** st_ino of all living inodes. */
+  readonly #numbers = new Set<number>([ROOT_INO])
   readonly #clock: () => Milliseconds
   #nextIno = ROOT_INO + 1
   #renames = 0
@@ -150,7 +152,7 @@ export class InodeTable {
   drop(inode: Inode): void {
     if (inode === this.root || isRetained(inode)) return
     const { parent } = inode
-    this.#inodes.delete(inode.ino)
+    if (this.#inodes.delete(inode.ino)) this.#numbers.delete(inode.number)
     if (parent === undefined) return
     if (parent.children.get(inode.name) === inode) parent.children.delete(inode.name)
     this.drop(parent)
@@ -191,15 +193,27 @@ export class InodeTable {
 
   #add<T extends Inode>(inode: T, parent: DirectoryInode): T {
     this.#inodes.set(inode.ino, inode)
+    this.#numbers.add(inode.number)
     parent.children.set(inode.name, inode)
     return inode
   }
 
   #record(ino: Ino, parent: DirectoryInode | undefined, name: string) {
     const path = parent === undefined ? '/' : this.childPath(parent, name)
-    const number = parent === undefined ? ROOT_INO : Math.max(hash53(path), ROOT_INO + 1)
+    const number = parent === undefined ? ROOT_INO : this.#number(path)
     const born = this.#clock()
     return { ino, number, parent, name, lookups: 0, handles: 0, overrides: {}, born }
+  }
+
+  /**
+   * The st_ino of a path. Two living inodes never share one, also when a file was renamed and its name
+   * is used again: programs take files of the same number for the same file.
+   */
+  #number(path: string): number {
+    for (let attempt = 0; ; attempt += 1) {
+      const number = hash53(attempt === 0 ? path : `${path}\0${attempt}`)
+      if (number > ROOT_INO && !this.#numbers.has(number)) return number
+    }
   }
 
   #directory(ino: Ino, parent: DirectoryInode | undefined, name: string): DirectoryInode {

@@ -111,7 +111,7 @@ export function listings(behaviour: Behaviour): void {
     const entries = await entriesOf(driver, '/dir')
     const file = entries.find(entry => !entry.isDir)
     t.match(file, { path: '/dir/file', size: 123, etag })
-    t.same(file, await driver.stat('/dir/file'))
+    t.match(await driver.stat('/dir/file'), { ...file })
     const directory = entries.find(entry => entry.isDir)
     t.match(directory, { path: '/dir/sub', size: 0 })
     t.same(await entriesOf(driver, '/absent'), [], 'an absent directory has none')
