@@ -193,6 +193,13 @@ export const OPTIONS: readonly Option[] = [
   }),
   own('file-mode', { type: 'octal', group: 'Mount', fallback: '0644', help: 'mode of files' }),
   own('dir-mode', { type: 'octal', group: 'Mount', fallback: '0755', help: 'mode of directories' }),
+  own('exclusive-create', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'close',
+    choices: ['close', 'open'],
+    help: 'when two hosts that create one file with O_EXCL learn who was first: open costs a request more',
+  }),
   own('metadata-ttl', {
     type: 'duration',
     group: 'Cache',
@@ -242,6 +249,7 @@ export interface MountConfig {
   readonly gid: number
   readonly fileMode: number
   readonly directoryMode: number
+  readonly exclusiveCreate: 'close' | 'open'
   readonly metadataTtl: Milliseconds
   readonly cacheMemory: Bytes
   readonly readAhead: Bytes
@@ -302,6 +310,7 @@ export function inspectConfig(sources: Sources): Inspection {
     gid: read('gid', process.getgid?.() ?? 0),
     fileMode: read('file-mode', 0o644),
     directoryMode: read('dir-mode', 0o755),
+    exclusiveCreate: read('exclusive-create', 'close'),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', GiB / 4),
     readAhead: read('read-ahead', 16 * MiB),

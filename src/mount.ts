@@ -89,7 +89,7 @@ function createFileSystem({
   readonly log: Logger
   readonly ledger: LedgerFile | undefined
 }): FileSystem {
-  const { uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  const { uid, gid, fileMode, directoryMode, exclusiveCreate, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
@@ -97,6 +97,7 @@ function createFileSystem({
       gid,
       fileMode,
       directoryMode,
+      exclusiveCreate,
       metadataTtl,
       readAhead,
       markerDelay: MARKER_DELAY,

@@ -23,6 +23,7 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
       gid: 0,
       fileMode: 0o644,
       directoryMode: 0o755,
+      exclusiveCreate: 'close',
       metadataTtl: 1000,
       readAhead: 4 * MiB,
       markerDelay: 20,

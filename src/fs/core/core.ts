@@ -15,6 +15,11 @@ import type { Markers } from './markers.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
+  /**
+   * When a file that is created with O_EXCL is known to be nobody else's: when it is stored, at close
+   * or fsync, or by one request more at open.
+   */
+  readonly exclusiveCreate: 'close' | 'open'
   /** How long attributes and dentries may be believed without asking the store. */
   readonly metadataTtl: Milliseconds
   /** Most bytes fetched ahead of a sequential reader. */

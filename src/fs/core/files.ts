@@ -7,6 +7,7 @@
  */
 import { ReadAhead } from '../../cache/read-ahead.js'
 import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
+import type { WriteConditions, WriteResult } from '../../driver/driver.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { isUnlinked } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
@@ -16,6 +17,7 @@ import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
+import { publish, publishing, staleIfGone } from './first-store.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
@@ -24,6 +26,7 @@ import type { DirectoryInode, FileInode } from './inode.js'
 const O_ACCMODE = 0o3
 const O_RDONLY = 0o0
 const O_WRONLY = 0o1
+const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 
 /**
@@ -64,13 +67,26 @@ export class Files {
   /** A new file, which its first flush will store, however empty. */
   create(parent: DirectoryInode, name: string, flags: number): { file: FileInode } & OpenReply {
     const file = this.#core.inodes.addFile(parent, name)
+    file.exclusive = (flags & O_EXCL) !== 0
     this.#dirty(file)
     return { file, ...this.#opened(file, flags) }
   }
 
-  /** A new file that no handle is open on: stored before this resolves. */
+  /** Stores a file that was just created, empty. @throws ErrnoError EEXIST, and it is gone again */
+  async claim(context: RequestContext, file: FileInode, fh: Fh): Promise<void> {
+    try {
+      await this.#dirty(file).flush(context.signal)
+    } catch (error) {
+      this.#core.inodes.unlink(file)
+      await abortable(this.release(fh), context.signal)
+      throw error
+    }
+  }
+
+  /** A new file that no handle is open on, and nobody has made before: stored before this resolves. */
   async make(context: RequestContext, parent: DirectoryInode, name: string): Promise<FileInode> {
     const file = this.#core.inodes.addFile(parent, name)
+    file.exclusive = true
     const dirty = this.#dirty(file)
     try {
       await dirty.flush(context.signal)
@@ -277,11 +293,14 @@ export class Files {
       isLinked: () => file.hidden || inodes.isLinked(file),
       put: async (content, conditions) => {
         await this.#announce(file)
-        return driver.putContent(path(), content, conditions)
+        const put = (each: WriteConditions): Promise<WriteResult> =>
+          driver.putContent(path(), content, each)
+        return publish(this.#core, file, conditions, put)
       },
       compose: async () => {
         await this.#announce(file)
-        return recorded(await driver.compose(path()), this.#core)
+        const composition = await recorded(await driver.compose(path()), this.#core)
+        return publishing(this.#core, file, composition)
       },
       moveHere: async publishedAt => {
         const here = path()
@@ -290,14 +309,20 @@ export class Files {
         if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
         return { etag, size }
       },
-      readBase: async (base, offset, length) =>
-        blocks.read({ ...base, path: path() }, offset, length),
+      readBase: async (base, offset, length) => {
+        try {
+          return await blocks.read({ ...base, path: path() }, offset, length)
+        } catch (error) {
+          throw staleIfGone(path(), error)
+        }
+      },
       published: version => {
         const modTime = new Date(this.#core.clock())
         const info = { ...version, modTime, isDir: false }
         follow(this.#core, file, info)
         file.pagesOf = version.etag
         file.covers = false
+        file.exclusive = false
         if (file.parent === undefined) return
         metadata.changed(inodes.path(file.parent), file.name, info)
         markers.stored(file)

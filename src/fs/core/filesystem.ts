@@ -265,6 +265,10 @@ export class FileSystem implements Operations {
       if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
       this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
       const { file, ...opened } = this.#files.create(directory, request.name, request.flags)
+      const { exclusiveCreate } = this.#core.config
+      if (file.exclusive && exclusiveCreate === 'open') {
+        await this.#files.claim(context, file, opened.fh)
+      }
       this.#namespace.touch(directory)
       this.#owned(context, file, request)
       return { ...this.#looked(file), ...opened }

@@ -5,7 +5,7 @@
  * never overlap here; lookups (lookup.ts) overlap with everything.
  */
 import type { FileInfo } from '../../driver/driver.js'
-import { PathNotFoundError } from '../../driver/errors.js'
+import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
@@ -97,7 +97,8 @@ export class Namespace {
       }
       // Programs rename when what they did before is to count.
       await this.#core.deletes.settled('/')
-      const place = { parent: newParent, name: newName, target }
+      const isNew = request.flags === RENAME_NOREPLACE
+      const place = { parent: newParent, name: newName, target, isNew }
       if (source.kind === 'file') await this.#renameFile(source, place)
       else await this.#renameDirectory(context, source, place)
       this.touch(parent)
@@ -182,12 +183,13 @@ export class Namespace {
         carries && target !== undefined ? await carry(this.#core, target, 'copy') : NOT_CARRIED
       let info: FileInfo | undefined
       try {
-        if (wasStored) info = await this.#moveObject(source, path)
+        if (wasStored) info = await this.#moveObject(source, path, place)
         else if (source.covers) await driver.deleteFile(from.path)
       } catch (error) {
         if (taken.home !== undefined) await this.#core.unlinked.remove(taken.home)
         throw error
       }
+      source.exclusive = !wasStored && place.isNew
       source.covers = !wasStored && target !== undefined && mayBeStored(target)
       if (target !== undefined) bury(this.#core, target, taken)
       inodes.rename(source, place.parent, place.name)
@@ -220,10 +222,20 @@ export class Namespace {
     if (target?.handles === 0) await dropDirty(target)
   }
 
+  /** @throws ErrnoError EEXIST if nothing may be replaced and something is there */
+  async #move(from: string, to: string, { isNew }: Place): Promise<void> {
+    try {
+      await this.#core.driver.move(from, to, isNew ? { ifNoneMatch: '*' } : {})
+    } catch (error) {
+      if (!isNew || !(error instanceof PreconditionError)) throw error
+      throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })
+    }
+  }
+
   /** Once it has moved, that the store does not say what it is now is no reason to fail. */
-  async #moveObject(source: FileInode, path: string): Promise<FileInfo | undefined> {
+  async #moveObject(source: FileInode, path: string, place: Place): Promise<FileInfo | undefined> {
     const { driver, inodes, log } = this.#core
-    await driver.move(inodes.path(source), path)
+    await this.#move(inodes.path(source), path, place)
     try {
       return await driver.stat(path, { expect: 'file' })
     } catch (error) {
@@ -262,7 +274,7 @@ export class Namespace {
     const wasStored = source.presence !== 'made'
     if (wasStored) {
       try {
-        await driver.move(from.path, path)
+        await this.#move(from.path, path, place)
       } catch (error) {
         // A directory that is doubtful may turn out not to be shown by the bucket at all.
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
@@ -334,6 +346,8 @@ interface Place {
   readonly parent: DirectoryInode
   readonly name: string
   readonly target: Inode | undefined
+  /** Nothing may be replaced there: what another host has stored under the name neither. */
+  readonly isNew: boolean
 }
 
 /** Whether an object may lie under the file's name. */
