@@ -12,6 +12,7 @@ import type { Deletes } from './deletes.js'
 import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
+import type { UnfinishedMoves } from './unfinished-moves.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
@@ -40,6 +41,7 @@ export interface Core {
   readonly markers: Markers
   readonly unlinked: UnlinkedFiles
   readonly ledger: Ledger
+  readonly moves: UnfinishedMoves
   /**
    * Shared by whatever changes the store below a path; exclusive while a directory is renamed, when
    * the paths of all that is below it change.

@@ -46,11 +46,12 @@ import { InodeTable } from './inode-table.js'
 import { isLocal } from './inode.js'
 import type { Inode } from './inode.js'
 import { noLedger } from './ledger.js'
-import type { Ledger } from './ledger.js'
+import type { Ledger, Move } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
 import { toErrnoError, toFailure } from './to-errno.js'
+import { UnfinishedMoves } from './unfinished-moves.js'
 import { UnlinkedFiles } from './unlinked-files.js'
 
 export interface FileSystemOptions {
@@ -68,6 +69,8 @@ export interface FileSystemOptions {
   monotonic?: () => Milliseconds
   /** What this mount leaves in the store if it is killed; default nowhere. */
   ledger?: Ledger
+  /** What mounts before have not finished; default nothing. */
+  unfinishedMoves?: readonly Move[]
   /** Different for every mount there ever is; default random. */
   mountId?: string
   log?: Logger
@@ -482,6 +485,7 @@ function createCore(options: FileSystemOptions): Core {
     markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
+    moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),
     notifier: NO_NOTIFIER,
   }
 }

@@ -187,6 +187,7 @@ export class Namespace {
         else if (source.covers) await driver.deleteFile(from.path)
       } catch (error) {
         if (taken.home !== undefined) await this.#core.unlinked.remove(taken.home)
+        this.#doubt(source, place)
         throw error
       }
       source.exclusive = !wasStored && place.isNew
@@ -256,7 +257,9 @@ export class Namespace {
       throw new ErrnoError('EINVAL', `${inodes.path(source)} cannot be moved into itself`)
     }
     if (target?.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(target))
-    if (target !== undefined) await this.#checkEmpty(context, target)
+    if (target !== undefined && !(await this.#isRepeated(source, target))) {
+      await this.#checkEmpty(context, target)
+    }
     await tree.exclusive(async () => {
       for (const inode of inodes.below(source)) {
         if (inode.kind !== 'file') continue
@@ -264,6 +267,25 @@ export class Namespace {
       }
       await this.#moveTree(source, place)
     })
+  }
+
+  /** Whether this is to be finished: then the target has what was moved already. */
+  async #isRepeated(source: DirectoryInode, target: DirectoryInode): Promise<boolean> {
+    const { inodes, moves } = this.#core
+    if ([...inodes.below(target)].some(isLocal)) return false
+    return moves.canFinish({ from: inodes.path(source), to: inodes.path(target) })
+  }
+
+  /** A move has failed: what is where, only the store can tell. */
+  #doubt(source: Inode, place: Place): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forgetTree(inodes.path(source))
+    metadata.forgetTree(inodes.childPath(place.parent, place.name))
+    for (const { parent, name } of [source, place]) {
+      if (parent === undefined) continue
+      metadata.forget(inodes.path(parent))
+      notifier.invalidateEntry(parent.ino, name)
+    }
   }
 
   /** For callers that hold the tree exclusively: nothing below is published meanwhile. */
@@ -274,8 +296,12 @@ export class Namespace {
     const wasStored = source.presence !== 'made'
     if (wasStored) {
       try {
+        await this.#core.moves.begin({ from: from.path, to: path })
         await this.#move(from.path, path, place)
+        this.#core.moves.finished({ from: from.path, to: path })
       } catch (error) {
+        this.#doubt(source, place)
+        if (isUntouched(error)) this.#core.moves.finished({ from: from.path, to: path })
         // A directory that is doubtful may turn out not to be shown by the bucket at all.
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
@@ -359,4 +385,11 @@ async function dropDirty(file: FileInode): Promise<void> {
   const { dirty } = file
   file.dirty = undefined
   await dirty?.discard()
+}
+
+/** Whether the move that failed has done nothing. */
+function isUntouched(error: unknown): boolean {
+  return (
+    error instanceof PathNotFoundError || (error instanceof ErrnoError && error.code === 'EEXIST')
+  )
 }
