@@ -14,7 +14,7 @@
 import { crc32 } from 'node:zlib'
 import { Pool } from 'undici'
 import { createBosDriver } from '../src/driver/bos/driver.js'
-import { authorization, encodeQuery, timestamp } from '../src/driver/bos/sign.js'
+import { Signer } from '../src/driver/bos/sign.js'
 import type { StorageDriver } from '../src/driver/driver.js'
 import { parseBosParameters } from '../src/driver/parameters.js'
 import { Secret } from '../src/util/secret.js'
@@ -42,6 +42,7 @@ interface Client {
 class BareUndici implements Client {
   readonly #pool: Pool
   readonly #host: string
+  readonly #signer = new Signer()
   readonly #credentials = {
     accessKeyId: ACCESS_KEY_ID,
     secretAccessKey: new Secret(SECRET_ACCESS_KEY),
@@ -84,10 +85,10 @@ class BareUndici implements Client {
     const time = Date.now()
     const all: Record<string, string> = {
       host: this.#host,
-      'x-bce-date': timestamp(time),
+      'x-bce-date': this.#signer.timestamp(this.#credentials, time),
       ...headers,
     }
-    all['authorization'] = authorization(this.#credentials, {
+    all['authorization'] = this.#signer.authorization(this.#credentials, {
       method,
       path,
       params: {},
@@ -96,7 +97,7 @@ class BareUndici implements Client {
     })
     return this.#pool.request({
       method,
-      path: path + encodeQuery({}),
+      path,
       headers: all,
       ...(body === undefined ? {} : { body }),
     })

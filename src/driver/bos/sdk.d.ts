@@ -23,6 +23,10 @@ declare module '@baiducloud/sdk/src/auth.js' {
       expiration?: number,
       headersToSign?: readonly string[],
     ): string
+    /** @returns HMAC-SHA256 in hex; called with the secret first, and then with what that gave */
+    hash(data: string, key: string): string
+    /** @param timestamp  seconds since 1970 */
+    getTimestamp(timestamp: number): string
   }
   export = Auth
 }

@@ -29,7 +29,7 @@ import {
   type HttpResponse,
   type HttpStream,
 } from './http.js'
-import { authorization, encodeKey, encodeQuery, timestamp, TOKEN_NAME } from './sign.js'
+import { encodeKey, encodeQuery, Signer, TOKEN_NAME } from './sign.js'
 
 export interface TransportOptions extends HttpOptions {
   bucket: string
@@ -152,6 +152,7 @@ class BosTransport extends BosClient implements Transport {
   readonly #http: Http
   readonly #gate: Gate
   readonly #host: string
+  readonly #signer = new Signer()
   readonly #clock: Clock
   /** What to add to this clock to get the service's. */
   #clockOffset: Milliseconds = 0
@@ -179,7 +180,7 @@ class BosTransport extends BosClient implements Transport {
     const path = `${pathPrefix}/${encodeKey(key)}`
     const token = credentials.sessionToken?.reveal()
     const params: Record<string, string> = token === undefined ? {} : { [TOKEN_NAME]: token }
-    const signature = authorization(credentials, {
+    const signature = this.#signer.authorization(credentials, {
       method,
       path,
       params,
@@ -283,14 +284,14 @@ class BosTransport extends BosClient implements Transport {
     const now = this.#now()
     const headers: Record<string, string> = {
       host: this.#host,
-      'x-bce-date': timestamp(now),
+      'x-bce-date': this.#signer.timestamp(credentials, now),
       'user-agent': this.#options.userAgent ?? USER_AGENT,
       ...request.headers,
     }
     if (method === 'PUT' || method === 'POST') headers['content-length'] = String(bodyLength(body))
     const token = credentials.sessionToken?.reveal()
     if (token !== undefined) headers[TOKEN_NAME] = token
-    headers['authorization'] = authorization(credentials, {
+    headers['authorization'] = this.#signer.authorization(credentials, {
       method,
       path,
       params,

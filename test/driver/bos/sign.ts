@@ -1,5 +1,5 @@
 import t from 'tap'
-import { authorization, encodeKey, encodeQuery, timestamp } from '../../../src/driver/bos/sign.js'
+import { encodeKey, encodeQuery, Signer, timestamp } from '../../../src/driver/bos/sign.js'
 import { Secret } from '../../../src/util/secret.js'
 
 interface Vector {
@@ -68,12 +68,15 @@ const VECTORS: readonly Vector[] = [
 ]
 
 void t.test('signatures are those of the known vectors', async t => {
-  for (const { keys, time, request, expected } of VECTORS) {
+  const signer = new Signer()
+  for (const { keys, time, request: given, expected } of VECTORS) {
     const [ak, sk] = keys
-    const [method, path, params, headers] = request
+    const [method, path, params, headers] = given
     const credentials = { accessKeyId: ak, secretAccessKey: new Secret(sk) }
-    const signed = authorization(credentials, { method, path, params, headers, time: time * 1000 })
-    t.equal(signed, expected)
+    const request = { method, path, params, headers, time: time * 1000 }
+    t.equal(new Signer().authorization(credentials, request), expected)
+    t.equal(signer.authorization(credentials, request), expected, 'whatever was signed before')
+    t.equal(signer.authorization(credentials, request), expected, 'and again')
   }
 })
 
@@ -100,4 +103,22 @@ void t.test('queries are encoded, and names without a value stand alone', async 
 
 void t.test('a timestamp has whole seconds', async t => {
   t.equal(timestamp(1402639056789), '2014-06-13T05:57:36Z')
+})
+
+void t.test('one client signs for changing keys and times', async t => {
+  const signer = new Signer()
+  const sign = (secret: string, time: number, expires: number): string =>
+    signer.authorization(
+      { accessKeyId: 'ak', secretAccessKey: new Secret(secret) },
+      { method: 'GET', path: '/b/k', params: {}, headers: { host: 'h' }, time, expires },
+    )
+  const seen = new Set<string>()
+  for (let round = 0; round < 2; round++) {
+    for (const secret of ['one', 'two']) {
+      for (const time of [1_700_000_000_000, 1_700_000_001_000]) {
+        for (const expires of [60_000, 1_800_000]) seen.add(sign(secret, time, expires))
+      }
+    }
+  }
+  t.equal(seen.size, 8, 'each has a signature of its own, and the same every time')
 })
