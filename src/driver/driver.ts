@@ -9,7 +9,7 @@
  * What distribution has (same names, same meaning): name, getContent, putContent, reader, writer,
  * stat, list, move, delete, redirectURL, walk. What is added: ranged reads pinned to an etag
  * (`reader`, `readInto`), conditional writes, listing pages that carry size, time and etag
- * (`entries`), `copy`, directory markers, multipart composition (`compose`), and a capability record
+ * (`entries`, `entriesBelow`), `copy`, directory markers, multipart composition (`compose`), and a capability record
  * instead of optional methods.
  *
  * Every method rejects with a class of errors.ts, takes an AbortSignal wherever it can wait, and
@@ -34,6 +34,8 @@ export interface DriverCapabilities {
    * together; see `metadataSize`.
    */
   readonly metadataLimit: Bytes
+  /** `entriesBelow` takes one request per page of things, not one per directory. */
+  readonly listsSubtrees: boolean
 }
 
 /**
@@ -226,6 +228,28 @@ export interface EntriesPage {
   readonly hidden: number
 }
 
+export interface EntriesBelowOptions extends DriverOptions {
+  /** As of `EntriesOptions`; of files. */
+  metadata?: boolean
+  /** A directory below the path to begin with: what the store lists before it is left out. */
+  from?: string
+}
+
+/** Some direct children of one directory. */
+export interface DirectoryPage extends EntriesPage {
+  readonly path: string
+  /** Together with the earlier pages these are all its children. */
+  readonly isComplete: boolean
+}
+
+/**
+ * What one page of a subtree's listing tells. A directory in which nothing was found is told of by its
+ * entry in the one above alone, if the page has gone on behind it.
+ */
+export interface SubtreePage {
+  readonly directories: readonly DirectoryPage[]
+}
+
 export interface MoveOptions extends DriverOptions, WriteConditions {
   /** Of the new name, in place of what the source has; for files only. */
   metadata?: Metadata
@@ -316,6 +340,13 @@ export interface StorageDriver {
    * per page. Iterating an absent directory gives no entries and no error.
    */
   entries(path: string, options?: EntriesOptions): AsyncIterable<EntriesPage>
+
+  /**
+   * Everything below a directory, with attributes, page by page in the store's order, which keeps all
+   * that is below one directory together. Each directory's children come as with `entries`; those of
+   * directories above `from` are not complete.
+   */
+  entriesBelow(path: string, options?: EntriesBelowOptions): AsyncIterable<SubtreePage>
 
   /** Makes a directory exist although nothing is in it. Idempotent. */
   makeDirectory(path: string, options?: MakeDirectoryOptions): Promise<void>

@@ -40,6 +40,7 @@ import {
 import type { HttpResponse, HttpStream } from './http.js'
 import { Uploads } from './multipart.js'
 import type { Attempt, RetryPolicy } from './retry.js'
+import type { RetryWatcher } from './retry-warnings.js'
 import { encodeKey } from './sign.js'
 import type { BosRequest, Transport } from './transport.js'
 import { verifierOf } from './verify.js'
@@ -57,6 +58,8 @@ export interface BosApiOptions {
   transport: Transport
   bucket: string
   policy: RetryPolicy
+  /** Is told when a request is going to be tried again. */
+  onRetry?: RetryWatcher
   /** For every request that makes an object: encryption, access. */
   writeHeaders?: Headers
 }
@@ -73,7 +76,7 @@ export class BosApi {
     this.#transport = options.transport
     this.#bucket = options.bucket
     this.#writeHeaders = options.writeHeaders ?? {}
-    this.#calls = new Calls(options.transport, options.policy)
+    this.#calls = new Calls(options.transport, options.policy, options.onRetry)
     this.deletions = new Deletions(this.#calls)
     this.uploads = new Uploads(this.#calls, {
       bucket: options.bucket,

@@ -12,6 +12,7 @@ import type {
   ContentReader,
   DriverCapabilities,
   DriverOptions,
+  EntriesBelowOptions,
   EntriesOptions,
   EntriesPage,
   FileInfo,
@@ -26,6 +27,7 @@ import type {
   SetMetadataOptions,
   StatOptions,
   StorageDriver,
+  SubtreePage,
   UploadInfo,
   WalkDirective,
   WalkOptions,
@@ -36,6 +38,7 @@ import type {
 import { ClosedError, PathNotFoundError } from '../errors.js'
 import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
+import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MARKER_TYPE } from './api.js'
 import { assemble, NAME, type BosDriverOptions } from './assemble.js'
@@ -43,7 +46,7 @@ import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
-import { ListingMerger, type MergedPage } from './list.js'
+import { listedFile, ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent, readInto } from './read.js'
 import { dropUpload } from './resume.js'
 import { remove, removeFile, removeMarker } from './remove.js'
@@ -58,13 +61,7 @@ const REDIRECT_EXPIRY: Milliseconds = 20 * 60_000
 
 class BosDriver implements StorageDriver {
   readonly name = NAME
-  readonly capabilities: DriverCapabilities = {
-    conditionalWrites: true,
-    serverSideCopy: true,
-    redirects: true,
-    // 2 KB in the documents; some SDKs permit more, which no document promises.
-    metadataLimit: 2 * KiB,
-  }
+  readonly capabilities: DriverCapabilities
   readonly partLimits: PartLimits
   readonly #context: BosContext
   readonly #transport: Transport
@@ -75,6 +72,15 @@ class BosDriver implements StorageDriver {
     this.#context = context
     this.#transport = transport
     this.partLimits = context.limits
+    this.capabilities = {
+      conditionalWrites: true,
+      serverSideCopy: true,
+      redirects: true,
+      // 2 KB in the documents; some SDKs permit more, which no document promises.
+      metadataLimit: 2 * KiB,
+      // A hierarchical bucket wants a delimiter.
+      listsSubtrees: !context.learned.hierarchical,
+    }
     const keyPrefixBytes = Buffer.byteLength(context.keys.rootPrefix)
     this.#checks = pathChecks(NAME, { keyPrefixBytes })
   }
@@ -168,6 +174,29 @@ class BosDriver implements StorageDriver {
     this.#checks.directory(path)
     for await (const { entries, hidden } of this.#children(path, options)) {
       yield { entries, hidden }
+    }
+  }
+
+  async *entriesBelow(path: string, options: EntriesBelowOptions = {}): AsyncIterable<SubtreePage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    if (!this.capabilities.listsSubtrees) {
+      yield* subtreeByDirectory(this, path, options)
+      return
+    }
+    const { keys } = this.#context
+    const { from, signal, metadata } = options
+    const prefix = keys.directory(path)
+    const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
+    // The marker of `from` says nothing about what is in it.
+    const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
+    const io = signal === undefined ? {} : { signal }
+    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter, metadata })
+    for (;;) {
+      const next = await this.#at(path, () => pages.next())
+      if (next.done === true) return
+      yield merger.add(next.value.objects, !next.value.truncated)
     }
   }
 

@@ -54,6 +54,13 @@ export async function* listPages(fetch: FetchPage, query: ListQuery): AsyncGener
   }
 }
 
+/** An object of a listing as a file. */
+export function listedFile(path: string, object: ListedObject): FileInfo {
+  const { size, etag, modTime, metadata } = object
+  const info = { path, size, modTime, isDir: false, etag }
+  return metadata === undefined ? info : { ...info, metadata }
+}
+
 export interface MergedPage {
   readonly entries: readonly FileInfo[]
   /** Things that no path can express. */
@@ -102,7 +109,8 @@ export class ListingMerger {
       const name = object.key.slice(this.#prefix.length)
       if (name === '' || this.#isOwn(name)) continue
       if (componentProblem(name) !== undefined) hidden++
-      else if (this.#isWanted(name)) this.#held.set(name, this.#file(name, object))
+      else if (this.#isWanted(name))
+        this.#held.set(name, listedFile(childPath(this.#path, name), object))
     }
     for (const prefix of page.prefixes) {
       if (prefix === this.#lastPrefix) continue
@@ -134,12 +142,6 @@ export class ListingMerger {
       released.push(info)
     }
     return released
-  }
-
-  #file(name: string, { size, etag, modTime, metadata }: ListedObject): FileInfo {
-    const path = childPath(this.#path, name)
-    const info = { path, size, modTime, isDir: false, etag }
-    return metadata === undefined ? info : { ...info, metadata }
   }
 
   #isOwn(name: string): boolean {

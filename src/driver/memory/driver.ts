@@ -13,6 +13,7 @@ import type {
   ContentReader,
   DriverCapabilities,
   DriverOptions,
+  EntriesBelowOptions,
   EntriesOptions,
   EntriesPage,
   FileInfo,
@@ -27,6 +28,7 @@ import type {
   SetMetadataOptions,
   StatOptions,
   StorageDriver,
+  SubtreePage,
   UploadInfo,
   WalkDirective,
   WalkOptions,
@@ -45,6 +47,7 @@ import {
 } from '../errors.js'
 import { metadataSize } from '../metadata.js'
 import { baseName, childPath, isBelow, isReserved, pathChecks } from '../path.js'
+import { SubtreeMerger, type KeyedObject } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
 import { md5, ObjectMap, type StoredObject } from './store.js'
@@ -83,6 +86,7 @@ class MemoryDriver implements StorageDriver {
     serverSideCopy: true,
     redirects: false,
     metadataLimit: METADATA_LIMIT,
+    listsSubtrees: true,
   }
   readonly partLimits: PartLimits
   readonly #pageSize: number
@@ -216,6 +220,29 @@ class MemoryDriver implements StorageDriver {
     for (let at = 0; at < wanted.length; at += this.#pageSize) {
       options.signal?.throwIfAborted()
       yield { entries: wanted.slice(at, at + this.#pageSize), hidden: 0 }
+    }
+  }
+
+  async *entriesBelow(path: string, options: EntriesBelowOptions = {}): AsyncIterable<SubtreePage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    const { from } = options
+    const prefix = prefixOf(path)
+    const merger = new SubtreeMerger<KeyedObject & StoredObject>({
+      path,
+      prefix,
+      from,
+      toInfo: fileInfo,
+    })
+    let last = from === undefined ? '' : prefixOf(from)
+    for (let isLast = false; !isLast;) {
+      options.signal?.throwIfAborted()
+      const left = this.#objects.below(prefix).filter(({ key }) => key > last)
+      const page = left.slice(0, this.#pageSize)
+      isLast = page.length === left.length
+      last = page.at(-1)?.key ?? last
+      yield merger.add(page, isLast)
     }
   }
 
@@ -395,9 +422,9 @@ class MemoryDriver implements StorageDriver {
       return this.#directoryInfo(path)
     }
     const object = expect === 'directory' ? undefined : this.#objects.get(keyOf(path))
-    if (object === undefined) return undefined
-    const { content, etag, modTime, metadata } = object
-    return { path, size: content.length, modTime, isDir: false, etag, metadata }
+    return object === undefined
+      ? undefined
+      : { ...fileInfo(path, object), metadata: object.metadata }
   }
 
   #markerInfo(path: string): FileInfo | undefined {
@@ -436,6 +463,10 @@ class MemoryDriver implements StorageDriver {
     }
     return [...found.values()]
   }
+}
+
+function fileInfo(path: string, { content, etag, modTime }: StoredObject): FileInfo {
+  return { path, size: content.length, modTime, isDir: false, etag }
 }
 
 /** Makes an empty store. */

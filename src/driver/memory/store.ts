@@ -48,6 +48,14 @@ export class ObjectMap {
     return keys
   }
 
+  /** The objects whose keys start with `prefix`, at this moment. */
+  below(prefix: string): (StoredObject & { readonly key: string })[] {
+    return this.keysBelow(prefix).flatMap(key => {
+      const object = this.#objects.get(key)
+      return object === undefined ? [] : [{ key, ...object }]
+    })
+  }
+
   #lowerBound(key: string): number {
     let low = 0
     let high = this.#keys.length
