@@ -9,8 +9,9 @@
  * What distribution has (same names, same meaning): name, getContent, putContent, reader, writer,
  * stat, list, move, delete, redirectURL, walk. What is added: ranged reads pinned to an etag
  * (`reader`, `readInto`), conditional writes, listing pages that carry size, time and etag
- * (`entries`, `entriesBelow`), `copy`, directory markers, multipart composition (`compose`), and a capability record
- * instead of optional methods.
+ * (`entries`, `entriesBelow`), `copy`, directory markers, multipart composition (`compose`), and a
+ * capability record instead of optional methods. Files in the reserved directory of unlinked files
+ * (see path.ts) can be named in all methods that take a file, and are never listed.
  *
  * Every method rejects with a class of errors.ts, takes an AbortSignal wherever it can wait, and
  * rejects with the signal's reason once that is aborted.
@@ -29,13 +30,13 @@ export interface DriverCapabilities {
   readonly serverSideCopy: boolean
   /** `redirectURL` gives URLs. */
   readonly redirects: boolean
+  /** `entriesBelow` takes one request per page of things, not one per directory. */
+  readonly listsSubtrees: boolean
   /**
    * The most that the metadata of one object may come to, names as the store writes them and values
    * together; see `metadataSize`.
    */
   readonly metadataLimit: Bytes
-  /** `entriesBelow` takes one request per page of things, not one per directory. */
-  readonly listsSubtrees: boolean
 }
 
 /**

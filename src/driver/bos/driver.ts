@@ -76,10 +76,10 @@ class BosDriver implements StorageDriver {
       conditionalWrites: true,
       serverSideCopy: true,
       redirects: true,
-      // 2 KB in the documents; some SDKs permit more, which no document promises.
-      metadataLimit: 2 * KiB,
       // A hierarchical bucket wants a delimiter.
       listsSubtrees: !context.learned.hierarchical,
+      // 2 KB in the documents; some SDKs permit more, which no document promises.
+      metadataLimit: 2 * KiB,
     }
     const keyPrefixBytes = Buffer.byteLength(context.keys.rootPrefix)
     this.#checks = pathChecks(NAME, { keyPrefixBytes })

@@ -85,8 +85,8 @@ class MemoryDriver implements StorageDriver {
     conditionalWrites: true,
     serverSideCopy: true,
     redirects: false,
-    metadataLimit: METADATA_LIMIT,
     listsSubtrees: true,
+    metadataLimit: METADATA_LIMIT,
   }
   readonly partLimits: PartLimits
   readonly #pageSize: number
@@ -233,7 +233,7 @@ class MemoryDriver implements StorageDriver {
       path,
       prefix,
       from,
-      toInfo: fileInfo,
+      toInfo: (at, object) => this.#listed(fileInfo(at, object), false),
     })
     let last = from === undefined ? '' : prefixOf(from)
     for (let isLast = false; !isLast;) {
@@ -422,9 +422,7 @@ class MemoryDriver implements StorageDriver {
       return this.#directoryInfo(path)
     }
     const object = expect === 'directory' ? undefined : this.#objects.get(keyOf(path))
-    return object === undefined
-      ? undefined
-      : { ...fileInfo(path, object), metadata: object.metadata }
+    return object === undefined ? undefined : fileInfo(path, object)
   }
 
   #markerInfo(path: string): FileInfo | undefined {
@@ -458,6 +456,7 @@ class MemoryDriver implements StorageDriver {
       const name = slash === -1 ? rest : rest.slice(0, slash)
       if (name === '') continue
       const child = childPath(path, name)
+      if (isReserved(child)) continue
       const info = this.#info(child, slash === -1 ? 'file' : 'directory')
       if (info !== undefined) found.set(name, this.#listed(info, isTold))
     }
@@ -465,8 +464,8 @@ class MemoryDriver implements StorageDriver {
   }
 }
 
-function fileInfo(path: string, { content, etag, modTime }: StoredObject): FileInfo {
-  return { path, size: content.length, modTime, isDir: false, etag }
+function fileInfo(path: string, { content, etag, modTime, metadata }: StoredObject): FileInfo {
+  return { path, size: content.length, modTime, isDir: false, etag, metadata }
 }
 
 /** Makes an empty store. */

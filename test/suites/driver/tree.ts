@@ -179,6 +179,28 @@ export function listings(behaviour: Behaviour): void {
     const cancelled = await driver.writer('/unfinished', { append: true })
     await cancelled.cancel()
   })
+
+  behaviour('what was unlinked while open can be used, and is never listed', async (t, driver) => {
+    const path = '/.bosmount/unlinked/1'
+    await driver.putContent('/file', bytes(10))
+    await driver.move('/file', path)
+    t.ok((await driver.getContent(path)).equals(bytes(10)))
+    const { etag } = await driver.stat(path, { expect: 'file' })
+    const target = Buffer.alloc(4)
+    await driver.readInto(path, target, { offset: 6, ...(etag === undefined ? {} : { etag }) })
+    t.ok(target.equals(bytes(10).subarray(6)))
+    await driver.putContent(path, bytes(20))
+    await driver.copy(path, '/.bosmount/unlinked/2')
+    t.same(await driver.list('/'), [])
+    t.same(await entriesOf(driver, '/'), [])
+    t.same(await entriesOf(driver, '/.bosmount/unlinked'), [])
+    t.same(await walked(driver, '/'), [])
+    for (const each of [path, '/.bosmount/unlinked/2']) {
+      t.equal((await driver.getContent(each)).length, 20)
+      await driver.deleteFile(each)
+      await isNotFound(t, driver, each, driver.stat(each))
+    }
+  })
 }
 
 export function changes(behaviour: Behaviour): void {
