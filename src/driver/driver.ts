@@ -289,6 +289,9 @@ export interface StorageDriver {
    */
   checkPath(path: string): void
 
+  /** The name of the file's object in the store, without asking the store. */
+  keyOf(path: string): string
+
   /**
    * Reads a whole small file.
    * @throws PathNotFoundError, InvalidPathError

@@ -89,6 +89,10 @@ class BosDriver implements StorageDriver {
     this.#checks.target(path)
   }
 
+  keyOf(path: string): string {
+    return this.#context.keys.file(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
