@@ -62,7 +62,7 @@ export class InodeTable {
     return inode
   }
 
-  /** The driver path, or for an unlinked inode the one it had. */
+  /** The driver path; for an unlinked inode its home in the store, or the path it had. */
   path(inode: Inode): string {
     let path = ''
     let at: Inode = inode
@@ -97,6 +97,8 @@ export class InodeTable {
       covers: false,
       seen: -Infinity,
       confirmed: -Infinity,
+      hidden: false,
+      unsettled: false,
       moving: undefined,
       dirty: undefined,
       pagesOf: undefined,
@@ -109,15 +111,20 @@ export class InodeTable {
     return this.#add(this.#directory(this.#mint(), parent, name), parent)
   }
 
-  /** The name is gone; the inode lives on while it is retained. */
-  unlink(inode: Inode): void {
+  /**
+   * The name is gone; the inode lives on while it is retained.
+   *
+   * @param home  where its content lies from now on
+   */
+  unlink(inode: Inode, home?: string): void {
     const { parent } = inode
     if (parent === undefined) return
     // The whole path, so that messages about an unlinked inode still say which it was.
-    const path = this.path(inode)
+    const path = home ?? this.path(inode)
     if (parent.children.get(inode.name) === inode) parent.children.delete(inode.name)
     inode.parent = undefined
     inode.name = path.slice(1)
+    if (inode.kind === 'file') inode.hidden = home !== undefined
     this.#renames += 1
     this.drop(inode)
     this.drop(parent)
