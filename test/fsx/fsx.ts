@@ -10,6 +10,7 @@
  * All calls are made at once, on this thread; another process must serve the mount.
  */
 import { setImmediate as turn } from 'node:timers/promises'
+import type { Milliseconds } from '../../src/util/units.js'
 import * as libc from '../helpers/libc.js'
 import { FALLOCATE, Mapping, SEEK } from '../helpers/libc.js'
 import { seededBytes } from '../helpers/oci-image.js'
@@ -47,6 +48,8 @@ const NOISE_SIZE = 1024 * 1024
 /** States that are kept of a file whose last close failed. */
 const MAX_STATES = 400
 const ATTEMPTS = 40
+/** A file is given up when its last descriptor has gone, which takes the mount a moment. */
+const PAUSE: Milliseconds = 50
 
 export class Fsx {
   readonly #options: FsxOptions
@@ -190,6 +193,7 @@ export class Fsx {
       } catch (error) {
         if (!(error instanceof libc.SystemError) || attempt === ATTEMPTS) throw error
         this.#failures += 1
+        pause(PAUSE)
       }
     }
   }
@@ -461,6 +465,11 @@ export class Fsx {
     this.#compare(found, 0, this.#options.maxSize + 1)
     return `verify ${this.#size}`
   }
+}
+
+/** Waits on this thread: the file must not be touched meanwhile. */
+function pause(time: Milliseconds): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, time)
 }
 
 function exists(path: string): boolean {

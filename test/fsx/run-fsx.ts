@@ -23,7 +23,7 @@ for (let index = 0; left > 0; index += 1, seed += 1) {
       `${round.title}: seed ${seed}, ${operations} operations, ${failures} failed, ${seconds} s\n`,
     )
   } catch (error) {
-    process.stdout.write(`${round.title}: ${error instanceof Error ? error.message : error}\n`)
+    process.stdout.write(`${round.title}: ${String(error)}\n`)
     process.exitCode = 1
   } finally {
     await owner.finish()
