@@ -6,6 +6,7 @@ import { duCommand } from './commands/du.js'
 import { lsCommand } from './commands/ls.js'
 import { mountCommand } from './commands/mount.js'
 import { putCommand } from './commands/put.js'
+import { registryCommand } from './commands/registry.js'
 import { rmCommand } from './commands/rm.js'
 import { serveCommand } from './commands/serve.js'
 import { statCommand } from './commands/stat.js'
@@ -67,6 +68,7 @@ function parser(args: string[]) {
       .command(rmCommand)
       .command(duCommand)
       .command(urlCommand)
+      .command(registryCommand)
       .demandCommand(1, 'say what to do: mount, umount or serve; ls, cat, put … without a mount')
       .strict()
       .recommendCommands()

@@ -18,7 +18,6 @@ export interface SessionAnswer {
 async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer> {
   const printed = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   const before = { ...process.env }
-  const real = { stdout: process.stdout.write, stderr: process.stderr.write }
   for (const name of ['stdout', 'stderr'] as const) {
     process[name].write = (data: string | Uint8Array) => {
       printed[name].push(Buffer.from(data as string))
@@ -34,8 +33,9 @@ async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer
     const text = (chunks: Buffer[]) => Buffer.concat(chunks).toString('latin1')
     return { code, stdout: text(printed.stdout), stderr: text(printed.stderr) }
   } finally {
-    process.stdout.write = real.stdout
-    process.stderr.write = real.stderr
+    // What was put before the stream's own method goes away.
+    Reflect.deleteProperty(process.stdout, 'write')
+    Reflect.deleteProperty(process.stderr, 'write')
     process.env = before
   }
 }
