@@ -121,6 +121,30 @@ export const OPTIONS: readonly Option[] = [
   }),
   bos('useragent', { type: 'text', fallback: 'bosmount', help: 'User-Agent of every request' }),
   bos('maxthreads', { type: 'integer', fallback: '32', help: 'most requests to BOS at once' }),
+  bos('connecttimeout', {
+    type: 'duration',
+    fallback: '10s',
+    help: 'longest wait for a connection',
+    aliases: ['connect-timeout'],
+  }),
+  bos('requesttimeout', {
+    type: 'duration',
+    fallback: '60s',
+    help: 'longest time for one attempt of a request; bytes to be moved get time of their own',
+    aliases: ['request-timeout'],
+  }),
+  bos('totaltimeout', {
+    type: 'duration',
+    fallback: '2m',
+    help: 'longest time for all attempts of a request and the pauses between; then it is an error',
+    aliases: ['total-timeout'],
+  }),
+  bos('maxretries', {
+    type: 'integer',
+    fallback: '5',
+    help: 'further attempts after the first',
+    aliases: ['max-retries'],
+  }),
   bos('multipartcopychunksize', {
     type: 'bytes',
     fallback: '128 MiB',

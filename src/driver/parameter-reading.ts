@@ -2,7 +2,7 @@
  * Reading values that may be texts (environment, flags) or what YAML makes of them. Mistakes are
  * collected, not thrown, so that all are told at once. No message repeats a value that may be secret.
  */
-import { parseBytes, type Bytes } from '../util/units.js'
+import { parseBytes, parseDuration, type Bytes, type Milliseconds } from '../util/units.js'
 
 const SWITCHES: Readonly<Record<string, boolean>> = {
   true: true,
@@ -100,6 +100,14 @@ export class Reading<Name extends string> {
       typeof value === 'number' ? value : typeof value === 'string' ? parseBytes(value) : undefined
     if (size !== undefined && Number.isSafeInteger(size) && size >= 0) return size
     this.mistakes.push(`${name} must be a size in bytes, such as 10485760, 10m or 10MB`)
+    return undefined
+  }
+  duration(name: Name, { least, most }: Bounds): Milliseconds | undefined {
+    const text = this.word(name)
+    if (this.value(name) === undefined) return undefined
+    const time = parseDuration(text)
+    if (time !== undefined && time >= least && time <= most) return time
+    this.mistakes.push(`${name} must be a time such as 500ms, 10s or 2m, of at least ${least} ms`)
     return undefined
   }
 }

@@ -85,6 +85,19 @@ void t.test('the scheme of an endpoint decides', async t => {
   t.match(parseBosParameters({ ...REQUIRED, endpoint: 'https://h' }), { secure: true })
 })
 
+void t.test('times have units, seconds if none is given', async t => {
+  const times = (input: Readonly<Record<string, unknown>>): unknown => {
+    const parameters = parseBosParameters({ ...REQUIRED, ...input })
+    return [parameters.connecttimeout, parameters.requesttimeout, parameters.totaltimeout]
+  }
+  t.same(times({}), [10_000, 60_000, 120_000])
+  t.same(
+    times({ connecttimeout: 5, requesttimeout: '1500ms', totaltimeout: '1h' }),
+    [5000, 1500, 3_600_000],
+  )
+  t.same(times({ requesttimeout: '5m' }), [10_000, 300_000, 300_000], 'one attempt can be made')
+})
+
 void t.test('what the S3 driver knows means the same here', async t => {
   const parameters = parseBosParameters({
     ...REQUIRED,
@@ -177,6 +190,10 @@ const MISTAKES: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ useragent: 'a\nb' }, /useragent must be printable ASCII/],
   [{ maxthreads: 0 }, /maxthreads must be a whole number from 1 to 1024/],
   [{ maxthreads: 'many' }, /maxthreads must be a whole number/],
+  [{ connecttimeout: 'soon' }, /connecttimeout must be a time such as 500ms, 10s or 2m/],
+  [{ requesttimeout: 0 }, /requesttimeout must be a time .* of at least 100 ms/],
+  [{ totaltimeout: '5s' }, /make totaltimeout the longer one/],
+  [{ maxretries: -1 }, /maxretries must be a whole number from 0 to 100/],
   [{ multipartcopychunksize: '1m' }, /multipartcopychunksize 1048576 is too small/],
   [{ multipartcopymaxconcurrency: 0 }, /multipartcopymaxconcurrency must be/],
   [{ multipartcopythresholdsize: '6g' }, /multipartcopythresholdsize .* is too large/],

@@ -16,6 +16,7 @@ import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
   isAlive,
+  prepareLedgerDirectory,
   prepareStateDirectory,
   readRecord,
   removeRecord,
@@ -126,10 +127,12 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   await prepareStateDirectory()
   const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
   const log = createLogger(config.logLevel, logFile)
+  const ledgerDirectory = config.readOnly ? undefined : await prepareLedgerDirectory(log)
   const mount = await openMount({
     config,
     mountpoint,
     log,
+    ...(ledgerDirectory === undefined ? {} : { ledgerDirectory }),
     ...(embedded === undefined ? {} : { embedded }),
   })
   const { source } = mount

@@ -4,7 +4,7 @@
  * when it fails.
  */
 import type { Composition, Part, StorageDriver, WriteConditions } from '../../driver/driver.js'
-import { partSizeAt } from '../../driver/parts.js'
+import { partSizeOf } from '../../driver/parts.js'
 import { forEachParallel } from '../../util/semaphore.js'
 import type { Bytes } from '../../util/units.js'
 
@@ -80,17 +80,15 @@ async function* cut(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Piece> {
   let partNumber = 1
-  let offset = 0
   let data: Uint8Array[] = []
   let size = 0
   for await (const chunk of source) {
     let rest = chunk
     while (rest.length > 0) {
-      const room = partSizeAt(offset, driver.partLimits) - size
+      const room = partSizeOf(partNumber, driver.partLimits) - size
       if (room === 0) {
         yield { partNumber, data, size, isLast: false }
         partNumber += 1
-        offset += size
         data = []
         size = 0
         continue

@@ -4,42 +4,43 @@
  *
  * Uploads carry a CRC-32 that the service verifies; CRC because it costs a third of MD5.
  */
-import { createHash } from 'node:crypto'
-import type { Bytes, Milliseconds } from '../../util/units.js'
-import { Calls, isCode, refuseErrorInOk, within, type CallOptions } from './calls.js'
+import type { Bytes } from '../../util/units.js'
 import {
-  readDeleteFailures,
-  readDeleteToken,
+  Calls,
+  COPY_BYTES_PER_MS,
+  isCode,
+  refuseErrorInOk,
+  within,
+  type CallOptions,
+} from './calls.js'
+import { Deletions } from './deletions.js'
+import {
   readDocumentEtag,
   readEtag,
   readHead,
   readListPage,
-  readPartsPage,
-  readUploadId,
-  readUploadsPage,
-  type DeleteFailure,
-  type ListedPart,
-  type ListedUpload,
   type ListPage,
   type ObjectHead,
 } from './documents.js'
-import { BosError, statusOfCode } from './error.js'
+import { BosError } from './error.js'
+import type { ListQuery } from './list.js'
+import type { BodySink, HttpBody, HttpHead } from './exchange.js'
 import {
   checksum,
   checkUpload,
   conditionHeaders,
   copyHeaders,
   md5,
-  multipartEtag,
   propertyHeaders,
   type Conditions,
   type CopySource,
   type Headers,
   type ObjectProperties,
 } from './headers.js'
-import type { BodySink, HttpBody, HttpHead } from './exchange.js'
 import type { HttpResponse, HttpStream } from './http.js'
+import { Uploads } from './multipart.js'
 import type { Attempt, RetryPolicy } from './retry.js'
+import type { RetryWatcher } from './retry-warnings.js'
 import { encodeKey } from './sign.js'
 import type { BosRequest, Transport } from './transport.js'
 import { verifierOf } from './verify.js'
@@ -50,36 +51,22 @@ export interface GetOptions extends CallOptions {
   ifMatch?: string | undefined
 }
 
-export interface PartName {
-  readonly key: string
-  readonly uploadId: string
-  readonly partNumber: number
-}
-
-export interface UploadName {
-  readonly key: string
-  readonly uploadId: string
-}
-
 /** Content type of directory markers. */
 export const MARKER_TYPE = 'application/x-directory'
-
-/** Keys per batch delete. @see https://cloud.baidu.com/doc/BOS/s/tkc5twspg */
-export const DELETE_BATCH = 1000
-/** A copy is given a millisecond for so many bytes: the service answers when all are copied. */
-const COPY_BYTES_PER_MS = 8192
-/** A completion is given so long for each of its parts. */
-const PATIENCE_PER_PART: Milliseconds = 10
 
 export interface BosApiOptions {
   transport: Transport
   bucket: string
   policy: RetryPolicy
+  /** Is told when a request is going to be tried again. */
+  onRetry?: RetryWatcher
   /** For every request that makes an object: encryption, access. */
   writeHeaders?: Headers
 }
 
 export class BosApi {
+  readonly deletions: Deletions
+  readonly uploads: Uploads
   readonly #calls: Calls
   readonly #transport: Transport
   readonly #bucket: string
@@ -89,7 +76,13 @@ export class BosApi {
     this.#transport = options.transport
     this.#bucket = options.bucket
     this.#writeHeaders = options.writeHeaders ?? {}
-    this.#calls = new Calls(options.transport, options.policy)
+    this.#calls = new Calls(options.transport, options.policy, options.onRetry)
+    this.deletions = new Deletions(this.#calls)
+    this.uploads = new Uploads(this.#calls, {
+      bucket: options.bucket,
+      writeHeaders: this.#writeHeaders,
+      withParents: (key, io, work) => this.#withParents(key, io, work),
+    })
   }
 
   /** @returns the headers of the bucket */
@@ -175,8 +168,9 @@ export class BosApi {
       ...this.#writeHeaders,
       ...propertyHeaders(options),
       ...conditionHeaders(options),
+      'x-bce-content-crc32': crc,
     }
-    const request = this.#upload({ key, body, headers, crc, signal })
+    const request = { method: 'PUT' as const, key, headers, body, signal }
     const target = { conditions: options, expected: () => md5(body) }
     return await this.#withParents(key, options, () =>
       this.#calls.conditional(request, target, async attempt => {
@@ -186,11 +180,14 @@ export class BosApi {
     )
   }
 
-  /** @returns the etag of the copy */
+  /**
+   * @param options.replace  properties of the copy in place of the source's
+   * @returns the etag of the copy
+   */
   async copy(
     source: CopySource & { readonly size: Bytes },
     key: string,
-    options: CallOptions = {},
+    { replace, ...options }: CallOptions & { replace?: ObjectProperties | undefined } = {},
   ): Promise<string> {
     const request: BosRequest = {
       method: 'PUT',
@@ -198,7 +195,8 @@ export class BosApi {
       headers: {
         ...this.#writeHeaders,
         ...copyHeaders(this.#bucket, source),
-        'x-bce-metadata-directive': 'copy',
+        ...(replace === undefined ? {} : propertyHeaders(replace)),
+        'x-bce-metadata-directive': replace === undefined ? 'copy' : 'replace',
       },
       patience: source.size / COPY_BYTES_PER_MS,
       ...options,
@@ -231,229 +229,33 @@ export class BosApi {
     )
   }
 
-  /** @returns whether there was an object; true if an earlier attempt may have deleted it */
-  delete(key: string, options: CallOptions = {}): Promise<boolean> {
-    const request: BosRequest = { method: 'DELETE', key, ...options }
-    return this.#calls.retry(request, async attempt => {
-      try {
-        refuseErrorInOk(await this.#transport.request(within(request, attempt)))
-        return true
-      } catch (error) {
-        if (isCode(error, 'NoSuchKey')) return attempt.ambiguous
-        throw error
-      }
-    })
-  }
-
-  /**
-   * Deletes at most 1000 objects.
-   *
-   * @returns what could not be deleted; a key that was not there has been deleted
-   */
-  async deleteBatch(
-    keys: readonly string[],
-    options: CallOptions = {},
-  ): Promise<readonly DeleteFailure[]> {
-    const body = Buffer.from(JSON.stringify({ objects: keys.map(key => ({ key })) }))
-    const request: BosRequest = {
-      method: 'POST',
-      params: { delete: '' },
-      headers: documentHeaders(body),
-      body,
-      ...options,
-    }
-    const failures = await this.#calls.read(request, answer =>
-      readDeleteFailures(refuseErrorInOk(answer).body),
-    )
-    return failures.filter(({ code }) => code !== 'NoSuchKey')
-  }
-
-  /** Deletes any number of objects. @throws BosError for the first that could not be deleted */
-  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<void> {
-    for (let at = 0; at < keys.length; at += DELETE_BATCH) {
-      const [failure] = await this.deleteBatch(keys.slice(at, at + DELETE_BATCH), options)
-      if (failure === undefined) continue
-      const { key, code, message } = failure
-      const status = statusOfCode(code)
-      throw new BosError(`deleting ${key}: ${message}`, { kind: 'response', status, code })
-    }
-  }
-
   async list(
-    query: { prefix: string; delimiter?: '/'; marker?: string; maxKeys?: number },
+    query: ListQuery & { maxKeys?: number },
     options: CallOptions = {},
   ): Promise<ListPage> {
-    const { prefix, delimiter, marker, maxKeys = 1000 } = query
+    const { prefix, delimiter, marker, metadata, maxKeys = 1000 } = query
     const params = {
       prefix,
       maxKeys: String(maxKeys),
       ...(delimiter === undefined ? {} : { delimiter }),
       ...(marker === undefined ? {} : { marker }),
     }
-    const request: BosRequest = { method: 'GET', params, ...options }
+    // Not in BOS's documents; Baidu's own Hadoop connector sends it. Who does not know it ignores it.
+    const headers = metadata === true ? { headers: { 'x-bce-list-with-ext-meta': 'true' } } : {}
+    const request: BosRequest = { method: 'GET', params, ...headers, ...options }
     return await this.#calls.read(request, answer => readListPage(refuseErrorInOk(answer).body))
   }
 
-  /**
-   * Starts a multipart upload. An answer that got lost leaves an upload without parts behind, which
-   * costs nothing and which nobody takes for his own.
-   *
-   * @returns the upload id
-   */
-  async initiate(key: string, options: CallOptions & ObjectProperties = {}): Promise<string> {
-    const { signal } = options
-    const headers = { ...this.#writeHeaders, ...propertyHeaders(options) }
-    const request: BosRequest = { method: 'POST', key, params: { uploads: '' }, headers, signal }
-    return await this.#withParents(key, options, () =>
-      this.#calls.read(request, answer => readUploadId(refuseErrorInOk(answer).body)),
-    )
-  }
-
-  /** @returns the etag of the part */
-  async uploadPart(part: PartName, body: HttpBody, options: CallOptions = {}): Promise<string> {
-    const crc = checksum(body)
-    const headers = { 'content-type': 'application/octet-stream' }
-    const params = partParams(part)
-    const request = this.#upload({ key: part.key, body, headers, params, crc, ...options })
-    return await this.#calls.retry(request, async attempt =>
-      checkUpload(refuseErrorInOk(await this.#transport.request(within(request, attempt))), crc),
-    )
-  }
-
-  /** Makes a part of a range of an object, inside the store. @returns the etag of the part */
-  async copyPart(
-    part: PartName,
-    source: CopySource & { readonly first: Bytes; readonly last: Bytes },
-    options: CallOptions = {},
-  ): Promise<string> {
-    const range = `bytes=${source.first}-${source.last}`
-    const request: BosRequest = {
-      method: 'PUT',
-      key: part.key,
-      params: partParams(part),
-      headers: { ...copyHeaders(this.#bucket, source), 'x-bce-copy-source-range': range },
-      patience: (source.last - source.first) / COPY_BYTES_PER_MS,
-      ...options,
-    }
-    return await this.#calls.read(request, response =>
-      readDocumentEtag(refuseErrorInOk(response).body),
-    )
-  }
-
-  /**
-   * Publishes an upload. If an answer got lost, the object itself tells whether it was published.
-   *
-   * @returns the etag of the object
-   */
-  async complete(
-    upload: UploadName,
-    parts: readonly ListedPart[],
-    options: CallOptions & Conditions = {},
-  ): Promise<string> {
-    const { key, uploadId } = upload
-    const expected = multipartEtag(parts.map(part => part.etag))
-    const document = {
-      parts: parts.map(({ partNumber, etag }) => ({ partNumber, eTag: etag })),
-    }
-    const body = Buffer.from(JSON.stringify(document))
-    const request = {
-      method: 'POST' as const,
-      key,
-      params: { uploadId },
-      headers: { ...documentHeaders(body), ...conditionHeaders(options) },
-      body,
-      patience: parts.length * PATIENCE_PER_PART,
-      signal: options.signal,
-    }
-    const target = { conditions: options, expected: () => expected }
-    return await this.#calls.conditional(request, target, async attempt => {
-      const response = refuseErrorInOk(await this.#transport.request(within(request, attempt)))
-      return readDocumentEtag(response.body)
-    })
-  }
-
-  /** Drops an upload and its parts; no error if it is gone. */
-  async abort({ key, uploadId }: UploadName, options: CallOptions = {}): Promise<void> {
-    try {
-      await this.#calls.call({ method: 'DELETE', key, params: { uploadId }, ...options })
-    } catch (error) {
-      if (!isCode(error, 'NoSuchUpload', 'NoSuchKey')) throw error
-    }
-  }
-
-  /** All parts of an upload, ascending. */
-  async listParts({ key, uploadId }: UploadName, options: CallOptions = {}): Promise<ListedPart[]> {
-    const parts: ListedPart[] = []
-    let marker: number | undefined
-    do {
-      const params = {
-        uploadId,
-        maxParts: '1000',
-        ...(marker === undefined ? {} : { partNumberMarker: String(marker) }),
-      }
-      const request: BosRequest = { method: 'GET', key, params, ...options }
-      const page = await this.#calls.read(request, answer =>
-        readPartsPage(refuseErrorInOk(answer).body),
-      )
-      parts.push(...page.parts)
-      marker = advanced(marker, page.nextMarker)
-    } while (marker !== undefined)
-    return parts
-  }
-
-  /** All unfinished uploads whose keys start with `prefix`, in the order of their keys. */
-  async *listUploads(prefix: string, options: CallOptions = {}): AsyncGenerator<ListedUpload> {
-    let marker: string | undefined
-    do {
-      const params = {
-        uploads: '',
-        prefix,
-        maxUploads: '1000',
-        ...(marker === undefined ? {} : { keyMarker: marker }),
-      }
-      const request: BosRequest = { method: 'GET', params, ...options }
-      const page = await this.#calls.read(request, answer =>
-        readUploadsPage(refuseErrorInOk(answer).body),
-      )
-      yield* page.uploads
-      marker = advanced(marker, page.nextMarker)
-    } while (marker !== undefined)
-  }
-
   /** Makes one directory of a hierarchical bucket, and those above; no error if it exists. */
-  async makeDirectory(key: string, options: CallOptions = {}): Promise<void> {
+  async makeDirectory(
+    key: string,
+    options: CallOptions & Pick<ObjectProperties, 'metadata'> = {},
+  ): Promise<void> {
     try {
       await this.put(key, Buffer.alloc(0), { ...options, contentType: MARKER_TYPE })
     } catch (error) {
       if (!isCode(error, 'NamespaceDirAlreadyExists')) throw error
     }
-  }
-
-  /**
-   * Deletes a directory of a hierarchical bucket with all that is below.
-   * @returns whether there was one
-   */
-  async deleteTree(key: string, options: CallOptions = {}): Promise<boolean> {
-    let found = false
-    let token: string | undefined
-    do {
-      const headers = {
-        'x-bce-delete-recursive': 'true',
-        ...(token === undefined ? {} : { 'x-bce-delete-token': token }),
-      }
-      const request: BosRequest = { method: 'DELETE', key, headers, ...options }
-      try {
-        token = await this.#calls.read(request, answer =>
-          readDeleteToken(refuseErrorInOk(answer).body),
-        )
-        found = true
-      } catch (error) {
-        // What an answer that got lost has deleted is there no more.
-        if (!isCode(error, 'NoSuchKey')) throw error
-        return found
-      }
-    } while (token !== undefined)
-    return true
   }
 
   close(): Promise<void> {
@@ -477,38 +279,10 @@ export class BosApi {
     if (range !== undefined) headers['range'] = `bytes=${range.first}-${range.last ?? ''}`
     return { method: 'GET', key, headers, signal }
   }
-
-  #upload(upload: {
-    key: string
-    body: HttpBody
-    headers: Headers
-    crc: string
-    params?: Readonly<Record<string, string>>
-    signal?: AbortSignal | undefined
-  }): BosRequest & { readonly key: string } {
-    const { crc, headers, ...rest } = upload
-    return { method: 'PUT', ...rest, headers: { ...headers, 'x-bce-content-crc32': crc } }
-  }
 }
 
 /** A directory of a hierarchical bucket is found without its slash too; as a file it is not there. */
 function refuseDirectory(key: string, headers: Readonly<Record<string, string>>): void {
   if (headers['x-bce-object-type'] !== 'Directory' || key.endsWith('/')) return
   throw new BosError(`${key} is a directory`, { kind: 'response', status: 404, code: 'NoSuchKey' })
-}
-
-/** Of a JSON body, which the service checks too. */
-function documentHeaders(body: Buffer): Headers {
-  const digest = createHash('md5').update(body).digest('base64')
-  return { 'content-type': 'application/json; charset=utf-8', 'content-md5': digest }
-}
-
-function partParams({ uploadId, partNumber }: PartName): Record<string, string> {
-  return { partNumber: String(partNumber), uploadId }
-}
-
-/** A marker that does not move would page forever. */
-function advanced<T>(before: T | undefined, next: T | undefined): T | undefined {
-  if (next === undefined || next !== before) return next
-  throw new BosError('the listing does not advance', { kind: 'integrity' })
 }

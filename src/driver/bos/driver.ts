@@ -3,29 +3,31 @@
  *
  * Model: see key.ts for names, list.ts for directories, writer.ts and composition.ts for writes,
  * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
- * it checks paths, turns failures into driver errors, and owns the connections.
+ * it checks paths, turns failures into driver errors, and owns the connections. assemble.ts makes its parts.
  */
-import type { LookupFunction } from 'node:net'
-import { silentLogger, type Logger } from '../../util/log.js'
-import type { Clock } from '../../util/clock.js'
-import { GiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import { KiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
   ContentReader,
   DriverCapabilities,
   DriverOptions,
+  EntriesBelowOptions,
   EntriesOptions,
   EntriesPage,
   FileInfo,
   FileWriter,
+  MakeDirectoryOptions,
+  Metadata,
   MoveOptions,
   PartLimits,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
+  SetMetadataOptions,
   StatOptions,
   StorageDriver,
+  SubtreePage,
   UploadInfo,
   WalkDirective,
   WalkOptions,
@@ -33,69 +35,33 @@ import type {
   WriteResult,
   WriterOptions,
 } from '../driver.js'
-import { chooseCredentials } from '../credentials/choose.js'
-import type { CredentialsProvider } from '../credentials/credentials.js'
 import { ClosedError, PathNotFoundError } from '../errors.js'
-import { addressing, MIN_CHUNK_SIZE, type BosParameters } from '../parameters.js'
+import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
+import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
-import { BosApi, MARKER_TYPE } from './api.js'
+import { MARKER_TYPE } from './api.js'
+import { assemble, NAME, type BosDriverOptions } from './assemble.js'
 import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
-import { forPath, pagesBelow, type BosConfig, type BosContext } from './context.js'
+import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
-import { KeyMap } from './key.js'
-import { ListingMerger, type MergedPage } from './list.js'
+import { listedFile, ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent, readInto } from './read.js'
 import { dropUpload } from './resume.js'
-import { readAuthorities } from './authorities.js'
-import { chooseProxy, type Environment } from './proxy.js'
-import { retryPolicy, type RetryOptions } from './retry.js'
 import { remove, removeFile, removeMarker } from './remove.js'
-import { copyFile, look, move } from './transfer.js'
-import { createTransport, type Transport, type TransportOptions } from './transport.js'
+import { copyFile, look, move, setMetadata } from './transfer.js'
+import type { Transport } from './transport.js'
 import { openWriter } from './writer.js'
 
-export interface BosDriverOptions extends Partial<BosConfig> {
-  /** Credentials that may change while the driver runs; default those of the parameters. */
-  credentials?: CredentialsProvider
-  /** Most connections; default the parameter `maxthreads`. */
-  connections?: number
-  /** Certificates to trust instead of the built-in ones, PEM; default those of `cafile`. */
-  ca?: string | Buffer
-  /** Resolves host names; default the system's way. */
-  lookup?: LookupFunction
-  /** Where HTTPS_PROXY and NO_PROXY are looked up; default the process's. */
-  environment?: Environment
-  /** Default 10 s. */
-  connectTimeout?: Milliseconds
-  /** Longest time for one attempt, the time for its bytes excepted; default 60 s. */
-  requestTimeout?: Milliseconds
-  /** The bucket is hierarchical; `openBosDriver` finds out by itself. Default false. */
-  hierarchical?: boolean
-  /** Longest silence within an answer's body; default 30 s. */
-  idleTimeout?: Milliseconds
-  retry?: RetryOptions
-  clock?: Clock
-  log?: Logger
-}
+export type { BosDriverOptions } from './assemble.js'
 
-/** Parts that one writer has under way. */
-const PARTS_IN_FLIGHT = 4
-/** The most that BOS gives. */
-const LIST_PAGE_SIZE = 1000
-
-const NAME = 'bos'
 /** As in distribution's S3 driver. */
 const REDIRECT_EXPIRY: Milliseconds = 20 * 60_000
 
 class BosDriver implements StorageDriver {
   readonly name = NAME
-  readonly capabilities: DriverCapabilities = {
-    conditionalWrites: true,
-    serverSideCopy: true,
-    redirects: true,
-  }
+  readonly capabilities: DriverCapabilities
   readonly partLimits: PartLimits
   readonly #context: BosContext
   readonly #transport: Transport
@@ -106,6 +72,15 @@ class BosDriver implements StorageDriver {
     this.#context = context
     this.#transport = transport
     this.partLimits = context.limits
+    this.capabilities = {
+      conditionalWrites: true,
+      serverSideCopy: true,
+      redirects: true,
+      // A hierarchical bucket wants a delimiter.
+      listsSubtrees: !context.learned.hierarchical,
+      // 2 KB in the documents; some SDKs permit more, which no document promises.
+      metadataLimit: 2 * KiB,
+    }
     const keyPrefixBytes = Buffer.byteLength(context.keys.rootPrefix)
     this.#checks = pathChecks(NAME, { keyPrefixBytes })
   }
@@ -167,16 +142,14 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.directory(path)
     if (path === '/') return { path, size: 0, isDir: true }
-    const { file, isDir, markerTime } = await this.#at(path, () =>
-      look(this.#context, path, options),
-    )
+    const { file, isDir, marker } = await this.#at(path, () => look(this.#context, path, options))
     if (isDir) {
-      const time = markerTime === undefined ? {} : { modTime: markerTime }
-      return { path, size: 0, isDir, ...time }
+      const time = marker?.modTime === undefined ? {} : { modTime: marker.modTime }
+      const metadata = marker?.metadata === undefined ? {} : { metadata: marker.metadata }
+      return { path, size: 0, isDir, ...time, ...metadata }
     }
     if (file === undefined) throw new PathNotFoundError(path, { driver: NAME })
-    const { size, etag, modTime } = file
-    return { path, size, isDir, etag, ...(modTime === undefined ? {} : { modTime }) }
+    return { path, isDir, ...file }
   }
 
   async list(path: string, options: DriverOptions = {}): Promise<string[]> {
@@ -204,7 +177,30 @@ class BosDriver implements StorageDriver {
     }
   }
 
-  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+  async *entriesBelow(path: string, options: EntriesBelowOptions = {}): AsyncIterable<SubtreePage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    if (!this.capabilities.listsSubtrees) {
+      yield* subtreeByDirectory(this, path, options)
+      return
+    }
+    const { keys } = this.#context
+    const { from, signal } = options
+    const prefix = keys.directory(path)
+    const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
+    // The marker of `from` says nothing about what is in it.
+    const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
+    const io = signal === undefined ? {} : { signal }
+    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter })
+    for (;;) {
+      const next = await this.#at(path, () => pages.next())
+      if (next.done === true) return
+      yield merger.add(next.value.objects, !next.value.truncated)
+    }
+  }
+
+  async makeDirectory(path: string, options: MakeDirectoryOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
     const { api, keys, learned } = this.#context
@@ -219,6 +215,16 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     await this.#at(path, () => removeMarker(this.#context, path, options))
+  }
+
+  async setMetadata(
+    path: string,
+    metadata: Metadata,
+    options: SetMetadataOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await setMetadata(this.#context, path, metadata, options)
   }
 
   async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
@@ -267,7 +273,7 @@ class BosDriver implements StorageDriver {
     this.#checks.directory(path)
     const { api, keys, name } = this.#context
     const prefix = path === '/' ? keys.rootPrefix : keys.file(path)
-    const uploads = api.listUploads(prefix, options)
+    const uploads = api.uploads.listUploads(prefix, options)
     for (;;) {
       const next = await forPath({ name }, path, () => uploads.next())
       if (next.done === true) return
@@ -300,11 +306,11 @@ class BosDriver implements StorageDriver {
   }
 
   async *#children(path: string, options: EntriesOptions): AsyncGenerator<MergedPage> {
-    const { signal, startAfter } = options
+    const { signal, startAfter, metadata } = options
     const prefix = this.#context.keys.directory(path)
     const merger = new ListingMerger({ path, prefix, startAfter })
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return
@@ -346,80 +352,4 @@ export async function openBosDriver(
     throw error
   }
   return new BosDriver(context, transport)
-}
-
-function assemble(
-  parameters: BosParameters,
-  options: BosDriverOptions,
-): { context: BosContext; transport: Transport } {
-  const { retry, log = silentLogger, clock } = options
-  const { bucket, chunksize, rootdirectory } = parameters
-  const time = clock === undefined ? {} : { clock }
-  const transport = createTransport(transportOptions(parameters, { ...options, log }))
-  const api = new BosApi({
-    transport,
-    bucket,
-    policy: retryPolicy({ ...time, ...retry }),
-    writeHeaders: writeHeaders(parameters),
-  })
-  const context: BosContext = {
-    name: NAME,
-    api,
-    keys: new KeyMap(rootdirectory),
-    limits: {
-      partSize: chunksize,
-      minPartSize: MIN_CHUNK_SIZE,
-      maxPartSize: 5 * GiB,
-      maxParts: 10_000,
-    },
-    config: {
-      partsInFlight: options.partsInFlight ?? PARTS_IN_FLIGHT,
-      copiesInFlight: options.copiesInFlight ?? parameters.multipartcopymaxconcurrency,
-      copyThreshold: options.copyThreshold ?? parameters.multipartcopythresholdsize,
-      copyPartSize: options.copyPartSize ?? parameters.multipartcopychunksize,
-      rename: options.rename ?? true,
-      listPageSize: options.listPageSize ?? LIST_PAGE_SIZE,
-      storageClass: options.storageClass ?? parameters.storageclass,
-    },
-    log,
-    learned: { noRename: false, hierarchical: options.hierarchical ?? false },
-  }
-  return { context, transport }
-}
-
-function transportOptions(
-  parameters: BosParameters,
-  options: BosDriverOptions & { log: Logger },
-): TransportOptions {
-  const { log, clock, environment = process.env } = options
-  const { bucket, cafile, skipverify, useragent, redirectendpoint, maxthreads } = parameters
-  const place = addressing(parameters)
-  const ca = options.ca ?? (cafile === undefined ? undefined : readAuthorities(cafile))
-  const proxy = chooseProxy(place.origin, { proxy: parameters.proxy, environment })
-  if (skipverify) {
-    log.warn({ endpoint: parameters.endpoint }, 'skipverify: certificates are not verified')
-  }
-  const time = clock === undefined ? {} : { clock }
-  return {
-    connections: maxthreads,
-    ...options,
-    ...place,
-    bucket,
-    credentials: options.credentials ?? chooseCredentials(parameters, { ...time, log }),
-    skipVerify: skipverify,
-    ...(ca === undefined ? {} : { ca }),
-    ...(proxy === undefined ? {} : { proxy }),
-    ...(useragent === undefined ? {} : { userAgent: useragent }),
-    ...(redirectendpoint === undefined
-      ? {}
-      : { redirect: addressing({ ...parameters, endpoint: redirectendpoint }) }),
-  }
-}
-
-/** Headers of everything that makes an object. */
-function writeHeaders({ encrypt, objectacl }: BosParameters): Record<string, string> {
-  return {
-    ...(encrypt === undefined ? {} : { 'x-bce-server-side-encryption': encrypt }),
-    ...(objectacl === undefined ? {} : { 'x-bce-acl': objectacl }),
-  }
 }

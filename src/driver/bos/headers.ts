@@ -21,6 +21,8 @@ export interface ObjectProperties {
   storageClass?: string | undefined
   /** By lower-case name without `x-bce-meta-`. */
   metadata?: Readonly<Record<string, string>> | undefined
+  /** Content-Type and its kind by lower-case name; stronger than `contentType`. */
+  contentHeaders?: Readonly<Record<string, string>> | undefined
 }
 
 export interface CopySource {
@@ -38,15 +40,21 @@ export function conditionHeaders({ ifMatch, ifNoneMatch }: Conditions): Headers 
 export function propertyHeaders({
   contentType,
   storageClass,
-  metadata = {},
+  metadata,
+  contentHeaders,
 }: ObjectProperties): Headers {
   return {
     'content-type': contentType ?? 'application/octet-stream',
+    ...contentHeaders,
     ...(storageClass === undefined ? {} : { 'x-bce-storage-class': storageClass }),
-    ...Object.fromEntries(
-      Object.entries(metadata).map(([name, value]) => [`x-bce-meta-${name}`, value]),
-    ),
+    ...metadataHeaders(metadata),
   }
+}
+
+export function metadataHeaders(metadata: ObjectProperties['metadata'] = {}): Headers {
+  return Object.fromEntries(
+    Object.entries(metadata).map(([name, value]) => [`x-bce-meta-${name}`, value]),
+  )
 }
 
 /** CRC-32 in decimal. An empty piece is left out: zlib starts anew when it is given one. */
@@ -84,4 +92,10 @@ export function checkUpload({ headers }: HttpResponse, crc: string): string {
     throw new BosError(`stored with CRC-32 ${stored} instead of ${crc}`, { kind: 'integrity' })
   }
   return readEtag(headers)
+}
+
+/** Of a JSON body, which the service checks too. */
+export function documentHeaders(body: Buffer): Headers {
+  const digest = createHash('md5').update(body).digest('base64')
+  return { 'content-type': 'application/json; charset=utf-8', 'content-md5': digest }
 }

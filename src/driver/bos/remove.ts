@@ -14,18 +14,21 @@ export async function remove(
   await forPath(context, path, async () => {
     if (learned.hierarchical) {
       const wasFile = await removeFile(context, path, options)
-      const found = wasFile || (await api.deleteTree(keys.directory(path), options))
+      const found = wasFile || (await api.deletions.tree(keys.directory(path), options))
       if (!found) throw new PathNotFoundError(path, { driver })
       return
     }
     const pages = pagesBelow(context, keys.directory(path), options)
-    const [wasFile, first] = await Promise.all([api.delete(keys.file(path), options), pages.next()])
+    const [wasFile, first] = await Promise.all([
+      api.deletions.object(keys.file(path), options),
+      pages.next(),
+    ])
     let found = wasFile
     for (let page = first; page.done !== true; page = await pages.next()) {
       const below = page.value.objects.map(object => object.key)
       if (below.length === 0) continue
       found = true
-      await api.deleteMany(below, options)
+      await api.deletions.objects(below, options)
     }
     if (!found) throw new PathNotFoundError(path, { driver })
   })
@@ -40,7 +43,7 @@ export async function removeFile(
   const key = keys.file(path)
   // A hierarchical bucket would delete an empty directory by this name.
   if (learned.hierarchical && (await api.find(key, options)) === undefined) return false
-  return await api.delete(key, options)
+  return await api.deletions.object(key, options)
 }
 
 /** Deletes a directory's marker; in a hierarchical bucket the directory, if nothing is in it. */
@@ -50,7 +53,7 @@ export async function removeMarker(
   options: DriverOptions,
 ): Promise<void> {
   try {
-    await api.delete(keys.directory(path), options)
+    await api.deletions.object(keys.directory(path), options)
   } catch (error) {
     if (!learned.hierarchical || !isCode(error, 'DirNotEmpty')) throw error
   }

@@ -33,7 +33,7 @@ async function uploadsAt(
 ): Promise<ListedUpload[]> {
   const key = keys.file(path)
   const uploads: ListedUpload[] = []
-  for await (const upload of api.listUploads(key, options)) {
+  for await (const upload of api.uploads.listUploads(key, options)) {
     if (upload.key === key) uploads.push(upload)
   }
   return uploads.sort((a, b) => b.initiated.getTime() - a.initiated.getTime())
@@ -65,7 +65,7 @@ async function readLeft(
 ): Promise<LeftWriter | undefined> {
   try {
     const { headers, body } = await api.getWhole(keys.tail(uploadId), options)
-    const parts = contiguous(await api.listParts({ key, uploadId }, options))
+    const parts = contiguous(await api.uploads.listParts({ key, uploadId }, options))
     const size = parts.reduce((sum, part) => sum + part.size, 0)
     const isCurrent = Number(headers[OFFSET_HEADER]) === size
     return { uploadId, parts, tail: isCurrent ? body : Buffer.alloc(0) }
@@ -92,8 +92,8 @@ export async function dropUpload(
   upload: { readonly key: string; readonly uploadId: string },
   options: DriverOptions,
 ): Promise<void> {
-  await api.abort(upload, options)
-  await api.delete(keys.tail(upload.uploadId), options)
+  await api.uploads.abort(upload, options)
+  await api.deletions.object(keys.tail(upload.uploadId), options)
 }
 
 /** Drops what closed writers left at a path, and nothing of those still at work. */

@@ -1,11 +1,12 @@
 /**
  * The file system: every operation that the kernel may ask for, over a storage driver.
  *
- * This file gives each operation its shape: it finds the inodes, lets namespace.ts, files.ts and
- * directories.ts do the work, counts lookups, and turns every error into an ErrnoError, logged once.
+ * This file gives each operation its shape: it finds the inodes, lets lookup.ts, namespace.ts,
+ * files.ts and directories.ts do the work, counts lookups, and turns every error into an ErrnoError, logged once.
  *
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
+import { randomUUID } from 'node:crypto'
 import { BlockCache } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
 import { WriteBack } from '../../cache/write-back.js'
@@ -43,9 +44,13 @@ import { Files } from './files.js'
 import { InodeTable } from './inode-table.js'
 import { isLocal } from './inode.js'
 import type { Inode } from './inode.js'
+import { noLedger } from './ledger.js'
+import type { Ledger } from './ledger.js'
+import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
 import { toErrnoError, toFailure } from './to-errno.js'
+import { UnlinkedFiles } from './unlinked-files.js'
 
 export interface FileSystemOptions {
   driver: StorageDriver
@@ -60,6 +65,10 @@ export interface FileSystemOptions {
   clock?: () => Milliseconds
   /** A clock that never goes back; default performance.now. */
   monotonic?: () => Milliseconds
+  /** What this mount leaves in the store if it is killed; default nowhere. */
+  ledger?: Ledger
+  /** Different for every mount there ever is; default random. */
+  mountId?: string
   log?: Logger
 }
 
@@ -87,6 +96,7 @@ export class FileSystem implements Operations {
   readonly #core: Core
   readonly #files: Files
   readonly #directories: Directories
+  readonly #lookup: Lookup
   readonly #namespace: Namespace
   readonly #log: Logger
   #attributesAnnounced = false
@@ -95,8 +105,9 @@ export class FileSystem implements Operations {
     this.#core = createCore(options)
     this.#log = this.#core.log
     this.#files = new Files(this.#core)
-    this.#namespace = new Namespace(this.#core)
-    this.#directories = new Directories(this.#core, this.#namespace, inode => this.#entry(inode))
+    this.#lookup = new Lookup(this.#core)
+    this.#namespace = new Namespace(this.#core, this.#lookup)
+    this.#directories = new Directories(this.#core, this.#lookup, inode => this.#entry(inode))
   }
 
   /** What is alive, for tests and metrics. */
@@ -125,6 +136,7 @@ export class FileSystem implements Operations {
       this.#core.markers.flushAll(),
     ])
     await this.#core.writeBack.close()
+    await this.#core.unlinked.close()
     this.#core.blocks.close()
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') throw toErrnoError(outcome.reason)
@@ -134,7 +146,7 @@ export class FileSystem implements Operations {
   lookup(context: RequestContext, parent: Ino, name: string): MaybePromise<Entry | NegativeEntry> {
     return this.#answer('lookup', () =>
       then(
-        this.#namespace.resolve(context, this.#core.inodes.directory(parent), name),
+        this.#lookup.resolve(context, this.#core.inodes.directory(parent), name),
         (inode): Entry | NegativeEntry =>
           inode === undefined
             ? { ino: undefined, entryValid: this.#core.config.metadataTtl / 1000 }
@@ -247,7 +259,7 @@ export class FileSystem implements Operations {
       if ((request.flags & O_EXCL) !== 0) {
         await this.#namespace.checkAbsent(context, directory, request.name)
       }
-      const existing = await this.#namespace.resolve(context, directory, request.name)
+      const existing = await this.#lookup.resolve(context, directory, request.name)
       if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
       this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
       const { file, ...opened } = this.#files.create(directory, request.name, request.flags)
@@ -424,7 +436,8 @@ export class FileSystem implements Operations {
 }
 
 function createCore(options: FileSystemOptions): Core {
-  const { driver, config, log = silentLogger } = options
+  const { driver, config, log = silentLogger, ledger = noLedger } = options
+  const { mountId = randomUUID() } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
@@ -456,6 +469,8 @@ function createCore(options: FileSystemOptions): Core {
       log,
     }),
     markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
+    unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
+    ledger,
     notifier: NO_NOTIFIER,
   }
 }
