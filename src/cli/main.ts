@@ -1,7 +1,10 @@
 /** The command line: parses, runs one command, and is alone in printing errors and choosing exit codes. */
 import { readFileSync } from 'node:fs'
 import yargs from 'yargs'
+import type { Argv } from 'yargs'
 import { catCommand } from './commands/cat.js'
+import { completionCommand } from './commands/completion.js'
+import { configCommand } from './commands/config.js'
 import { duCommand } from './commands/du.js'
 import { lsCommand } from './commands/ls.js'
 import { mountCommand } from './commands/mount.js'
@@ -17,6 +20,7 @@ import { isDaemonChild, reportFailure } from './daemon.js'
 import { CommandError, EXIT, exitCodeOf, explain } from './errors.js'
 import { STANDARD_INPUT } from './files/standard-input.js'
 import { InterruptError } from './interrupt.js'
+import { flagNames, sayUnknown } from './unknown-flags.js'
 
 /** Runs one command line without the program's name, and returns the exit code. Prints, never exits. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -53,8 +57,9 @@ export function mountHelperArguments(args: readonly string[]): string[] {
 }
 
 function parser(args: string[]) {
+  const root = yargs(args)
   return (
-    yargs(args)
+    root
       .scriptName('bosmount')
       .command(mountCommand)
       .command(umountCommand)
@@ -69,6 +74,8 @@ function parser(args: string[]) {
       .command(duCommand)
       .command(urlCommand)
       .command(registryCommand)
+      .command(configCommand)
+      .command(completionCommand)
       .demandCommand(1, 'say what to do: mount, umount or serve; ls, cat, put … without a mount')
       .strict()
       .recommendCommands()
@@ -87,9 +94,21 @@ function parser(args: string[]) {
       .fail((message: string | null, error: Error | undefined) => {
         // A YError is yargs' own complaint about the command line; all others are the command's.
         if (error !== undefined && error.name !== 'YError') throw error
-        throw new CommandError(`${message ?? 'wrong usage'} (see bosmount --help)`, EXIT.usage)
+        const said = sayAllUnknown(message ?? 'wrong usage', root)
+        throw new CommandError(`${said} (see bosmount --help)`, EXIT.usage)
       })
   )
+}
+
+/** What yargs says, with suggestions where it names flags that are not known. */
+function sayAllUnknown(message: string, root: Argv): string {
+  const [, names] = /^Unknown arguments?: (.*)$/.exec(message) ?? []
+  if (names === undefined) return message
+  const known = flagNames(root)
+  return names
+    .split(', ')
+    .map(name => sayUnknown(name, known))
+    .join('\n')
 }
 
 /** yargs loses an operand `-`; it is known by the kernel's name for it. */

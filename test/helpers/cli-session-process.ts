@@ -6,7 +6,8 @@ import { main } from '../../src/cli/main.js'
 
 export interface SessionRequest {
   readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Changes; null removes. */
+  readonly env: Readonly<Record<string, string | null>>
 }
 
 export interface SessionAnswer {
@@ -15,7 +16,7 @@ export interface SessionAnswer {
   readonly stderr: string
 }
 
-async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer> {
+async function answer({ args, env }: SessionRequest): Promise<SessionAnswer> {
   const printed = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   const before = { ...process.env }
   for (const name of ['stdout', 'stderr'] as const) {
@@ -25,7 +26,7 @@ async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer
     }
   }
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined) delete process.env[name]
+    if (value === null) delete process.env[name]
     else process.env[name] = value
   }
   try {
