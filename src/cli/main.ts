@@ -5,6 +5,7 @@ import type { Argv } from 'yargs'
 import { catCommand } from './commands/cat.js'
 import { completionCommand } from './commands/completion.js'
 import { configCommand } from './commands/config.js'
+import { doctorCommand } from './commands/doctor.js'
 import { duCommand } from './commands/du.js'
 import { lsCommand } from './commands/ls.js'
 import { mountCommand } from './commands/mount.js'
@@ -75,6 +76,7 @@ function parser(args: string[]) {
       .command(urlCommand)
       .command(registryCommand)
       .command(configCommand)
+      .command(doctorCommand)
       .command(completionCommand)
       .demandCommand(1, 'say what to do: mount, umount or serve; ls, cat, put … without a mount')
       .strict()
