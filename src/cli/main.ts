@@ -16,6 +16,7 @@ import { serveCommand } from './commands/serve.js'
 import { statCommand } from './commands/stat.js'
 import { cpCommand, mvCommand } from './commands/transfer.js'
 import { umountCommand } from './commands/umount.js'
+import { uploadsCommand } from './commands/uploads.js'
 import { urlCommand } from './commands/url.js'
 import { isDaemonChild, reportFailure } from './daemon.js'
 import { CommandError, EXIT, exitCodeOf, explain } from './errors.js'
@@ -74,6 +75,7 @@ function parser(args: string[]) {
       .command(rmCommand)
       .command(duCommand)
       .command(urlCommand)
+      .command(uploadsCommand)
       .command(registryCommand)
       .command(configCommand)
       .command(doctorCommand)
