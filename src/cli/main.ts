@@ -29,7 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
   // A reader that has gone is no failure; commands with much to print end then (interrupt.ts).
   if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => undefined)
   try {
-    await parser(withStandardInput(args)).parseAsync()
+    await parser(withStandardInput(asMount(args))).parseAsync()
     return EXIT.ok
   } catch (error) {
     if (error instanceof InterruptError) return error.exitCode
@@ -57,6 +57,22 @@ export function mountHelperArguments(args: readonly string[]): string[] {
   }
   return ['mount', ...operands, ...options]
 }
+
+/**
+ * mount.fuse3(8), which mount(8) calls for the type `fuse.bosmount`, runs `bosmount SPEC DIRECTORY -o OPTIONS`:
+ * the name of the command is missing then.
+ */
+function asMount(args: readonly string[]): readonly string[] {
+  const [spec = '', directory = '', flag, options, ...rest] = args
+  const isHelperCall =
+    flag === '-o' && options !== undefined && rest.length === 0 && directory.startsWith('/')
+  return isHelperCall && !spec.startsWith('-') && !COMMANDS.includes(spec)
+    ? mountHelperArguments(args)
+    : args
+}
+
+/** Commands that could be followed by a directory and options of a mount. */
+const COMMANDS = ['mount', 'config', 'doctor']
 
 function parser(args: string[]) {
   const root = yargs(args)
