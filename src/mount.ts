@@ -90,10 +90,12 @@ function createFileSystem({
   readonly log: Logger
   readonly opened: OpenedLedger | undefined
 }): FileSystem {
-  const { uid, gid, fileMode, directoryMode, exclusiveCreate, metadataTtl, readAhead } = config
+  const { attributes, uid, gid, fileMode, directoryMode } = config
+  const { exclusiveCreate, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
+      attributes,
       uid,
       gid,
       fileMode,

@@ -4,7 +4,7 @@
  * The kernel holds a directory's lock while it changes names in it, so two changes of one directory
  * never overlap here; lookups (lookup.ts) overlap with everything.
  */
-import type { FileInfo } from '../../driver/driver.js'
+import type { FileInfo, Metadata } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
@@ -114,6 +114,7 @@ export class Namespace {
     directory.modified = this.#core.clock()
     delete directory.overrides.mtime
     delete directory.overrides.ctime
+    this.#core.attributes.touched(directory)
   }
 
   /** The kernel has just looked the name up: what lives under it needs no second look. */
@@ -124,7 +125,7 @@ export class Namespace {
   }
 
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { markers, tree } = this.#core
+    const { attributes, markers, tree } = this.#core
     const remove = async (carries: boolean): Promise<void> => {
       const maybeStored = mayBeStored(child)
       const taken = carries ? await carry(this.#core, child, 'move') : NOT_CARRIED
@@ -133,7 +134,9 @@ export class Namespace {
       bury(this.#core, child, taken)
       if (maybeStored) markers.childRemoved(parent)
     }
-    const removed = tree.shared(() => withContent(this.#core, child, remove))
+    const removed = tree.shared(() =>
+      attributes.alone(child, () => withContent(this.#core, child, remove)),
+    )
     child.moving = removed.catch(() => undefined)
     await removed.finally(() => (child.moving = undefined))
     if (child.handles === 0) await dropDirty(child)
@@ -170,7 +173,7 @@ export class Namespace {
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {
-    const { driver, inodes, markers, metadata, tree } = this.#core
+    const { attributes, driver, inodes, markers, metadata, tree } = this.#core
     const { target } = place
     if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
     const move = async (carries: boolean): Promise<void> => {
@@ -207,13 +210,18 @@ export class Namespace {
     // are held then; the kernel lets no other rename of either begin meanwhile.
     const replace = (): Promise<void> =>
       target === undefined ? move(false) : withContent(this.#core, target, move)
-    const moved = tree.shared(async () => {
+    const rename = async (): Promise<void> => {
       const { dirty } = source
       if (dirty === undefined) await replace()
       // Nothing was sent yet: the file will be stored under its new name, once.
       else if (dirty.isUnsent) await dirty.alone(replace)
       else await dirty.flushAnd(replace)
-    })
+    }
+    const moved = tree.shared(() =>
+      attributes.alone(source, () =>
+        attributes.alone(target === source ? undefined : target, rename),
+      ),
+    )
     source.moving = moved.catch(() => undefined)
     if (target !== undefined) target.moving = source.moving
     await moved.finally(() => {
@@ -224,9 +232,11 @@ export class Namespace {
   }
 
   /** @throws ErrnoError EEXIST if nothing may be replaced and something is there */
-  async #move(from: string, to: string, { isNew }: Place): Promise<void> {
+  async #move(from: string, to: string, { isNew }: Place, metadata?: Metadata): Promise<void> {
+    const carried = metadata && { metadata }
+    const condition = isNew ? { ifNoneMatch: '*' as const } : {}
     try {
-      await this.#core.driver.move(from, to, isNew ? { ifNoneMatch: '*' } : {})
+      await this.#core.driver.move(from, to, { ...condition, ...carried })
     } catch (error) {
       if (!isNew || !(error instanceof PreconditionError)) throw error
       throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })
@@ -235,8 +245,11 @@ export class Namespace {
 
   /** Once it has moved, that the store does not say what it is now is no reason to fail. */
   async #moveObject(source: FileInode, path: string, place: Place): Promise<FileInfo | undefined> {
-    const { driver, inodes, log } = this.#core
-    await this.#move(inodes.path(source), path, place)
+    const { attributes, driver, inodes, log } = this.#core
+    // Attributes that are on their way go with it.
+    const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
+    await this.#move(inodes.path(source), path, place, saving?.metadata)
+    saving?.done()
     try {
       return await driver.stat(path, { expect: 'file' })
     } catch (error) {
