@@ -161,6 +161,7 @@ export class FileSystem implements Operations {
     ])
     // What neither bytes nor markers have taken along.
     outcomes.push(...(await Promise.allSettled([this.#core.attributes.close()])))
+    this.#core.markers.close()
     await this.#core.writeBack.close()
     await this.#core.unlinked.close()
     this.#core.blocks.close()
