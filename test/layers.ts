@@ -43,7 +43,7 @@ const LAYERS: readonly Layer[] = [
   { name: 'src/config/', imports: [UTIL] },
   { name: 'src/config.ts', imports: [UTIL, 'src/config/'] },
   // The layout of a registry, on any driver.
-  { name: 'src/registry/', imports: [UTIL, ...CONTRACT] },
+  { name: 'src/registry/', imports: [UTIL, ...CONTRACT, 'src/driver/'] },
   { name: 'src/embedded.ts', imports: [UTIL, 'src/server/'] },
   { name: 'src/mount.ts', imports: ['src/'] },
   { name: 'src/cli/', imports: ['src/'] },
