@@ -1,6 +1,6 @@
 /** Symbolic links, pipes, sockets and device nodes. */
 import { S_IFLNK } from '../../../src/fs/core/attributes.js'
-import { ErrnoError } from '../../../src/util/errno.js'
+import type { ErrnoError } from '../../../src/util/errno.js'
 import { O_RDONLY, type CoreOs } from '../../helpers/core-os.js'
 import { fails, scene, text } from '../../helpers/core-scene.js'
 
