@@ -247,8 +247,8 @@ export class Files {
     try {
       const info = await driver.stat(path, { expect: 'file', signal: context.signal })
       if (isOutdated()) return
-      adopt(this.#core, file, info, began)
       metadata.put(inodes.path(file.parent), file.name, info, began)
+      adopt(this.#core, file, info, began)
     } catch (error) {
       if (!(error instanceof PathNotFoundError)) throw error
       await atRest(this.#core, file, context.signal)
