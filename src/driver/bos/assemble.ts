@@ -92,7 +92,11 @@ export function assemble(
       storageClass: options.storageClass ?? parameters.storageclass,
     },
     log,
-    learned: { noRename: false, hierarchical: options.hierarchical ?? false },
+    learned: {
+      noRename: false,
+      hierarchical: options.hierarchical ?? false,
+      completeKeepsMetadata: undefined,
+    },
   }
   return { context, transport }
 }
