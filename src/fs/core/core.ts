@@ -10,6 +10,7 @@ import type { Notifier } from '../operations.js'
 import type { AttributeDefaults } from './attributes.js'
 import type { InodeTable } from './inode-table.js'
 import type { Markers } from './markers.js'
+import type { Subtrees } from './subtrees.js'
 
 export interface CoreConfig extends AttributeDefaults {
   /** How long attributes and dentries may be believed without asking the store. */
@@ -25,6 +26,7 @@ export interface Core {
   readonly driver: StorageDriver
   readonly inodes: InodeTable
   readonly metadata: MetadataCache
+  readonly subtrees: Subtrees
   readonly blocks: BlockCache
   readonly writeBack: WriteBack
   readonly markers: Markers

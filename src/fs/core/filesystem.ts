@@ -46,6 +46,7 @@ import type { Inode } from './inode.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
+import { Subtrees } from './subtrees.js'
 import { toErrnoError, toFailure } from './to-errno.js'
 
 export interface FileSystemOptions {
@@ -440,6 +441,7 @@ function createCore(options: FileSystemOptions): Core {
     clock,
     log,
     metadata,
+    subtrees: new Subtrees({ driver, metadata, log }),
     blocks: new BlockCache({
       capacity: options.cacheMemory,
       fetch: async (object, offset, target, signal) => {

@@ -16,8 +16,8 @@ import { adopt, note, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
 
-/** Names in a directory up to which a listing is the cheaper way to look one of them up. */
-const CROWDED = 256
+/** Names in a directory up to which a listing, of one page, is the cheaper way to look one of them up. */
+const CROWDED = 1000
 
 export class Lookup {
   readonly #core: Core
@@ -77,9 +77,10 @@ export class Lookup {
   }
 
   /**
-   * Asks the store. One listing of the directory answers for all its names, and costs no more than the
-   * two requests that one name costs alone, unless the directory is crowded or nothing is believed
-   * for longer than a moment. That a name is absent is believed only of the name itself.
+   * Asks the store. A listing answers for all names of the directory, and often of those below, at the
+   * price of the two requests that one name costs alone; but not in a crowded directory, nor where
+   * nothing is believed for longer than a moment. That a name is absent is believed only of the name
+   * itself.
    */
   async #ask(
     context: RequestContext,
@@ -88,13 +89,12 @@ export class Lookup {
   ): Promise<Inode | undefined> {
     const { inodes, metadata, tree } = this.#core
     const directory = inodes.path(parent)
-    const isUnlisted = metadata.ttl <= 0 || metadata.namesIn(directory) > CROWDED
-    const listing = isUnlisted ? undefined : this.#list(parent, name)
+    const listing = this.#isUnlisted(directory) ? undefined : this.#list(parent, name)
     const listed =
       listing === undefined
         ? undefined
         : (await abortable(listing.answer, context.signal)).get(name)
-    const stat = listed === undefined ? this.#stat(parent, name, isUnlisted) : undefined
+    const stat = listed === undefined ? this.#stat(parent, name) : undefined
     const info = stat === undefined ? listed : await abortable(stat.answer, context.signal)
     const began = Math.min(listing?.began ?? Infinity, stat?.began ?? Infinity)
     // Being moved with a directory above it, a name is neither here nor there.
@@ -113,31 +113,44 @@ export class Lookup {
     return inode.kind === 'file' && !isLocal(inode) ? adopt(this.#core, inode, info, began) : inode
   }
 
-  /** What the directory's listing shows by name; of a crowded directory, its first page. */
+  #isUnlisted(directory: string): boolean {
+    const { metadata } = this.#core
+    return metadata.ttl <= 0 || metadata.namesIn(directory) > CROWDED
+  }
+
+  /** What a listing of the directory shows by name; of a crowded directory, its first page. */
   #list(parent: DirectoryInode, name: string): Asked<ReadonlyMap<string, FileInfo>> {
     const directory = this.#core.inodes.path(parent)
-    return this.#join(this.#listings, directory, { directory, name }, () =>
-      this.#readListing(directory),
-    )
+    return this.#join(this.#listings, directory, { directory, name }, async () => {
+      const { subtrees } = this.#core
+      if (!subtrees.isWorthwhile(directory)) return this.#readListing(directory)
+      const { entries, isComplete } = await subtrees.glance(directory)
+      const isAnswer =
+        isComplete ||
+        this.#isUnlisted(directory) ||
+        entries.some(info => baseName(info.path) === name)
+      return isAnswer ? byName(entries) : this.#readListing(directory)
+    })
   }
 
   async #readListing(path: string): Promise<ReadonlyMap<string, FileInfo>> {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
-    const named: [string, FileInfo][] = []
+    const found: FileInfo[] = []
     for await (const { entries } of driver.entries(path)) {
-      named.push(...entries.map((info): [string, FileInfo] => [baseName(info.path), info]))
-      if (named.length > CROWDED) break
+      found.push(...entries)
+      if (found.length > CROWDED) break
     }
-    metadata.putPage(path, named, underWay.began)
-    if (named.length <= CROWDED) metadata.complete(path, underWay)
-    return new Map(named)
+    const named = byName(found)
+    metadata.putPage(path, [...named], underWay.began)
+    if (found.length <= CROWDED) metadata.complete(path, underWay)
+    return named
   }
 
-  #stat(parent: DirectoryInode, name: string, isUnlisted: boolean): Asked<FileInfo | undefined> {
+  #stat(parent: DirectoryInode, name: string): Asked<FileInfo | undefined> {
     const directory = this.#core.inodes.path(parent)
     // A directory would have been listed; a file may be too new for the listing.
-    const options = isUnlisted ? {} : { expect: 'file' as const }
+    const options = this.#isUnlisted(directory) ? {} : { expect: 'file' as const }
     const path = this.#core.inodes.childPath(parent, name)
     return this.#join(this.#stats, path, { directory, name }, async () => {
       try {
@@ -176,6 +189,10 @@ export class Lookup {
 interface Asked<T> {
   readonly began: Milliseconds
   readonly answer: Promise<T>
+}
+
+function byName(entries: readonly FileInfo[]): ReadonlyMap<string, FileInfo> {
+  return new Map(entries.map(info => [baseName(info.path), info]))
 }
 
 function refresh(directory: DirectoryInode, info: FileInfo): DirectoryInode {

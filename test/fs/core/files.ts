@@ -67,10 +67,10 @@ scene(
     await bucket.putContent('/f', text('x'))
     const file = await os.open('/f', O_RDONLY)
     const methods = (): string[] => watch.requests.map(({ method }) => method)
-    t.same(methods(), ['entries', 'stat'])
+    t.same(methods(), ['entriesBelow', 'stat'])
     await file.read(0, 1)
     await file.read(0, 1)
-    t.same(methods(), ['entries', 'stat', 'readInto'], 'and reading it is one more')
+    t.same(methods(), ['entriesBelow', 'stat', 'readInto'], 'and reading it is one more')
     await file.close()
   },
 )
