@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import { compositions } from './driver/compositions.js'
 import { contents } from './driver/contents.js'
+import { metadata } from './driver/metadata.js'
 import { readers, writers } from './driver/streams.js'
 import { behaviours, type DriverFactory } from './driver/subject.js'
 import { subtrees } from './driver/subtrees.js'
@@ -33,4 +34,5 @@ export function driverSuite(
   changes(behaviour)
   walks(behaviour)
   compositions(behaviour)
+  metadata(behaviour)
 }

@@ -5,7 +5,7 @@
  * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
  * it checks paths, turns failures into driver errors, and owns the connections. assemble.ts makes its parts.
  */
-import type { Bytes, Milliseconds } from '../../util/units.js'
+import { KiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
@@ -17,11 +17,14 @@ import type {
   EntriesPage,
   FileInfo,
   FileWriter,
+  MakeDirectoryOptions,
+  Metadata,
   MoveOptions,
   PartLimits,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
+  SetMetadataOptions,
   StatOptions,
   StorageDriver,
   SubtreePage,
@@ -47,7 +50,7 @@ import { listedFile, ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent, readInto } from './read.js'
 import { dropUpload } from './resume.js'
 import { remove, removeFile, removeMarker } from './remove.js'
-import { copyFile, look, move } from './transfer.js'
+import { copyFile, look, move, setMetadata } from './transfer.js'
 import type { Transport } from './transport.js'
 import { openWriter } from './writer.js'
 
@@ -75,6 +78,8 @@ class BosDriver implements StorageDriver {
       redirects: true,
       // A hierarchical bucket wants a delimiter.
       listsSubtrees: !context.learned.hierarchical,
+      // 2 KB in the documents; some SDKs permit more, which no document promises.
+      metadataLimit: 2 * KiB,
     }
     const keyPrefixBytes = Buffer.byteLength(context.keys.rootPrefix)
     this.#checks = pathChecks(NAME, { keyPrefixBytes })
@@ -137,16 +142,14 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.directory(path)
     if (path === '/') return { path, size: 0, isDir: true }
-    const { file, isDir, markerTime } = await this.#at(path, () =>
-      look(this.#context, path, options),
-    )
+    const { file, isDir, marker } = await this.#at(path, () => look(this.#context, path, options))
     if (isDir) {
-      const time = markerTime === undefined ? {} : { modTime: markerTime }
-      return { path, size: 0, isDir, ...time }
+      const time = marker?.modTime === undefined ? {} : { modTime: marker.modTime }
+      const metadata = marker?.metadata === undefined ? {} : { metadata: marker.metadata }
+      return { path, size: 0, isDir, ...time, ...metadata }
     }
     if (file === undefined) throw new PathNotFoundError(path, { driver: NAME })
-    const { size, etag, modTime } = file
-    return { path, size, isDir, etag, ...(modTime === undefined ? {} : { modTime }) }
+    return { path, isDir, ...file }
   }
 
   async list(path: string, options: DriverOptions = {}): Promise<string[]> {
@@ -197,7 +200,7 @@ class BosDriver implements StorageDriver {
     }
   }
 
-  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+  async makeDirectory(path: string, options: MakeDirectoryOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
     const { api, keys, learned } = this.#context
@@ -212,6 +215,16 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     await this.#at(path, () => removeMarker(this.#context, path, options))
+  }
+
+  async setMetadata(
+    path: string,
+    metadata: Metadata,
+    options: SetMetadataOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await setMetadata(this.#context, path, metadata, options)
   }
 
   async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
@@ -293,11 +306,11 @@ class BosDriver implements StorageDriver {
   }
 
   async *#children(path: string, options: EntriesOptions): AsyncGenerator<MergedPage> {
-    const { signal, startAfter } = options
+    const { signal, startAfter, metadata } = options
     const prefix = this.#context.keys.directory(path)
     const merger = new ListingMerger({ path, prefix, startAfter })
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return

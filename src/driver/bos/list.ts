@@ -17,6 +17,8 @@ export interface ListQuery {
   readonly delimiter?: '/'
   /** Only keys behind this one. */
   readonly marker?: string
+  /** Ask for each object's metadata. */
+  readonly metadata?: boolean
 }
 
 /** Gets one page. */
@@ -53,8 +55,10 @@ export async function* listPages(fetch: FetchPage, query: ListQuery): AsyncGener
 }
 
 /** An object of a listing as a file. */
-export function listedFile(path: string, { size, etag, modTime }: ListedObject): FileInfo {
-  return { path, size, modTime, isDir: false, etag }
+export function listedFile(path: string, object: ListedObject): FileInfo {
+  const { size, etag, modTime, metadata } = object
+  const info = { path, size, modTime, isDir: false, etag }
+  return metadata === undefined ? info : { ...info, metadata }
 }
 
 export interface MergedPage {
@@ -116,7 +120,8 @@ export class ListingMerger {
       if (componentProblem(name) !== undefined) hidden++
       else if (this.#isWanted(name)) {
         this.#held.delete(name)
-        entries.push({ path: childPath(this.#path, name), size: 0, isDir: true })
+        const marker = page.markers?.get(prefix)
+        entries.push({ path: childPath(this.#path, name), size: 0, isDir: true, ...marker })
       }
     }
     this.#position = later(this.#position, lastOf(page))

@@ -3,11 +3,13 @@
  * binary search. Keys are paths without their leading slash; a directory marker ends with a slash.
  */
 import { createHash } from 'node:crypto'
+import type { Metadata } from '../driver.js'
 
 export interface StoredObject {
   readonly content: Buffer
   readonly etag: string
   readonly modTime: Date
+  readonly metadata: Metadata
 }
 
 export class ObjectMap {
