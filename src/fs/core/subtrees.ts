@@ -6,8 +6,8 @@
  * the tree is remembered as large, for another glance would tell no more.
  *
  * A walk follows a program that reads directory after directory (find, du, rm -r, a registry's catalog
- * and garbage collection). Whoever reads two children of a directory in order will read the others: from
- * there on the subtree is listed page by page as the walker gets to them, one page ahead of him while he
+ * and garbage collection). Whoever reads a directory and then its first child, or two of its children in
+ * order, will read the others: from there on the subtree is listed page by page as the walker gets to them, one page ahead of him while he
  * is quick enough to read it before it is no longer believed. A directory that the walk cannot answer
  * for with one page, because too much lies below it or the walker has jumped, is listed by itself.
  *
@@ -63,12 +63,18 @@ interface Asked {
   readonly result: Promise<IteratorResult<SubtreePage>>
 }
 
-/** Children read in order that show a walk. */
+/** Children read in order that show a walk; of one who has just read the directory above, one will do. */
 const WALKED = 2
+/** Names in a directory that are glanced at before it is listed. */
+const GUESSES = 2
+/** Where more names have been seen, the listing is asked. */
+const FEW = 32
 /** Walks that are followed at once. */
 const WALKS = 8
 /** Directories whose last read child is remembered. */
 const RUNS = 256
+/** Where the root is a child. */
+const ABOVE_ROOT = ''
 /** Trees remembered as large, and for how long. */
 const LARGE = 10_000
 const LARGE_FOR: Milliseconds = 60_000
@@ -77,6 +83,8 @@ export class Subtrees {
   readonly #options: SubtreesOptions
   readonly #runs = new LRUCache<string, Run>({ max: RUNS })
   readonly #large = new LRUCache<string, Milliseconds>({ max: LARGE })
+  /** When names in a directory were glanced at. */
+  readonly #guesses = new LRUCache<string, readonly Milliseconds[]>({ max: RUNS })
   #walks: readonly Walk[] = []
 
   constructor(options: SubtreesOptions) {
@@ -89,6 +97,20 @@ export class Subtrees {
     if (!driver.capabilities.listsSubtrees || metadata.ttl <= 0) return false
     const since = this.#large.get(directory)
     return since === undefined || metadata.now() - since > LARGE_FOR
+  }
+
+  /**
+   * Whether a name in a directory that is not listed may be taken for a directory's, and be glanced at:
+   * some such guesses cost less than the listing, many cost more.
+   */
+  mayGuess(directory: string): boolean {
+    const { driver, metadata } = this.#options
+    if (!driver.capabilities.listsSubtrees || metadata.namesIn(directory) > FEW) return false
+    const now = metadata.now()
+    const guesses = (this.#guesses.get(directory) ?? []).filter(at => now - at < metadata.ttl)
+    if (guesses.length >= GUESSES) return false
+    this.#guesses.set(directory, [...guesses, now])
+    return true
   }
 
   /** Reads the first page of all that is below a directory. */
@@ -113,28 +135,35 @@ export class Subtrees {
    */
   visit(directory: string): Promise<void> | undefined {
     const { driver, metadata } = this.#options
-    if (directory === '/' || !driver.capabilities.listsSubtrees || metadata.ttl <= 0)
+    if (!driver.capabilities.listsSubtrees || metadata.ttl <= 0) return undefined
+    if (directory === '/') {
+      this.#runs.set(ABOVE_ROOT, { last: '/', length: 1 })
       return undefined
-    const isWalking = this.#noteVisit(directory) >= WALKED
+    }
+    const parent = parentOf(directory)
+    const isDescending = this.#runs.get(parentOf(parent))?.last === parent
+    const length = this.#noteVisit(directory)
+    const isWalking = length >= (isDescending ? 1 : WALKED)
     const walk = this.#walks.find(({ root }) => isBelow(directory, root))
     if (metadata.isComplete(directory)) {
       if (walk !== undefined) this.#ahead(walk)
       return undefined
     }
-    if (walk !== undefined) return this.#follow(walk, directory)
-    return isWalking
-      ? this.#follow(this.#start(parentOf(directory), directory), directory)
-      : undefined
+    // Who goes back does not walk.
+    if (walk !== undefined && length > 0) return this.#follow(walk, directory)
+    return isWalking ? this.#follow(this.#start(parent, directory), directory) : undefined
   }
 
+  /** @returns how many children of the directory above were read in order; 0 for one that comes before */
   #noteVisit(directory: string): number {
     const parent = parentOf(directory)
-    const run = this.#runs.get(parent) ?? { last: directory, length: 0 }
-    if (run.length === 0 || isBehind(directory, run.last)) run.length += 1
-    else if (directory !== run.last) run.length = 1
-    run.last = directory
-    this.#runs.set(parent, run)
-    return run.length
+    const run = this.#runs.get(parent)
+    if (run === undefined) this.#runs.set(parent, { last: directory, length: 1 })
+    else if (directory !== run.last) {
+      run.length = isBehind(directory, run.last) ? run.length + 1 : 0
+      run.last = directory
+    }
+    return run?.length ?? 1
   }
 
   #start(root: string, from: string): Walk {
@@ -258,6 +287,7 @@ export class Subtrees {
 }
 
 function parentOf(directory: string): string {
+  if (directory === '/') return ABOVE_ROOT
   return directory.slice(0, Math.max(1, directory.lastIndexOf('/')))
 }
 
