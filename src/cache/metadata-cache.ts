@@ -123,6 +123,7 @@ export class MetadataCache {
     this.#edit(directory, record => {
       for (const [name, info] of page) learn(record, name, info, began, asked)
     })
+    if (page.length > 0) this.#confirm(directory, began, asked)
   }
 
   /**
@@ -176,6 +177,21 @@ export class MetadataCache {
     const below = directory === '/' ? '/' : `${directory}/`
     for (const path of this.#directories.keys()) {
       if (path === directory || path.startsWith(below)) this.#directories.delete(path)
+    }
+  }
+
+  /** What is in a directory shows that the directory, and each one above, is there. */
+  #confirm(directory: string, began: Milliseconds, asked: Milliseconds): void {
+    for (let at = directory; at !== '/';) {
+      const slash = at.lastIndexOf('/')
+      const above = slash === 0 ? '/' : at.slice(0, slash)
+      const names = this.#directories.peek(above)?.names
+      const name = at.slice(slash + 1)
+      const known = names?.get(name)
+      if (known?.info?.isDir === true && known.changed < began && known.seen < asked) {
+        names?.set(name, { ...known, seen: asked })
+      }
+      at = above
     }
   }
 

@@ -237,3 +237,21 @@ void t.test('when very much was forgotten on purpose, no older answer is believe
   t.ok(metadata.get('/other', 'a'))
   t.end()
 })
+
+void t.test('what is in a directory shows that it is there, and all above', t => {
+  const { clock, metadata } = cache()
+  metadata.put('/', 'a', { path: '/a', size: 0, isDir: true }, 1000)
+  metadata.put('/a', 'b', { path: '/a/b', size: 0, isDir: true }, 1000)
+  metadata.put('/a', 'c', { path: '/a/c', size: 0, isDir: true }, 1000)
+  clock.now = 1090
+  metadata.putPage('/a/b', [['f', file('/a/b/f')]], 1080)
+  metadata.putPage('/a/c', [], 1080)
+  clock.now = 1150
+  t.ok(metadata.get('/', 'a')?.info)
+  t.ok(metadata.get('/a', 'b')?.info)
+  t.equal(metadata.get('/a', 'c'), undefined, 'not so of an empty one')
+  metadata.changed('/a', 'b', undefined)
+  metadata.putPage('/a/b', [['g', file('/a/b/g')]], 1120)
+  t.equal(metadata.get('/a', 'b')?.info, undefined, 'nor of one that was removed here since')
+  t.end()
+})
