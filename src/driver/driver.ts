@@ -125,6 +125,17 @@ export interface ContentReader {
   readonly modTime?: Date
 }
 
+export interface ReadIntoOptions extends DriverOptions {
+  offset?: Bytes
+  /** Fails instead of mixing two versions. */
+  etag?: string
+  /**
+   * One more target of a list, the first at first, has all its bytes, and they are final even if the
+   * read fails later. Called for none, some or all of them before the promise settles.
+   */
+  filled?: (target: Uint8Array) => void
+}
+
 export interface ReadIntoResult {
   readonly bytesRead: Bytes
   readonly size: Bytes
@@ -230,6 +241,8 @@ export interface EntriesPage {
 }
 
 export interface EntriesBelowOptions extends DriverOptions {
+  /** As of `EntriesOptions`; of files. */
+  metadata?: boolean
   /** A directory below the path to begin with: what the store lists before it is left out. */
   from?: string
 }
@@ -287,6 +300,9 @@ export interface StorageDriver {
    */
   checkPath(path: string): void
 
+  /** The name of the file's object in the store, without asking the store. */
+  keyOf(path: string): string
+
   /**
    * Reads a whole small file.
    * @throws PathNotFoundError, InvalidPathError
@@ -311,15 +327,15 @@ export interface StorageDriver {
   reader(path: string, options?: ReadOptions): Promise<ContentReader>
 
   /**
-   * Reads one range into memory that the caller owns; `target.length` bytes from `offset`, fewer
-   * only where the file ends. `target` must not be used until the promise has settled, and is not
-   * written to afterwards.
+   * Reads one range into memory that the caller owns: as many bytes from `offset` as the target, or
+   * the list of targets, has room for; fewer only where the file ends. A target must not be used until
+   * it was `filled` or the promise has settled, and is not written to afterwards.
    * @throws as `reader`
    */
   readInto(
     path: string,
-    target: Uint8Array,
-    options?: DriverOptions & { offset?: Bytes; etag?: string },
+    target: Uint8Array | readonly Uint8Array[],
+    options?: ReadIntoOptions,
   ): Promise<ReadIntoResult>
 
   /** Opens a writer. @throws PathNotFoundError when there is nothing to append to */

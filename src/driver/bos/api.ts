@@ -39,6 +39,7 @@ import {
 } from './headers.js'
 import type { HttpResponse, HttpStream } from './http.js'
 import { Uploads } from './multipart.js'
+import type { ChooseLanding } from './receive/landing.js'
 import type { Attempt, RetryPolicy } from './retry.js'
 import type { RetryWatcher } from './retry-warnings.js'
 import { encodeKey } from './sign.js'
@@ -49,6 +50,12 @@ export interface GetOptions extends CallOptions {
   /** First and last byte; an open end is to the end of the object. Never on an empty object. */
   range?: { readonly first: Bytes; readonly last?: Bytes | undefined } | undefined
   ifMatch?: string | undefined
+}
+
+/** First and last byte. */
+export interface ByteRange {
+  readonly first: Bytes
+  readonly last: Bytes
 }
 
 /** Content type of directory markers. */
@@ -122,6 +129,33 @@ export class BosApi {
       refuseDirectory(key, head.headers)
       readEtag(head.headers)
       return chooseSink(head)
+    })
+  }
+
+  /**
+   * One GET straight into memory. `choose` is called anew for each attempt, with what it is to ask for:
+   * an attempt need not ask again for what one before has brought.
+   */
+  getInto(
+    key: string,
+    { signal }: CallOptions,
+    attempt: () => {
+      readonly range: ByteRange
+      readonly ifMatch: string | undefined
+      readonly choose: ChooseLanding
+    },
+  ): Promise<HttpResponse> {
+    return this.#calls.retry({ method: 'GET', key, signal }, tried => {
+      const { range, ifMatch, choose } = attempt()
+      const request: BosRequest = {
+        ...this.#getRequest(key, { range, ifMatch, signal }),
+        expectedBytes: range.last - range.first + 1,
+      }
+      return this.#transport.receive(within(request, tried), head => {
+        refuseDirectory(key, head.headers)
+        readEtag(head.headers)
+        return choose(head)
+      })
     })
   }
 

@@ -5,7 +5,7 @@
  * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
  * it checks paths, turns failures into driver errors, and owns the connections. assemble.ts makes its parts.
  */
-import { KiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import { KiB, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
@@ -21,6 +21,7 @@ import type {
   Metadata,
   MoveOptions,
   PartLimits,
+  ReadIntoOptions,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
@@ -47,7 +48,8 @@ import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
 import { listedFile, ListingMerger, type MergedPage } from './list.js'
-import { openReader, readContent, readInto } from './read.js'
+import { openReader, readContent } from './read.js'
+import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
 import { remove, removeFile, removeMarker } from './remove.js'
 import { copyFile, look, move, setMetadata } from './transfer.js'
@@ -89,6 +91,10 @@ class BosDriver implements StorageDriver {
     this.#checks.target(path)
   }
 
+  keyOf(path: string): string {
+    return this.#context.keys.file(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
@@ -118,8 +124,8 @@ class BosDriver implements StorageDriver {
 
   async readInto(
     path: string,
-    target: Uint8Array,
-    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+    target: Uint8Array | readonly Uint8Array[],
+    options: ReadIntoOptions = {},
   ): Promise<ReadIntoResult> {
     this.#begin(options)
     this.#checks.existing(path)
@@ -186,13 +192,13 @@ class BosDriver implements StorageDriver {
       return
     }
     const { keys } = this.#context
-    const { from, signal } = options
+    const { from, signal, metadata } = options
     const prefix = keys.directory(path)
     const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
     // The marker of `from` says nothing about what is in it.
     const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return

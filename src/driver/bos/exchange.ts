@@ -39,17 +39,32 @@ export function timeToMove(bytes: Bytes): Milliseconds {
   return Math.ceil(bytes / SLOWEST_BYTES_PER_MS)
 }
 
+/** One text for each name; undici gives the names in lower case. */
 function plainHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const plain: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined) continue
-    plain[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ')
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) plain[name] = typeof value === 'string' ? value : value.join(', ')
   }
   return plain
 }
 
 const TLS_CODES =
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|HOSTNAME_)/
+
+/** What the failure of a connection means for the request on it. */
+export function connectionError(error: Error, isConnected: boolean): BosError {
+  const { code = '' } = error as NodeJS.ErrnoException
+  const what = code === '' ? error.message : `${error.message} (${code})`
+  if (TLS_CODES.test(code)) {
+    return new BosError(`TLS: ${what}`, { kind: 'tls', cause: error })
+  }
+  if (!isConnected) {
+    return new BosError(`cannot connect: ${what}`, { kind: 'connect', cause: error })
+  }
+  const kind = /TIMEOUT|ETIMEDOUT/.test(code) ? 'timeout' : 'network'
+  return new BosError(`connection broke: ${what}`, { kind, cause: error })
+}
 
 /** Who is told of an exchange: of its head once, then of one of the two ends. */
 export interface ExchangeEvents {
@@ -142,7 +157,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#over) return
-    this.stop(this.#explain(error))
+    this.stop(connectionError(error, this.#controller !== undefined))
   }
 
   #startTimer(timeout: Milliseconds): NodeJS.Timeout {
@@ -150,19 +165,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
       const kind = this.#controller === undefined ? 'connect' : 'timeout'
       this.stop(new BosError(`no answer within ${timeout} ms`, { kind }))
     }, timeout)
-  }
-
-  #explain(error: Error): BosError {
-    const { code = '' } = error as NodeJS.ErrnoException
-    const what = code === '' ? error.message : `${error.message} (${code})`
-    if (TLS_CODES.test(code)) {
-      return new BosError(`TLS: ${what}`, { kind: 'tls', cause: error })
-    }
-    if (this.#controller === undefined) {
-      return new BosError(`cannot connect: ${what}`, { kind: 'connect', cause: error })
-    }
-    const kind = /TIMEOUT|ETIMEDOUT/.test(code) ? 'timeout' : 'network'
-    return new BosError(`connection broke: ${what}`, { kind, cause: error })
   }
 
   #try(step: () => void): void {

@@ -29,7 +29,9 @@ import {
   type HttpResponse,
   type HttpStream,
 } from './http.js'
-import { authorization, encodeKey, encodeQuery, timestamp, TOKEN_NAME } from './sign.js'
+import { landingSink, type ChooseLanding } from './receive/landing.js'
+import { Receiver } from './receive/receiver.js'
+import { encodeKey, encodeQuery, Signer, TOKEN_NAME } from './sign.js'
 
 export interface TransportOptions extends HttpOptions {
   bucket: string
@@ -48,17 +50,17 @@ export interface TransportOptions extends HttpOptions {
 export interface BosRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   /** Undefined for the bucket itself. */
-  readonly key?: string
-  readonly params?: Readonly<Record<string, string>>
+  readonly key?: string | undefined
+  readonly params?: Readonly<Record<string, string>> | undefined
   /** Names in lower case. */
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: HttpBody
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: HttpBody | undefined
   /** Bytes that the answer will have, if that is known. */
-  readonly expectedBytes?: Bytes
+  readonly expectedBytes?: Bytes | undefined
   /** Further time for an answer that the service has to work for. */
-  readonly patience?: Milliseconds
+  readonly patience?: Milliseconds | undefined
   /** Longest time for this attempt; default its own deadline. */
-  readonly timeLeft?: Milliseconds
+  readonly timeLeft?: Milliseconds | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -133,6 +135,8 @@ export function responseError(response: HttpResponse, now: Milliseconds): BosErr
 export interface Transport {
   /** Waits for the whole answer. Its body goes to the sink, or into the response. */
   request(request: BosRequest, chooseSink?: ChooseSink): Promise<HttpResponse>
+  /** As `request`, for a GET whose body goes straight into memory of the caller's. */
+  receive(request: BosRequest, choose: ChooseLanding): Promise<HttpResponse>
   /** Resolves with the head; the caller consumes or destroys the stream. */
   stream(request: BosRequest): Promise<HttpStream>
   /** A URL that serves one GET or HEAD without a header. */
@@ -143,23 +147,34 @@ export interface Transport {
 /** What goes through BosClient.sendRequest unchanged. */
 interface Call {
   readonly request: BosRequest
-  readonly chooseSink: ChooseSink | undefined
+  readonly chooseSink?: ChooseSink | undefined
+  readonly chooseLanding?: ChooseLanding
   readonly streaming: boolean
 }
 
 class BosTransport extends BosClient implements Transport {
   readonly #options: TransportOptions
   readonly #http: Http
+  /** None where a proxy is to be asked for every connection. */
+  readonly #receiver: Receiver | undefined
   readonly #gate: Gate
   readonly #host: string
+  readonly #signer = new Signer()
   readonly #clock: Clock
   /** What to add to this clock to get the service's. */
   #clockOffset: Milliseconds = 0
 
   constructor(options: TransportOptions) {
-    super({ endpoint: options.origin, credentials: { ak: '', sk: '' }, pathStyleEnable: true })
+    super({
+      endpoint: options.origin,
+      credentials: { ak: '', sk: '' },
+      pathStyleEnable: true,
+      // Otherwise BosClient takes the endpoint apart for every request.
+      customGenerateUrl: () => options.origin,
+    })
     this.#options = options
     this.#http = new Http(options)
+    this.#receiver = options.proxy === undefined ? new Receiver(options) : undefined
     this.#gate = new Gate(options.connections ?? DEFAULT_CONNECTIONS)
     this.#host = new URL(options.origin).host
     this.#clock = options.clock ?? systemClock
@@ -169,8 +184,12 @@ class BosTransport extends BosClient implements Transport {
     return this.#call({ request, chooseSink, streaming: false }) as Promise<HttpResponse>
   }
 
+  receive(request: BosRequest, chooseLanding: ChooseLanding): Promise<HttpResponse> {
+    return this.#call({ request, chooseLanding, streaming: false }) as Promise<HttpResponse>
+  }
+
   stream(request: BosRequest): Promise<HttpStream> {
-    return this.#call({ request, chooseSink: undefined, streaming: true }) as Promise<HttpStream>
+    return this.#call({ request, streaming: true }) as Promise<HttpStream>
   }
 
   async presign(method: 'GET' | 'HEAD', key: string, expires: Milliseconds): Promise<string> {
@@ -179,7 +198,7 @@ class BosTransport extends BosClient implements Transport {
     const path = `${pathPrefix}/${encodeKey(key)}`
     const token = credentials.sessionToken?.reveal()
     const params: Record<string, string> = token === undefined ? {} : { [TOKEN_NAME]: token }
-    const signature = authorization(credentials, {
+    const signature = this.#signer.authorization(credentials, {
       method,
       path,
       params,
@@ -192,8 +211,8 @@ class BosTransport extends BosClient implements Transport {
     return `${origin}${path}${query}`
   }
 
-  close(): Promise<void> {
-    return this.#http.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#http.close(), this.#receiver?.close()])
   }
 
   /** The hook of BosClient. */
@@ -208,7 +227,8 @@ class BosTransport extends BosClient implements Transport {
   #call(call: Call): Promise<HttpResponse | HttpStream> {
     const { method, key = '' } = call.request
     const args = { bucketName: this.#options.bucket, key, call }
-    return this.sendRequest(method, args) as Promise<HttpResponse | HttpStream>
+    // With a resource of its own BosClient does not work one out, which would be the wrong one.
+    return this.sendRequest(method, args, '/') as Promise<HttpResponse | HttpStream>
   }
 
   async #send(call: Call): Promise<HttpResponse | HttpStream> {
@@ -242,7 +262,11 @@ class BosTransport extends BosClient implements Transport {
         response.stream.once('close', () => giveBack('answered'))
         return response
       }
-      const response = await this.#exchange(signed, call.chooseSink)
+      const { chooseLanding } = call
+      const response =
+        chooseLanding === undefined
+          ? await this.#exchange(signed, call.chooseSink)
+          : await this.#land(signed, chooseLanding)
       giveBack('answered')
       return response
     } catch (error) {
@@ -257,6 +281,18 @@ class BosTransport extends BosClient implements Transport {
       refuseForeign(head)
       return chooseSink?.(head)
     })
+    if (!isSuccess(response)) throw responseError(response, this.#now())
+    return response
+  }
+
+  async #land(request: HttpRequest, choose: ChooseLanding): Promise<HttpResponse> {
+    const response = await this.#receiver?.receive(request, head => {
+      refuseForeign(head)
+      return choose(head)
+    })
+    if (response === undefined) {
+      return await this.#exchange(request, head => landingSink(choose(head)))
+    }
     if (!isSuccess(response)) throw responseError(response, this.#now())
     return response
   }
@@ -283,14 +319,14 @@ class BosTransport extends BosClient implements Transport {
     const now = this.#now()
     const headers: Record<string, string> = {
       host: this.#host,
-      'x-bce-date': timestamp(now),
+      'x-bce-date': this.#signer.timestamp(credentials, now),
       'user-agent': this.#options.userAgent ?? USER_AGENT,
-      ...request.headers,
     }
+    Object.assign(headers, request.headers)
     if (method === 'PUT' || method === 'POST') headers['content-length'] = String(bodyLength(body))
     const token = credentials.sessionToken?.reveal()
     if (token !== undefined) headers[TOKEN_NAME] = token
-    headers['authorization'] = authorization(credentials, {
+    headers['authorization'] = this.#signer.authorization(credentials, {
       method,
       path,
       params,

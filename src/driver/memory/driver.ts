@@ -22,6 +22,7 @@ import type {
   Metadata,
   MoveOptions,
   PartLimits,
+  ReadIntoOptions,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
@@ -131,6 +132,10 @@ class MemoryDriver implements StorageDriver {
     this.#checks.target(path)
   }
 
+  keyOf(path: string): string {
+    return keyOf(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
@@ -162,14 +167,20 @@ class MemoryDriver implements StorageDriver {
 
   async readInto(
     path: string,
-    target: Uint8Array,
-    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+    target: Uint8Array | readonly Uint8Array[],
+    options: ReadIntoOptions = {},
   ): Promise<ReadIntoResult> {
     this.#begin(options)
     this.#checks.existing(path)
     const offset = options.offset ?? 0
     const { content, etag } = this.#range(path, offset, options.etag)
-    const bytesRead = content.copy(target, 0, offset, offset + target.length)
+    let position = offset
+    for (const piece of target instanceof Uint8Array ? [target] : target) {
+      const copied = content.copy(piece, 0, position, position + piece.length)
+      position += copied
+      if (copied === piece.length) options.filled?.(piece)
+    }
+    const bytesRead = position - offset
     return { bytesRead, size: content.length, etag }
   }
 

@@ -55,12 +55,19 @@ export class Lookup {
 
   /** The inode for a name that a listing showed at `seen`: the living one, or a new one. */
   meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
-    const { inodes } = this.#core
+    const inode = this.#meet(parent, name, info, seen)
+    if (!isLocal(inode)) this.#core.attributes.learn(inode, info, seen)
+    return inode
+  }
+
+  #meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
+    const { attributes, inodes } = this.#core
     const child = parent.children.get(name)
     if (child !== undefined) {
       if (isLocal(child)) return child
       if (child.kind === 'directory' && info.isDir) return refresh(child, info)
-      if (child.kind === 'file' && !info.isDir) return note(child, info, seen)
+      const isSameType = child.kind === 'file' && !attributes.changesType(child, info)
+      if (isSameType && !info.isDir) return note(child, info, seen)
       // A file where a directory was, or the reverse: another inode.
       if (child.kind === 'file') removedElsewhere(inodes, child)
       else inodes.unlink(child)
@@ -182,7 +189,7 @@ export class Lookup {
   async #readPage(path: string, startAfter: string): Promise<Names> {
     const { driver, metadata } = this.#core
     const began = metadata.now()
-    for await (const { entries } of driver.entries(path, { startAfter })) {
+    for await (const { entries } of driver.entries(path, { startAfter, metadata: true })) {
       const names = byName(entries)
       metadata.putPage(path, [...names], began)
       return { names, isComplete: false }
@@ -208,7 +215,7 @@ export class Lookup {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
     const found: FileInfo[] = []
-    for await (const { entries } of driver.entries(path)) {
+    for await (const { entries } of driver.entries(path, { metadata: true })) {
       found.push(...entries)
       if (found.length > CROWDED) break
     }

@@ -116,7 +116,7 @@ export class Subtrees {
   /** Reads the first page of all that is below a directory. */
   async glance(directory: string): Promise<Glance> {
     const { driver, metadata } = this.#options
-    const iterator = driver.entriesBelow(directory)[Symbol.asyncIterator]()
+    const iterator = driver.entriesBelow(directory, { metadata: true })[Symbol.asyncIterator]()
     const asked = metadata.now()
     const page = await iterator.next()
     if (page.done === true) return { entries: [], isComplete: false }
@@ -170,7 +170,7 @@ export class Subtrees {
     const { driver, metadata } = this.#options
     const walk: Walk = {
       root,
-      iterator: driver.entriesBelow(root, { from })[Symbol.asyncIterator](),
+      iterator: driver.entriesBelow(root, { from, metadata: true })[Symbol.asyncIterator](),
       open: new Map(),
       position: from,
       next: undefined,
