@@ -63,6 +63,7 @@ import type { Ledger, Move } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
+import { Subtrees } from './subtrees.js'
 import { SpecialFiles } from './special-files.js'
 import { Xattrs } from './xattrs.js'
 import { toErrnoError, toFailure } from './to-errno.js'
@@ -582,6 +583,7 @@ function createCore(options: FileSystemOptions): Core {
     clock,
     log,
     metadata,
+    subtrees: new Subtrees({ driver, metadata, log }),
     blocks: new BlockCache({
       capacity: options.cacheMemory,
       fetch: async (object, offset, target, signal) => {
