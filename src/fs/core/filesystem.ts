@@ -150,6 +150,19 @@ export class FileSystem implements Operations {
     this.#core.inodes.checkInvariants()
   }
 
+  /** Forgets what is believed of a path and all below it, here and in the kernel. Changes made here stay. */
+  invalidate(path: string): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forgetTree(path)
+    metadata.forget(path.slice(0, path.lastIndexOf('/')) || '/')
+    for (const inode of inodes.below(inodes.root)) {
+      const at = inodes.path(inode)
+      const isMeant = path === '/' || at === path || at.startsWith(`${path}/`)
+      if (isMeant && inode.parent !== undefined)
+        notifier.invalidateEntry(inode.parent.ino, inode.name)
+    }
+  }
+
   init(_session: SessionInfo, notifier: Notifier): void {
     this.#core.notifier = notifier
   }
