@@ -1,6 +1,7 @@
 /** What the parts of the file system core share. Made once by filesystem.ts. */
 import type { BlockCache } from '../../cache/block-cache.js'
 import type { MetadataCache } from '../../cache/metadata-cache.js'
+import type { Prefetcher } from '../../cache/prefetch.js'
 import type { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import type { SharedLock } from '../../util/lock.js'
@@ -26,6 +27,7 @@ export interface Core {
   readonly inodes: InodeTable
   readonly metadata: MetadataCache
   readonly blocks: BlockCache
+  readonly prefetcher: Prefetcher
   readonly writeBack: WriteBack
   readonly markers: Markers
   /**

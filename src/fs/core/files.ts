@@ -5,7 +5,7 @@
  * file is read through the block cache, pinned to the version that was open. A version that somebody
  * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
  */
-import { ReadAhead } from '../../cache/read-ahead.js'
+import type { FileReader } from '../../cache/prefetch.js'
 import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
@@ -34,7 +34,7 @@ interface FileHandle {
   readonly file: FileInode
   readonly readable: boolean
   readonly writable: boolean
-  readonly readAhead: ReadAhead
+  readonly reader: FileReader
   /** FileInode.replaced when the file was opened. */
   readonly replaced: number
 }
@@ -93,10 +93,7 @@ export class Files {
     if (file.dirty?.isDirty === true) return file.dirty.read(offset, size, context)
     this.#checkVersion(handle)
     const object = objectOf(this.#core, file)
-    const { blocks } = this.#core
-    // The blocks asked for go out first.
-    const slices = blocks.read(object, offset, size, context)
-    for (const index of handle.readAhead.advance(offset, size)) blocks.prefetch(object, index)
+    const slices = handle.reader.read(object, offset, size, context)
     if (!(slices instanceof Promise)) return slices
     return slices.catch(async (error: unknown) => {
       const isGone = error instanceof PathNotFoundError
@@ -159,7 +156,9 @@ export class Files {
 
   async release(fh: Fh): Promise<void> {
     const handle = this.#handles.remove(fh)
-    if (handle !== undefined) await this.#letGo(handle.file)
+    if (handle === undefined) return
+    handle.reader.close()
+    await this.#letGo(handle.file)
   }
 
   /** As a handle does, keeps others from closing the file while `work` waits. */
@@ -232,15 +231,13 @@ export class Files {
   }
 
   #opened(file: FileInode, flags: number): OpenReply & { fh: Fh } {
-    const { blocks, config } = this.#core
     const access = flags & O_ACCMODE
     file.handles += 1
-    const maxBlocks = Math.floor(Math.min(config.readAhead, blocks.capacity / 4) / blocks.blockSize)
     const fh = this.#handles.add({
       file,
       readable: access !== O_WRONLY,
       writable: access !== O_RDONLY,
-      readAhead: new ReadAhead({ blockSize: blocks.blockSize, maxBlocks }),
+      reader: this.#core.prefetcher.open(),
       replaced: file.replaced,
     })
     const dirty = file.dirty?.isDirty === true

@@ -6,8 +6,9 @@
  *
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
-import { BlockCache } from '../../cache/block-cache.js'
+import { BlockCache, type FetchBlocks } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
+import { Prefetcher } from '../../cache/prefetch.js'
 import { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
@@ -432,6 +433,7 @@ function createCore(options: FileSystemOptions): Core {
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
+  const blocks = new BlockCache({ capacity: options.cacheMemory, fetch: fetchFrom(driver) })
   return {
     config,
     driver,
@@ -440,17 +442,8 @@ function createCore(options: FileSystemOptions): Core {
     clock,
     log,
     metadata,
-    blocks: new BlockCache({
-      capacity: options.cacheMemory,
-      fetch: async (object, offset, target, signal) => {
-        const { path, etag } = object
-        const { bytesRead } = await driver.readInto(path, target, { offset, etag, signal })
-        if (bytesRead === target.length) return
-        throw new IntegrityError(`${bytesRead} bytes instead of ${target.length} at ${offset}`, {
-          path,
-        })
-      },
-    }),
+    blocks,
+    prefetcher: new Prefetcher({ blocks, window: config.readAhead, now: monotonic }),
     writeBack: new WriteBack({
       limits: driver.partLimits,
       memory: options.writeMemory,
@@ -460,6 +453,15 @@ function createCore(options: FileSystemOptions): Core {
     }),
     markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
     notifier: NO_NOTIFIER,
+  }
+}
+
+function fetchFrom(driver: StorageDriver): FetchBlocks {
+  return async ({ path, etag, size }, offset, targets, options) => {
+    const wanted = targets.reduce((sum, { length }) => sum + length, 0)
+    const { bytesRead } = await driver.readInto(path, targets, { offset, etag, ...options })
+    if (bytesRead === wanted) return
+    throw new IntegrityError(`${bytesRead} of ${wanted} bytes at ${offset} of ${size}`, { path })
   }
 }
 
