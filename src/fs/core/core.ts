@@ -10,7 +10,9 @@ import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Notifier } from '../operations.js'
 import type { AttributeDefaults } from './attributes.js'
 import type { InodeTable } from './inode-table.js'
+import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
+import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
   /** How long attributes and dentries may be believed without asking the store. */
@@ -30,6 +32,8 @@ export interface Core {
   readonly prefetcher: Prefetcher
   readonly writeBack: WriteBack
   readonly markers: Markers
+  readonly unlinked: UnlinkedFiles
+  readonly ledger: Ledger
   /**
    * Shared by whatever changes the store below a path; exclusive while a directory is renamed, when
    * the paths of all that is below it change.
