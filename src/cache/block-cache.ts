@@ -9,7 +9,7 @@
  * a read does not go on where the last one ended.
  *
  * Buffers are reused, so a block that readers still hold slices of must stay untouched:
- * INVARIANT: a buffer goes back to the pool only when its block is out of the cache, no fetch writes
+ * INVARIANT: a buffer is used again only when its block is out of the cache, no fetch writes
  * to it, and its pins are zero. Slices handed out stay pinned until the event loop's next turn, which
  * is what the contract of Operations.read promises its caller.
  *
@@ -18,7 +18,7 @@
  */
 import { KiB, MiB, type Bytes } from '../util/units.js'
 import { blockId, type Block } from './block.js'
-import { BufferPool } from './buffer-pool.js'
+import { BlockMemory } from './block-memory.js'
 import { Flight, type Start } from './flight.js'
 import type { ObjectId } from './object-id.js'
 import { PendingRead, type Coming } from './pending-read.js'
@@ -76,7 +76,7 @@ export class BlockCache {
   readonly #maxRun: number
   readonly #maxCount: number
   readonly #fetch: FetchBlocks
-  readonly #pool: BufferPool
+  readonly #memory: BlockMemory
   readonly #blocks: SegmentedLru<Block>
   readonly #coming = new Map<string, Coming>()
   readonly #flights = new Set<Flight>()
@@ -92,7 +92,7 @@ export class BlockCache {
     this.#maxRun = Math.max(1, Math.floor(maxFetch / blockSize))
     this.#maxCount = Math.ceil(this.capacity / Math.min(blockSize, LEAST_PER_BLOCK))
     this.#fetch = options.fetch
-    this.#pool = new BufferPool(blockSize, Math.ceil(this.capacity / blockSize / 4))
+    this.#memory = new BlockMemory(blockSize, this.capacity)
     this.#blocks = new SegmentedLru(this.capacity, block => {
       block.cached = false
       this.#recycle(block)
@@ -250,7 +250,7 @@ export class BlockCache {
     // A short block (a small file, the end of a file) gets memory of its own size.
     const isShort = length <= this.blockSize / 2
     this.#makeRoom(isShort ? length : this.blockSize)
-    const buffer = isShort ? Buffer.allocUnsafeSlow(length) : this.#pool.take()
+    const buffer = isShort ? Buffer.allocUnsafeSlow(length) : this.#memory.take()
     this.#bytesInFlight += buffer.length
     return {
       id: blockId(object, index),
@@ -315,7 +315,7 @@ export class BlockCache {
   }
 
   #recycle(block: Block): void {
-    if (block.pins === 0 && !block.cached) this.#pool.give(block.buffer)
+    if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
   }
 }
 

@@ -43,4 +43,6 @@ export interface Core {
   readonly clock: () => Milliseconds
   readonly log: Logger
   notifier: Notifier
+  /** A file that is open past the page cache can be mapped shared. */
+  directMappings: boolean
 }

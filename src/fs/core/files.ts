@@ -17,6 +17,7 @@ import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { HandleTable } from './handle-table.js'
+import { goesPastPageCache } from './page-cache.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
 import type { DirectoryInode, FileInode } from './inode.js'
@@ -250,7 +251,9 @@ export class Files {
     const dirty = file.dirty?.isDirty === true
     const keepCache = dirty || (file.pagesOf !== undefined && file.pagesOf === file.version?.etag)
     if (!dirty) file.pagesOf = file.version?.etag
-    return { fh, keepCache }
+    const size = file.version?.size ?? 0
+    const directIo = goesPastPageCache({ size, readOnly: access === O_RDONLY, dirty }, this.#core)
+    return { fh, keepCache, directIo }
   }
 
   #checkVersion({ file, replaced }: FileHandle): void {

@@ -127,8 +127,9 @@ export class FileSystem implements Operations {
     this.#core.inodes.checkInvariants()
   }
 
-  init(_session: SessionInfo, notifier: Notifier): void {
+  init({ directMappings = false }: SessionInfo, notifier: Notifier): void {
     this.#core.notifier = notifier
+    this.#core.directMappings = directMappings
   }
 
   async destroy(): Promise<void> {
@@ -465,6 +466,7 @@ function createCore(options: FileSystemOptions): Core {
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
     notifier: NO_NOTIFIER,
+    directMappings: false,
   }
 }
 
