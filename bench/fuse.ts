@@ -87,6 +87,10 @@ function benchOperations(): Operations {
     syncfs: nothing,
     statfs: refuse,
     access: nothing,
+    getxattr: refuse,
+    listxattr: () => [],
+    setxattr: refuse,
+    removexattr: refuse,
   }
 }
 

@@ -191,8 +191,40 @@ export const OPTIONS: readonly Option[] = [
     fallback: 'the mounter',
     help: 'group of what the bucket holds',
   }),
-  own('file-mode', { type: 'octal', group: 'Mount', fallback: '0644', help: 'mode of files' }),
-  own('dir-mode', { type: 'octal', group: 'Mount', fallback: '0755', help: 'mode of directories' }),
+  own('attributes', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'derived',
+    choices: ['derived', 'stored'],
+    help:
+      'mode, owner, time, extended attributes and links: derived from the options below, or ' +
+      'stored with each object',
+  }),
+  own('umask', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: '(none)',
+    help: 'permissions to take from 0666 of files and 0777 of directories',
+  }),
+  own('fmask', { type: 'octal', group: 'Mount', fallback: 'umask', help: 'umask of files alone' }),
+  own('dmask', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: 'umask',
+    help: 'umask of directories alone',
+  }),
+  own('file-mode', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: '0644, or by fmask',
+    help: 'mode of files',
+  }),
+  own('dir-mode', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: '0755, or by dmask',
+    help: 'mode of directories',
+  }),
   own('metadata-ttl', {
     type: 'duration',
     group: 'Cache',
@@ -202,14 +234,14 @@ export const OPTIONS: readonly Option[] = [
   own('cache-memory', {
     type: 'bytes',
     group: 'Cache',
-    fallback: '256 MiB',
+    fallback: 'an eighth of the memory, 64 MiB to 512 MiB',
     help: 'memory for blocks of files that were read',
   }),
   own('read-ahead', {
     type: 'bytes',
     group: 'Cache',
-    fallback: '16 MiB',
-    help: 'most bytes fetched ahead of a sequential reader',
+    fallback: '64 MiB',
+    help: 'most bytes fetched ahead of a sequential reader, as far as half of cache-memory allows',
   }),
   own('write-memory', {
     type: 'bytes',
@@ -238,6 +270,7 @@ export interface MountConfig {
   readonly binding: 'fuse' | 'fuse-native'
   readonly allowOther: boolean
   readonly readOnly: boolean
+  readonly attributes: 'derived' | 'stored'
   readonly uid: number
   readonly gid: number
   readonly fileMode: number
@@ -250,6 +283,11 @@ export interface MountConfig {
   readonly logFile: string | undefined
   /** Options for the kernel as they were given. */
   readonly kernelOptions: readonly string[]
+}
+
+/** What of the memory that there is goes to cached blocks, unless somebody says so. */
+function cacheShare(memory: Bytes): Bytes {
+  return Math.min(512 * MiB, Math.max(64 * MiB, Math.floor(memory / 8)))
 }
 
 /** What all sources come to. */
@@ -293,18 +331,20 @@ export function inspectConfig(sources: Sources): Inspection {
     const found = group === 'BOS' ? given.get(name) : undefined
     if (found !== undefined) bosGiven[name] = found.value
   }
+  const umask = read('umask', 0o022)
   const config: MountConfig = {
     bos: bosGiven,
     binding: read('binding', 'fuse'),
     allowOther: read('allow-other', false),
     readOnly: read('read-only', false),
+    attributes: read('attributes', 'derived'),
     uid: read('uid', process.getuid?.() ?? 0),
     gid: read('gid', process.getgid?.() ?? 0),
-    fileMode: read('file-mode', 0o644),
-    directoryMode: read('dir-mode', 0o755),
+    fileMode: read('file-mode', 0o666 & ~read('fmask', umask)),
+    directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
     metadataTtl: read('metadata-ttl', 1000),
-    cacheMemory: read('cache-memory', GiB / 4),
-    readAhead: read('read-ahead', 16 * MiB),
+    cacheMemory: read('cache-memory', cacheShare(sources.memory ?? 2 * GiB)),
+    readAhead: read('read-ahead', 64 * MiB),
     writeMemory: read('write-memory', GiB / 4),
     logLevel: read('log-level', 'info'),
     logFile: read<string | undefined>('log-file', undefined),

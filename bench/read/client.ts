@@ -147,7 +147,11 @@ function passThrough(source: string): Operations {
     syncfs: nothing,
     statfs: refuse,
     access: nothing,
-  } as Operations
+    getxattr: refuse,
+    listxattr: refuse,
+    setxattr: refuse,
+    removexattr: refuse,
+  }
 }
 
 async function servePassThrough(source: string, mountpoint: string): Promise<void> {

@@ -241,6 +241,8 @@ export interface EntriesPage {
 }
 
 export interface EntriesBelowOptions extends DriverOptions {
+  /** As of `EntriesOptions`; of files. */
+  metadata?: boolean
   /** A directory below the path to begin with: what the store lists before it is left out. */
   from?: string
 }
@@ -297,6 +299,9 @@ export interface StorageDriver {
    * @throws InvalidPathError, PathTooLongError
    */
   checkPath(path: string): void
+
+  /** The name of the file's object in the store, without asking the store. */
+  keyOf(path: string): string
 
   /**
    * Reads a whole small file.

@@ -91,6 +91,10 @@ class BosDriver implements StorageDriver {
     this.#checks.target(path)
   }
 
+  keyOf(path: string): string {
+    return this.#context.keys.file(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
@@ -188,13 +192,13 @@ class BosDriver implements StorageDriver {
       return
     }
     const { keys } = this.#context
-    const { from, signal } = options
+    const { from, signal, metadata } = options
     const prefix = keys.directory(path)
     const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
     // The marker of `from` says nothing about what is in it.
     const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return

@@ -132,6 +132,10 @@ class MemoryDriver implements StorageDriver {
     this.#checks.target(path)
   }
 
+  keyOf(path: string): string {
+    return keyOf(path)
+  }
+
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
     this.#begin(options)
     this.#checks.existing(path)
