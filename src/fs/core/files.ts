@@ -5,7 +5,7 @@
  * file is read through the block cache, pinned to the version that was open. A version that somebody
  * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
  */
-import { ReadAhead } from '../../cache/read-ahead.js'
+import type { FileReader } from '../../cache/prefetch.js'
 import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
 import type { WriteConditions, WriteResult } from '../../driver/driver.js'
 import type { ObjectId } from '../../cache/object-id.js'
@@ -21,6 +21,7 @@ import { isContentAddressed } from './content-address.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { publish, publishing, staleIfGone } from './first-store.js'
 import { HandleTable } from './handle-table.js'
+import { goesPastPageCache } from './page-cache.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
 import type { DirectoryInode, FileInode } from './inode.js'
@@ -41,7 +42,7 @@ interface FileHandle {
   readonly file: FileInode
   readonly readable: boolean
   readonly writable: boolean
-  readonly readAhead: ReadAhead
+  readonly reader: FileReader
   /** FileInode.replaced when the file was opened. */
   readonly replaced: number
 }
@@ -121,10 +122,7 @@ export class Files {
     if (file.dirty?.isDirty === true) return file.dirty.read(offset, size, context)
     this.#checkVersion(handle)
     const object = objectOf(this.#core, file)
-    const { blocks } = this.#core
-    // The blocks asked for go out first.
-    const slices = blocks.read(object, offset, size, context)
-    for (const index of handle.readAhead.advance(offset, size)) blocks.prefetch(object, index)
+    const slices = handle.reader.read(object, offset, size, context)
     if (!(slices instanceof Promise)) return slices
     return slices.catch(async (error: unknown) => {
       const isGone = error instanceof PathNotFoundError
@@ -198,7 +196,9 @@ export class Files {
 
   async release(fh: Fh): Promise<void> {
     const handle = this.#handles.remove(fh)
-    if (handle !== undefined) await this.#letGo(handle.file)
+    if (handle === undefined) return
+    handle.reader.close()
+    await this.#letGo(handle.file)
   }
 
   /** As a handle does, keeps others from closing the file while `work` waits. */
@@ -293,21 +293,21 @@ export class Files {
   }
 
   #opened(file: FileInode, flags: number): OpenReply & { fh: Fh } {
-    const { blocks, config } = this.#core
     const access = flags & O_ACCMODE
     file.handles += 1
-    const maxBlocks = Math.floor(Math.min(config.readAhead, blocks.capacity / 4) / blocks.blockSize)
     const fh = this.#handles.add({
       file,
       readable: access !== O_WRONLY,
       writable: access !== O_RDONLY,
-      readAhead: new ReadAhead({ blockSize: blocks.blockSize, maxBlocks }),
+      reader: this.#core.prefetcher.open(),
       replaced: file.replaced,
     })
     const dirty = file.dirty?.isDirty === true
     const keepCache = dirty || (file.pagesOf !== undefined && file.pagesOf === file.version?.etag)
     if (!dirty) file.pagesOf = file.version?.etag
-    return { fh, keepCache }
+    const size = file.version?.size ?? 0
+    const directIo = goesPastPageCache({ size, readOnly: access === O_RDONLY, dirty }, this.#core)
+    return { fh, keepCache, directIo }
   }
 
   #checkVersion({ file, replaced }: FileHandle): void {

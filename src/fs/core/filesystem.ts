@@ -7,8 +7,9 @@
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
 import { randomUUID } from 'node:crypto'
-import { BlockCache } from '../../cache/block-cache.js'
+import { BlockCache, type FetchBlocks } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
+import { Prefetcher } from '../../cache/prefetch.js'
 import { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
@@ -163,8 +164,9 @@ export class FileSystem implements Operations {
     }
   }
 
-  init(_session: SessionInfo, notifier: Notifier): void {
+  init({ directMappings = false }: SessionInfo, notifier: Notifier): void {
     this.#core.notifier = notifier
+    this.#core.directMappings = directMappings
   }
 
   async destroy(): Promise<void> {
@@ -585,6 +587,7 @@ function createCore(options: FileSystemOptions): Core {
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
+  const blocks = new BlockCache({ capacity: options.cacheMemory, fetch: fetchFrom(driver) })
   const core: Core = {
     get attributes() {
       return attributes
@@ -598,17 +601,8 @@ function createCore(options: FileSystemOptions): Core {
     log,
     metadata,
     subtrees: new Subtrees({ driver, metadata, log }),
-    blocks: new BlockCache({
-      capacity: options.cacheMemory,
-      fetch: async (object, offset, target, signal) => {
-        const { path, etag } = object
-        const { bytesRead } = await driver.readInto(path, target, { offset, etag, signal })
-        if (bytesRead === target.length) return
-        throw new IntegrityError(`${bytesRead} bytes instead of ${target.length} at ${offset}`, {
-          path,
-        })
-      },
-    }),
+    blocks,
+    prefetcher: new Prefetcher({ blocks, window: config.readAhead, now: monotonic }),
     writeBack: new WriteBack({
       limits: driver.partLimits,
       memory: options.writeMemory,
@@ -629,9 +623,19 @@ function createCore(options: FileSystemOptions): Core {
     ledger,
     moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),
     notifier: NO_NOTIFIER,
+    directMappings: false,
   }
   const attributes = new AttributeStore(core)
   return core
+}
+
+function fetchFrom(driver: StorageDriver): FetchBlocks {
+  return async ({ path, etag, size }, offset, targets, options) => {
+    const wanted = targets.reduce((sum, { length }) => sum + length, 0)
+    const { bytesRead } = await driver.readInto(path, targets, { offset, etag, ...options })
+    if (bytesRead === wanted) return
+    throw new IntegrityError(`${bytesRead} of ${wanted} bytes at ${offset} of ${size}`, { path })
+  }
 }
 
 /** Applies `next` at once if the value is there, else when it comes. */
