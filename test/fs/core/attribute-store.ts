@@ -111,13 +111,21 @@ scene(
   'close and fsync return when attributes are stored',
   async ({ t, os, other }) => {
     await os.writeFile('/f', text('content'))
-    const file = await os.open('/f', O_RDONLY)
+    const file = await os.open('/f', O_RDWR)
     await set(os, '/f', { mode: 0o600 })
     await file.fsync()
     t.equal((await other().stat('/f')).mode, 0o100600)
     await set(os, '/f', { mode: 0o604 })
     await file.close()
     t.equal((await other().stat('/f')).mode, 0o100604)
+    const reader = await os.open('/f', O_RDONLY)
+    await set(os, '/f', { mode: 0o640 })
+    await reader.close()
+    t.equal((await other().stat('/f')).mode, 0o100604, 'a reader does not wait')
+    const another = await os.open('/f', O_RDONLY)
+    await another.fsync()
+    await another.close()
+    t.equal((await other().stat('/f')).mode, 0o100640, 'unless he asks')
   },
   { config: { markerDelay: 10_000 } },
 )
