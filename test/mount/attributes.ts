@@ -35,7 +35,7 @@ interface Place {
   readonly server: Server
   readonly mountpoint: string
   readonly folder: string
-  mount(...args: string[]): Promise<MountedBucket>
+  readonly mount: (...args: string[]) => Promise<MountedBucket>
 }
 
 async function place(t: Test): Promise<Place> {
