@@ -219,7 +219,7 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       const { ino } = await os.lookup('/file')
       const mtime = { seconds: 1_000_000_000, nanoseconds: 5 }
       await os.fs.setattr(os.context, ino, { mode: 0o640, uid: 7, gid: 8, mtime })
-      os.fs.setxattr(os.context, ino, { name: 'user.a', value: text('b'), flags: 0 })
+      await os.fs.setxattr(os.context, ino, { name: 'user.a', value: text('b'), flags: 0 })
       os.fs.forget(ino, 1)
       await os.fs.syncfs(os.context)
       t.match(await other.stat('/file'), { mode: 0o100640, uid: 7, gid: 8, mtime })
