@@ -187,10 +187,19 @@ export class Files {
     if (attributes.isUnsaved(file)) await abortable(attributes.flush(file), context.signal)
   }
 
-  flushHandle(context: RequestContext, fh: Fh): MaybePromise<void> {
-    const { file } = this.#handles.get(fh)
-    const isClean = file.dirty?.isDirty !== true && !this.#core.attributes.isUnsaved(file)
-    if (isClean) return
+  /**
+   * What close(2) and fsync(2) wait for. Attributes that were set through a descriptor which could not
+   * write (rsync does that before it renames) are left for later, unless `isSync`.
+   */
+  flushHandle(
+    context: RequestContext,
+    fh: Fh,
+    { isSync = false }: { readonly isSync?: boolean } = {},
+  ): MaybePromise<void> {
+    const { file, writable } = this.#handles.get(fh)
+    if (file.dirty?.isDirty === true) return this.flush(context, file)
+    const isSaved = !(isSync || writable) || !this.#core.attributes.isUnsaved(file)
+    if (isSaved) return
     return this.flush(context, file)
   }
 

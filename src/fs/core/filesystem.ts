@@ -365,7 +365,7 @@ export class FileSystem implements Operations {
   }
 
   fsync(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
-    return this.#answer('fsync', () => this.#files.flushHandle(context, fh))
+    return this.#answer('fsync', () => this.#files.flushHandle(context, fh, { isSync: true }))
   }
 
   opendir(_context: RequestContext, ino: Ino): OpenReply {
