@@ -15,6 +15,7 @@ import type { MountConfig } from './config.js'
 import { openEmbedded } from './embedded.js'
 import type { Embedded } from './embedded.js'
 import { openLedger } from './ledger/recovery.js'
+import type { OpenedLedger } from './ledger/recovery.js'
 import type { LedgerFile } from './ledger/ledger-file.js'
 import type { Logger } from './util/log.js'
 import type { Milliseconds } from './util/units.js'
@@ -61,8 +62,8 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
-    const ledger = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
-    const fileSystem = createFileSystem({ driver, config, log, ledger })
+    const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
+    const fileSystem = createFileSystem({ driver, config, log, opened })
     const mount = await binding.mount(fileSystem, mountpoint, {
       source,
       readOnly: config.readOnly,
@@ -70,7 +71,7 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger })
+    return running({ source, mount, driver, embedded, ledger: opened?.ledger })
   } catch (error) {
     await driver?.close()
     await embedded?.close()
@@ -82,14 +83,15 @@ function createFileSystem({
   driver,
   config,
   log,
-  ledger,
+  opened,
 }: {
   readonly driver: StorageDriver
   readonly config: MountConfig
   readonly log: Logger
-  readonly ledger: LedgerFile | undefined
+  readonly opened: OpenedLedger | undefined
 }): FileSystem {
-  const { attributes, uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  const { attributes, uid, gid, fileMode, directoryMode } = config
+  const { exclusiveCreate, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
@@ -98,6 +100,7 @@ function createFileSystem({
       gid,
       fileMode,
       directoryMode,
+      exclusiveCreate,
       metadataTtl,
       readAhead,
       markerDelay: MARKER_DELAY,
@@ -105,7 +108,7 @@ function createFileSystem({
     cacheMemory: config.cacheMemory,
     writeMemory: config.writeMemory,
     log,
-    ...(ledger === undefined ? {} : { ledger }),
+    ...opened,
   })
 }
 
