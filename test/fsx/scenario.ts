@@ -36,6 +36,8 @@ export const ROUNDS: readonly Round[] = [
   },
 ]
 
+const ATTEMPTS = 5
+
 /** What goes wrong between the mount and the store, each as likely as the others. */
 const FAULTS = [
   { fault: 'error', status: 500, code: 'InternalError' },
@@ -71,7 +73,16 @@ export async function playRound(
   }
   const server = await startServer(t, folder, serverArgs)
   const mountpoint = join(folder, 'mount')
-  let mount = await MountedBucket.mount(t, { server, mountpoint, args })
+  const start = async (attempt = 1): Promise<MountedBucket> => {
+    try {
+      return await MountedBucket.mount(t, { server, mountpoint, args })
+    } catch (error) {
+      // A fault that hits the first request keeps a mount from starting, and is over then.
+      if (faults === 0 || attempt === ATTEMPTS) throw error
+      return start(attempt + 1)
+    }
+  }
+  let mount = await start()
   const fsx = new Fsx({
     seed,
     folder: mountpoint,
@@ -82,7 +93,7 @@ export async function playRound(
     remount: async () => {
       const code = await mount.unmount()
       if (code !== 0) throw new Error(`${title}: unmounting ended with ${code}`)
-      mount = await MountedBucket.mount(t, { server, mountpoint, args })
+      mount = await start()
     },
   })
   await fsx.run(operations)
