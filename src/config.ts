@@ -256,6 +256,12 @@ export const OPTIONS: readonly Option[] = [
     fallback: '256 MiB',
     help: 'memory for bytes that BOS does not have yet',
   }),
+  own('metrics', {
+    type: 'text',
+    group: 'Logging',
+    fallback: 'none',
+    help: 'serve /metrics, /healthz and /readyz at HOST:PORT or a socket /PATH',
+  }),
   own('log-level', {
     type: 'text',
     group: 'Logging',
@@ -287,6 +293,8 @@ export interface MountConfig {
   readonly cacheMemory: Bytes
   readonly readAhead: Bytes
   readonly writeMemory: Bytes
+  /** `HOST:PORT`, or the absolute path of a socket. */
+  readonly metrics: string | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly logFile: string | undefined
   /** Options for the kernel as they were given. */
@@ -350,6 +358,7 @@ export function inspectConfig(sources: Sources): Inspection {
     cacheMemory: read('cache-memory', GiB / 4),
     readAhead: read('read-ahead', 16 * MiB),
     writeMemory: read('write-memory', GiB / 4),
+    metrics: read<string | undefined>('metrics', undefined),
     logLevel: read('log-level', 'info'),
     logFile: read<string | undefined>('log-file', undefined),
     kernelOptions,

@@ -17,7 +17,9 @@ import type { Embedded } from './embedded.js'
 import { openLedger } from './ledger/recovery.js'
 import type { OpenedLedger } from './ledger/recovery.js'
 import type { LedgerFile } from './ledger/ledger-file.js'
+import { observeDriver, observeOperations } from './metrics/observe.js'
 import type { Logger } from './util/log.js'
+import type { Observer } from './util/observer.js'
 import type { Milliseconds } from './util/units.js'
 
 export interface MountRequest {
@@ -25,6 +27,8 @@ export interface MountRequest {
   mountpoint: string
   /** Directory of the embedded server's data, to run it inside this process. */
   embedded?: string
+  /** Told of every request and every call of the driver; default nobody, at no cost. */
+  observer?: Observer
   /** Where this mount notes what it leaves in the bucket if it is killed; default nowhere. */
   ledgerDirectory?: string
   log: Logger
@@ -36,6 +40,14 @@ export interface RunningMount {
   readonly mountpoint: string
   /** Settles when all is over; rejects with what could not be brought to BOS. */
   readonly closed: Promise<void>
+  /** What is in memory at this moment. */
+  counts(): FileSystem['counts']
+  /** As syncfs(2): resolves when all that was written is in BOS. @throws ErrnoError */
+  sync(signal: AbortSignal): Promise<void>
+  /** Forgets what is believed of a path and all below it: what other hosts have changed is seen then. */
+  invalidate(path: string): void
+  /** Asks the store for something. @throws DriverError if it does not answer */
+  checkStore(signal: AbortSignal): Promise<void>
   /** @throws ErrnoError EBUSY while files are open, unless `lazy` */
   unmount(options?: { lazy?: boolean }): Promise<void>
 }
@@ -58,20 +70,23 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
   let driver: StorageDriver | undefined
   try {
     const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
-    driver = await openBosDriver(parameters, { log })
+    const { observer } = request
+    const bos = await openBosDriver(parameters, { log })
+    driver = observer === undefined ? bos : observeDriver(bos, observer)
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
     const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
     const fileSystem = createFileSystem({ driver, config, log, opened })
-    const mount = await binding.mount(fileSystem, mountpoint, {
+    const operations = observer === undefined ? fileSystem : observeOperations(fileSystem, observer)
+    const mount = await binding.mount(operations, mountpoint, {
       source,
       readOnly: config.readOnly,
       allowOther: config.allowOther,
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger: opened?.ledger })
+    return running({ source, mount, driver, embedded, ledger: opened?.ledger, fileSystem })
   } catch (error) {
     await driver?.close()
     await embedded?.close()
@@ -131,9 +146,10 @@ interface Running {
   readonly driver: StorageDriver
   readonly embedded: Embedded | undefined
   readonly ledger: LedgerFile | undefined
+  readonly fileSystem: FileSystem
 }
 
-function running({ source, mount, driver, embedded, ledger }: Running): RunningMount {
+function running({ source, mount, driver, embedded, ledger, fileSystem }: Running): RunningMount {
   const closed = closeAfter(mount.closed, { driver, embedded, ledger })
   // Whoever waits sees the failure; that nobody waits yet is not one more.
   closed.catch(() => undefined)
@@ -141,6 +157,14 @@ function running({ source, mount, driver, embedded, ledger }: Running): RunningM
     source,
     mountpoint: mount.mountpoint,
     closed,
+    counts: () => fileSystem.counts,
+    sync: async signal => {
+      await fileSystem.syncfs({ pid: process.pid, uid: 0, gid: 0, signal })
+    },
+    invalidate: path => fileSystem.invalidate(path),
+    checkStore: async signal => {
+      for await (const _page of driver.entries('/', { signal })) return
+    },
     unmount: async options => {
       await mount.unmount(options)
       await closed

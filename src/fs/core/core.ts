@@ -14,6 +14,7 @@ import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
 import type { UnfinishedMoves } from './unfinished-moves.js'
+import type { Subtrees } from './subtrees.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
@@ -39,6 +40,7 @@ export interface Core {
   readonly deletes: Deletes
   readonly inodes: InodeTable
   readonly metadata: MetadataCache
+  readonly subtrees: Subtrees
   readonly blocks: BlockCache
   readonly writeBack: WriteBack
   readonly markers: Markers

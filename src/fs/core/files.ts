@@ -8,6 +8,7 @@
 import { ReadAhead } from '../../cache/read-ahead.js'
 import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
 import type { WriteConditions, WriteResult } from '../../driver/driver.js'
+import type { ObjectId } from '../../cache/object-id.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { isUnlinked } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
@@ -16,6 +17,7 @@ import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '../operations.js'
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
+import { isContentAddressed } from './content-address.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { publish, publishing, staleIfGone } from './first-store.js'
 import { HandleTable } from './handle-table.js'
@@ -58,7 +60,7 @@ export class Files {
 
   open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
     return this.#held(context, file, async () => {
-      await this.revalidate(context, file)
+      if (!this.#isImmutable(file, flags)) await this.revalidate(context, file)
       if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
       return this.#opened(file, flags)
     })
@@ -134,6 +136,9 @@ export class Files {
       }
       if (file.unsettled && !isGone) {
         await this.#settle(file, context.signal)
+        return this.read(context, fh, offset, size)
+      }
+      if (!isGone && (await this.#isSameContent(context, file, object))) {
         return this.read(context, fh, offset, size)
       }
       if (!isGone) throw error
@@ -229,6 +234,27 @@ export class Files {
       })
     }
     if (failures.length > 0) throw failures[0]
+  }
+
+  /** Whether a reader need not ask which version of the file is the present one: it has only one content. */
+  #isImmutable(file: FileInode, flags: number): boolean {
+    const { config, inodes, metadata } = this.#core
+    if ((flags & (O_ACCMODE | O_TRUNC)) !== O_RDONLY) return false
+    if (metadata.now() - file.seen >= config.metadataTtl) return false
+    return inodes.isLinked(file) && isContentAddressed(inodes.path(file))
+  }
+
+  /** A file that was stored again elsewhere under an address of its content is the same file. */
+  async #isSameContent(
+    { signal }: RequestContext,
+    file: FileInode,
+    { path, size }: ObjectId,
+  ): Promise<boolean> {
+    if (!isContentAddressed(path)) return false
+    const info = await this.#core.driver.stat(path, { expect: 'file', signal })
+    if (info.size !== size || this.#core.inodes.path(file) !== path) return false
+    follow(this.#core, file, info)
+    return true
   }
 
   /** Makes sure that `file.version` is what the store has now: what open(2) promises. */

@@ -63,6 +63,7 @@ import type { Ledger, Move } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
+import { Subtrees } from './subtrees.js'
 import { SpecialFiles } from './special-files.js'
 import { Xattrs } from './xattrs.js'
 import { toErrnoError, toFailure } from './to-errno.js'
@@ -147,6 +148,19 @@ export class FileSystem implements Operations {
   /** Throws if an internal invariant does not hold; for tests. */
   checkInvariants(): void {
     this.#core.inodes.checkInvariants()
+  }
+
+  /** Forgets what is believed of a path and all below it, here and in the kernel. Changes made here stay. */
+  invalidate(path: string): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forgetTree(path)
+    metadata.forget(path.slice(0, path.lastIndexOf('/')) || '/')
+    for (const inode of inodes.below(inodes.root)) {
+      const at = inodes.path(inode)
+      const isMeant = path === '/' || at === path || at.startsWith(`${path}/`)
+      if (isMeant && inode.parent !== undefined)
+        notifier.invalidateEntry(inode.parent.ino, inode.name)
+    }
   }
 
   init(_session: SessionInfo, notifier: Notifier): void {
@@ -588,6 +602,7 @@ function createCore(options: FileSystemOptions): Core {
     clock,
     log,
     metadata,
+    subtrees: new Subtrees({ driver, metadata, log }),
     blocks: new BlockCache({
       capacity: options.cacheMemory,
       fetch: async (object, offset, target, signal) => {
