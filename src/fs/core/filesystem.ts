@@ -520,8 +520,14 @@ export class FileSystem implements Operations {
   ): Promise<void> {
     const path = this.#core.inodes.path(inode)
     if (inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
-    if (set.fh === undefined) await this.#files.truncateByPath(context, inode, set.size)
-    else await this.#files.truncateHandle(context, set.fh, set.size)
+    try {
+      if (set.fh === undefined) await this.#files.truncateByPath(context, inode, set.size)
+      else await this.#files.truncateHandle(context, set.fh, set.size)
+    } catch (error) {
+      // The file may have its new size here and not be stored; the kernel believes in the old one.
+      this.#core.notifier.invalidateInode(inode.ino, 0, 0)
+      throw error
+    }
   }
 
   /** Of derived attributes, what is set holds as long as the inode lives. */
