@@ -15,6 +15,7 @@ import type { MountConfig } from './config.js'
 import { openEmbedded } from './embedded.js'
 import type { Embedded } from './embedded.js'
 import { openLedger } from './ledger/recovery.js'
+import type { OpenedLedger } from './ledger/recovery.js'
 import type { LedgerFile } from './ledger/ledger-file.js'
 import { observeDriver, observeOperations } from './metrics/observe.js'
 import type { Logger } from './util/log.js'
@@ -75,8 +76,8 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
-    const ledger = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
-    const fileSystem = createFileSystem({ driver, config, log, ledger })
+    const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
+    const fileSystem = createFileSystem({ driver, config, log, opened })
     const operations = observer === undefined ? fileSystem : observeOperations(fileSystem, observer)
     const mount = await binding.mount(operations, mountpoint, {
       source,
@@ -85,7 +86,7 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger, fileSystem })
+    return running({ source, mount, driver, embedded, ledger: opened?.ledger, fileSystem })
   } catch (error) {
     await driver?.close()
     await embedded?.close()
@@ -97,14 +98,15 @@ function createFileSystem({
   driver,
   config,
   log,
-  ledger,
+  opened,
 }: {
   readonly driver: StorageDriver
   readonly config: MountConfig
   readonly log: Logger
-  readonly ledger: LedgerFile | undefined
+  readonly opened: OpenedLedger | undefined
 }): FileSystem {
-  const { attributes, uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  const { attributes, uid, gid, fileMode, directoryMode } = config
+  const { exclusiveCreate, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
@@ -113,6 +115,7 @@ function createFileSystem({
       gid,
       fileMode,
       directoryMode,
+      exclusiveCreate,
       metadataTtl,
       readAhead,
       markerDelay: MARKER_DELAY,
@@ -120,7 +123,7 @@ function createFileSystem({
     cacheMemory: config.cacheMemory,
     writeMemory: config.writeMemory,
     log,
-    ...(ledger === undefined ? {} : { ledger }),
+    ...opened,
   })
 }
 
