@@ -7,24 +7,47 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const PROJECT = fileURLToPath(new URL('../', import.meta.url))
-const PROGRAM = `${PROJECT}dist/bin/bosmount.cjs`
 
 /** Commands in the order of the page; those of a group stand behind it. */
 const COMMANDS = [
-  ...['mount', 'umount', 'status', 'stats', 'sync', 'invalidate'],
-  ...['ls', 'stat', 'cat', 'put', 'cp', 'mv', 'rm', 'du', 'url', 'uploads'],
-  ...['registry tree', 'registry du', 'registry verify', 'registry gc'],
-  ...['config', 'doctor', 'completion', 'serve'],
-]
+  ['mount', 'umount', 'status', 'stats', 'sync', 'invalidate'],
+  ['ls', 'stat', 'cat', 'put', 'cp', 'mv', 'rm', 'du', 'url', 'uploads'],
+  ['registry tree', 'registry du', 'registry verify', 'registry gc'],
+  ['config', 'doctor', 'completion', 'serve'],
+].flat()
 
 /** Groups of options that docs/CONFIGURATION.md tells about. */
 const ELSEWHERE = /^(BOS|Cache|Logging|Mount):$/
 /** Of these groups, what is no option of the table. */
 const OWN = /^ +(-\w, )?--(embedded|config|foreground)\b|^ +-o\b/
 
+let helps
+
+/** All of them from one process: starting one for each would take long. */
 function help(command) {
-  const args = [PROGRAM, ...command.split(' ').filter(Boolean), '--help']
-  return execFileSync(process.execPath, args, { encoding: 'utf8' }).trimEnd()
+  helps ??= JSON.parse(
+    execFileSync(process.execPath, [fileURLToPath(import.meta.url), '--print-helps'], {
+      encoding: 'utf8',
+    }),
+  )
+  return helps[command]
+}
+
+/** The process that `help` starts. */
+async function printHelps() {
+  const { main } = await compiled('dist/src/cli/main.js')
+  const found = {}
+  for (const command of ['', ...COMMANDS]) {
+    let text = ''
+    process.stdout.write = data => {
+      text += data
+      return true
+    }
+    await main([...command.split(' ').filter(Boolean), '--help'])
+    delete process.stdout.write
+    found[command] = text.trimEnd()
+  }
+  process.stdout.write(JSON.stringify(found))
 }
 
 /** What a command's help says of its own, without the options that many have. */
@@ -75,6 +98,8 @@ function roff(text) {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
+    .replaceAll('…', '...')
+    .replaceAll('’', '\\(cq')
     .replaceAll(/^([.'])/gm, '\\&$1')
 }
 
@@ -215,7 +240,8 @@ function current(path) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[2] === '--print-helps') await printHelps()
+else if (process.argv[1] === fileURLToPath(import.meta.url)) {
   mkdirSync(`${PROJECT}docs/man`, { recursive: true })
   for (const [path, text] of Object.entries(await commandPages())) {
     if (text === current(PROJECT + path)) continue

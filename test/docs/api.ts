@@ -46,20 +46,20 @@ void t.test('a server, a driver on it, and what they say', async t => {
   })
   const driver = await openBosDriver(parameters)
   await driver.putContent('/team/notes.txt', Buffer.from('hello'), { ifNoneMatch: '*' })
-  const { size, etag } = await driver.stat('/team/notes.txt')
+  const { size } = await driver.stat('/team/notes.txt')
+  const found: string[] = []
   for await (const { entries } of driver.entries('/team')) {
-    for (const entry of entries) console.log(entry.path, entry.size)
+    for (const { path, size } of entries) found.push(`${path}: ${size} bytes`)
   }
   await driver.move('/team/notes.txt', '/archive/notes.txt')
   const text = (await driver.getContent('/archive/notes.txt')).toString()
   try {
     await driver.stat('/team/notes.txt')
   } catch (error) {
-    if (!(error instanceof PathNotFoundError)) throw error
-    console.log('moved', etag)
+    if (!(error instanceof PathNotFoundError)) throw error // else it has been moved
   }
   // end
-  t.same([size, text], [5, 'hello'])
+  t.same([size, text, found], [5, 'hello', ['/team/notes.txt: 5 bytes']])
   await driver.close()
   await server.close()
 })
