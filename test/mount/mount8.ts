@@ -2,7 +2,7 @@
  * mount(8), fstab(5) and umount(8) with our file system. What only root can do is done when the tests run as
  * root; everybody else has `bosmount mount` and fusermount3, which lifecycle.ts tests.
  */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
@@ -14,6 +14,7 @@ import {
   startServer,
   until,
 } from '../helpers/bosmount.js'
+import { socketOf } from '../../src/cli/state.js'
 import { bucketContents, openBucket } from '../helpers/bucket.js'
 import { run, runOk } from '../helpers/processes.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
@@ -54,10 +55,8 @@ async function stage(t: Test) {
 
 /** The serving process ends after umount(8) has returned; its record goes last. */
 async function ended(mountpoint: string): Promise<void> {
-  const isServed = (): boolean =>
-    readdirSync('/run/bosmount').some(name =>
-      readFileSync(join('/run/bosmount', name), 'utf8').includes(JSON.stringify(mountpoint)),
-    )
+  const record = socketOf(mountpoint).replace(/sock$/, 'json')
+  const isServed = (): boolean => existsSync(record)
   await until(() => !isServed(), 'the serving process to end')
 }
 
