@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MountedBucket, startServer } from '../../helpers/bosmount.js'
-import { scratchFolder } from '../../helpers/scratch.js'
-import { folderSubject, posixSuite } from './suite.js'
+import { MountedBucket, startServer } from '../helpers/bosmount.js'
+import { scratchFolder } from '../helpers/scratch.js'
+import { folderSubject, posixSuite } from '../suites/posix/suite.js'
 
 t.setTimeout(200_000)
 const folder = scratchFolder(t)
@@ -18,5 +18,5 @@ const local = join(folder, 'local')
 mkdirSync(local)
 await t.test('as on a local folder', { timeout: 200_000 }, async t => {
   await posixSuite(t, folderSubject(mount.path, 'fuse-native'), local)
+  t.equal(await mount.unmount(), 0, 'unmounts with nothing left to store')
 })
-t.equal(await mount.unmount(), 0, 'unmounts with nothing left to store')
