@@ -237,6 +237,18 @@ export const OPTIONS: readonly Option[] = [
     fallback: '256 MiB',
     help: 'memory for blocks of files that were read',
   }),
+  own('cache-dir', {
+    type: 'text',
+    group: 'Cache',
+    fallback: '(none)',
+    help: 'folder on a local disk for blocks that were read; they survive a restart',
+  }),
+  own('cache-size', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '10 GiB',
+    help: 'most bytes kept in cache-dir; a tenth of its file system stays free in any case',
+  }),
   own('read-ahead', {
     type: 'bytes',
     group: 'Cache',
@@ -277,6 +289,9 @@ export interface MountConfig {
   readonly directoryMode: number
   readonly metadataTtl: Milliseconds
   readonly cacheMemory: Bytes
+  /** Folder of the disk cache; undefined for none. */
+  readonly cacheDirectory: string | undefined
+  readonly cacheSize: Bytes
   readonly readAhead: Bytes
   readonly writeMemory: Bytes
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -339,6 +354,8 @@ export function inspectConfig(sources: Sources): Inspection {
     directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', GiB / 4),
+    cacheDirectory: read<string | undefined>('cache-dir', undefined),
+    cacheSize: read('cache-size', 10 * GiB),
     readAhead: read('read-ahead', 16 * MiB),
     writeMemory: read('write-memory', GiB / 4),
     logLevel: read('log-level', 'info'),

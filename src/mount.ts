@@ -3,8 +3,10 @@
  * apart in the right order.
  *
  * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; the
- * ledger closes; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
+ * ledger and the disk cache close; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
  */
+import { DiskCache } from './cache/disk-cache.js'
+import { readThroughDisk } from './cache/disk-tier.js'
 import type { StorageDriver } from './driver/driver.js'
 import { openBosDriver } from './driver/bos/driver.js'
 import { parseBosParameters } from './driver/parameters.js'
@@ -55,6 +57,7 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       ? undefined
       : await openEmbedded({ directory: request.embedded, bos: config.bos, log })
   let driver: StorageDriver | undefined
+  let disk: DiskCache | undefined
   try {
     const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
     driver = await openBosDriver(parameters, { log })
@@ -62,7 +65,8 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
     const ledger = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
-    const fileSystem = createFileSystem({ driver, config, log, ledger })
+    disk = await openDisk(config, log)
+    const fileSystem = createFileSystem({ driver, config, log, ledger, disk, store })
     const mount = await binding.mount(fileSystem, mountpoint, {
       source,
       readOnly: config.readOnly,
@@ -70,8 +74,9 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger })
+    return running({ source, mount, driver, embedded, ledger, disk })
   } catch (error) {
+    await disk?.close()
     await driver?.close()
     await embedded?.close()
     throw error
@@ -83,11 +88,16 @@ function createFileSystem({
   config,
   log,
   ledger,
+  disk,
+  store,
 }: {
   readonly driver: StorageDriver
   readonly config: MountConfig
   readonly log: Logger
   readonly ledger: LedgerFile | undefined
+  readonly disk: DiskCache | undefined
+  /** What tells this bucket from others. */
+  readonly store: string
 }): FileSystem {
   const { attributes, uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
   return new FileSystem({
@@ -106,7 +116,17 @@ function createFileSystem({
     writeMemory: config.writeMemory,
     log,
     ...(ledger === undefined ? {} : { ledger }),
+    ...(disk === undefined ? {} : { blocksFrom: readThroughDisk(driver, disk, store) }),
   })
+}
+
+/** @throws Error that says what to do */
+async function openDisk(
+  { cacheDirectory, cacheSize }: MountConfig,
+  log: Logger,
+): Promise<DiskCache | undefined> {
+  if (cacheDirectory === undefined) return undefined
+  return await DiskCache.open({ directory: cacheDirectory, capacity: cacheSize, log })
 }
 
 async function loadBinding(name: MountConfig['binding']): Promise<Binding> {
@@ -128,10 +148,11 @@ interface Running {
   readonly driver: StorageDriver
   readonly embedded: Embedded | undefined
   readonly ledger: LedgerFile | undefined
+  readonly disk: DiskCache | undefined
 }
 
-function running({ source, mount, driver, embedded, ledger }: Running): RunningMount {
-  const closed = closeAfter(mount.closed, { driver, embedded, ledger })
+function running({ source, mount, ...resources }: Running): RunningMount {
+  const closed = closeAfter(mount.closed, resources)
   // Whoever waits sees the failure; that nobody waits yet is not one more.
   closed.catch(() => undefined)
   return {
@@ -147,12 +168,13 @@ function running({ source, mount, driver, embedded, ledger }: Running): RunningM
 
 async function closeAfter(
   session: Promise<void>,
-  { driver, embedded, ledger }: Pick<Running, 'driver' | 'embedded' | 'ledger'>,
+  { driver, embedded, ledger, disk }: Omit<Running, 'source' | 'mount'>,
 ): Promise<void> {
   try {
     await session
   } finally {
     await ledger?.close()
+    await disk?.close()
     await driver.close()
     await embedded?.close()
   }

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { ConfigError, OPTIONS, resolveConfig } from '../src/config.js'
 import type { MountConfig, Sources } from '../src/config.js'
-import { KiB, MiB } from '../src/util/units.js'
+import { GiB, KiB, MiB } from '../src/util/units.js'
 
 const SECRET = 'a-secret-that-must-not-be-seen'
 
@@ -36,6 +36,8 @@ void t.test('without any source there are defaults', t => {
     directoryMode: 0o755,
     metadataTtl: 1000,
     cacheMemory: 256 * MiB,
+    cacheDirectory: undefined,
+    cacheSize: 10 * GiB,
     readAhead: 16 * MiB,
     writeMemory: 256 * MiB,
     logLevel: 'info',
@@ -134,6 +136,8 @@ const CONVERSIONS: readonly (readonly [string, unknown, keyof MountConfig, unkno
   ['metadata-ttl', '0', 'metadataTtl', 0],
   ['metadata-ttl', 2, 'metadataTtl', 2000],
   ['metadata-ttl', '250ms', 'metadataTtl', 250],
+  ['cache-dir', '/var/cache/x', 'cacheDirectory', '/var/cache/x'],
+  ['cache-size', '1g', 'cacheSize', GiB],
   ['cache-memory', '64m', 'cacheMemory', 64 * MiB],
   ['read-ahead', '512KiB', 'readAhead', 512 * KiB],
   ['write-memory', 1_048_576, 'writeMemory', MiB],

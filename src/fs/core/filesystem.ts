@@ -70,6 +70,8 @@ import { UnlinkedFiles } from './unlinked-files.js'
 
 export interface FileSystemOptions {
   driver: StorageDriver
+  /** What blocks of files are read from; default the driver. */
+  blocksFrom?: Pick<StorageDriver, 'readInto'>
   config: CoreConfig
   /** Memory for cached blocks. */
   cacheMemory: Bytes
@@ -555,6 +557,7 @@ function createCore(options: FileSystemOptions): Core {
   const { driver, config, log = silentLogger, ledger = noLedger } = options
   const { mountId = randomUUID() } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
+  const reader = options.blocksFrom ?? driver
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
@@ -574,7 +577,7 @@ function createCore(options: FileSystemOptions): Core {
       capacity: options.cacheMemory,
       fetch: async (object, offset, target, signal) => {
         const { path, etag } = object
-        const { bytesRead } = await driver.readInto(path, target, { offset, etag, signal })
+        const { bytesRead } = await reader.readInto(path, target, { offset, etag, signal })
         if (bytesRead === target.length) return
         throw new IntegrityError(`${bytesRead} bytes instead of ${target.length} at ${offset}`, {
           path,
