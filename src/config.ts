@@ -225,6 +225,13 @@ export const OPTIONS: readonly Option[] = [
     fallback: '0755, or by dmask',
     help: 'mode of directories',
   }),
+  own('exclusive-create', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'close',
+    choices: ['close', 'open'],
+    help: 'when two hosts that create one file with O_EXCL learn who was first: open costs a request more',
+  }),
   own('metadata-ttl', {
     type: 'duration',
     group: 'Cache',
@@ -287,6 +294,7 @@ export interface MountConfig {
   readonly gid: number
   readonly fileMode: number
   readonly directoryMode: number
+  readonly exclusiveCreate: 'close' | 'open'
   readonly metadataTtl: Milliseconds
   readonly cacheMemory: Bytes
   /** Folder of the disk cache; undefined for none. */
@@ -352,6 +360,7 @@ export function inspectConfig(sources: Sources): Inspection {
     gid: read('gid', process.getgid?.() ?? 0),
     fileMode: read('file-mode', 0o666 & ~read('fmask', umask)),
     directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
+    exclusiveCreate: read('exclusive-create', 'close'),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', GiB / 4),
     cacheDirectory: read<string | undefined>('cache-dir', undefined),

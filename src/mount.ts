@@ -17,6 +17,7 @@ import type { MountConfig } from './config.js'
 import { openEmbedded } from './embedded.js'
 import type { Embedded } from './embedded.js'
 import { openLedger } from './ledger/recovery.js'
+import type { OpenedLedger } from './ledger/recovery.js'
 import type { LedgerFile } from './ledger/ledger-file.js'
 import type { Logger } from './util/log.js'
 import type { Milliseconds } from './util/units.js'
@@ -64,9 +65,9 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
-    const ledger = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
+    const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
     disk = await openDisk(config, log)
-    const fileSystem = createFileSystem({ driver, config, log, ledger, disk, store })
+    const fileSystem = createFileSystem({ driver, config, log, opened, disk, store })
     const mount = await binding.mount(fileSystem, mountpoint, {
       source,
       readOnly: config.readOnly,
@@ -74,7 +75,7 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger, disk })
+    return running({ source, mount, driver, embedded, ledger: opened?.ledger, disk })
   } catch (error) {
     await disk?.close()
     await driver?.close()
@@ -87,19 +88,20 @@ function createFileSystem({
   driver,
   config,
   log,
-  ledger,
+  opened,
   disk,
   store,
 }: {
   readonly driver: StorageDriver
   readonly config: MountConfig
   readonly log: Logger
-  readonly ledger: LedgerFile | undefined
+  readonly opened: OpenedLedger | undefined
   readonly disk: DiskCache | undefined
   /** What tells this bucket from others. */
   readonly store: string
 }): FileSystem {
-  const { attributes, uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  const { attributes, uid, gid, fileMode, directoryMode } = config
+  const { exclusiveCreate, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
@@ -108,6 +110,7 @@ function createFileSystem({
       gid,
       fileMode,
       directoryMode,
+      exclusiveCreate,
       metadataTtl,
       readAhead,
       markerDelay: MARKER_DELAY,
@@ -115,7 +118,7 @@ function createFileSystem({
     cacheMemory: config.cacheMemory,
     writeMemory: config.writeMemory,
     log,
-    ...(ledger === undefined ? {} : { ledger }),
+    ...opened,
     ...(disk === undefined ? {} : { blocksFrom: readThroughDisk(driver, disk, store) }),
   })
 }

@@ -10,6 +10,7 @@ import type {
   ComposeOptions,
   Composition,
   ContentReader,
+  DeleteFailure,
   DriverCapabilities,
   DriverOptions,
   EntriesBelowOptions,
@@ -38,7 +39,7 @@ import type {
 } from '../driver.js'
 import { ClosedError, PathNotFoundError } from '../errors.js'
 import type { BosParameters } from '../parameters.js'
-import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
+import { isBelow, isReserved, pathChecks, type PathChecks, withoutSlash } from '../path.js'
 import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MARKER_TYPE } from './api.js'
@@ -47,11 +48,11 @@ import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
-import { listedFile, ListingMerger, type MergedPage } from './list.js'
+import { listedDirectory, listedFile, ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent } from './read.js'
 import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
-import { remove, removeFile, removeMarker } from './remove.js'
+import { remove, removeFile, removeMany, removeMarker } from './remove.js'
 import { copyFile, look, move, setMetadata } from './transfer.js'
 import type { Transport } from './transport.js'
 import { openWriter } from './writer.js'
@@ -194,7 +195,13 @@ class BosDriver implements StorageDriver {
     const { keys } = this.#context
     const { from, signal, metadata } = options
     const prefix = keys.directory(path)
-    const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
+    const merger = new SubtreeMerger({
+      path,
+      prefix,
+      from,
+      toInfo: listedFile,
+      toDirectory: listedDirectory,
+    })
     // The marker of `from` says nothing about what is in it.
     const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
     const io = signal === undefined ? {} : { signal }
@@ -257,6 +264,15 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     await this.#at(path, () => removeFile(this.#context, path, options))
+  }
+
+  async deleteMany(
+    paths: readonly string[],
+    options: DriverOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    this.#begin(options)
+    for (const path of paths) this.#checks.target(withoutSlash(path))
+    return await removeMany(this.#context, paths, options)
   }
 
   async redirectURL(path: string, options: RedirectOptions): Promise<string | undefined> {

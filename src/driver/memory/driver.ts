@@ -11,6 +11,7 @@ import type {
   ComposeOptions,
   Composition,
   ContentReader,
+  DeleteFailure,
   DriverCapabilities,
   DriverOptions,
   EntriesBelowOptions,
@@ -47,7 +48,7 @@ import {
   PreconditionError,
 } from '../errors.js'
 import { metadataSize } from '../metadata.js'
-import { baseName, childPath, isBelow, isReserved, pathChecks } from '../path.js'
+import { baseName, childPath, isBelow, isReserved, pathChecks, withoutSlash } from '../path.js'
 import { SubtreeMerger, type KeyedObject } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
@@ -239,12 +240,14 @@ class MemoryDriver implements StorageDriver {
     if (isReserved(path)) return
     this.#checks.directory(path)
     const { from } = options
+    const isTold = this.#listsMetadata && options.metadata === true
     const prefix = prefixOf(path)
     const merger = new SubtreeMerger<KeyedObject & StoredObject>({
       path,
       prefix,
       from,
-      toInfo: (at, object) => this.#listed(fileInfo(at, object), false),
+      toInfo: (at, object) => this.#listed(fileInfo(at, object), isTold),
+      toDirectory: at => this.#listed({ path: at, size: 0, isDir: true }, isTold),
     })
     let last = from === undefined ? '' : prefixOf(from)
     for (let isLast = false; !isLast;) {
@@ -335,6 +338,16 @@ class MemoryDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     this.#objects.delete(keyOf(path))
+  }
+
+  async deleteMany(
+    paths: readonly string[],
+    options: DriverOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    this.#begin(options)
+    for (const path of paths) this.#checks.target(withoutSlash(path))
+    for (const path of paths) this.#objects.delete(keyOf(path))
+    return []
   }
 
   async redirectURL(path: string, _options: RedirectOptions): Promise<string | undefined> {

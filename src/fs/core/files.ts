@@ -7,6 +7,7 @@
  */
 import { ReadAhead } from '../../cache/read-ahead.js'
 import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
+import type { WriteConditions, WriteResult } from '../../driver/driver.js'
 import type { ObjectId } from '../../cache/object-id.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { isUnlinked } from '../../driver/path.js'
@@ -18,6 +19,7 @@ import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
 import { isContentAddressed } from './content-address.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
+import { publish, publishing, staleIfGone } from './first-store.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
@@ -26,6 +28,7 @@ import type { DirectoryInode, FileInode } from './inode.js'
 const O_ACCMODE = 0o3
 const O_RDONLY = 0o0
 const O_WRONLY = 0o1
+const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 
 /**
@@ -66,12 +69,24 @@ export class Files {
   /** A new file, which its first flush will store, however empty. */
   create(parent: DirectoryInode, name: string, flags: number): { file: FileInode } & OpenReply {
     const file = this.#core.inodes.addFile(parent, name)
+    file.exclusive = (flags & O_EXCL) !== 0
     this.#core.attributes.made(file)
     this.#dirty(file)
     return { file, ...this.#opened(file, flags) }
   }
 
-  /** A new file that no handle is open on: stored before this resolves. */
+  /** Stores a file that was just created, empty. @throws ErrnoError EEXIST, and it is gone again */
+  async claim(context: RequestContext, file: FileInode, fh: Fh): Promise<void> {
+    try {
+      await this.#dirty(file).flush(context.signal)
+    } catch (error) {
+      this.#core.inodes.unlink(file)
+      await abortable(this.release(fh), context.signal)
+      throw error
+    }
+  }
+
+  /** A new file that no handle is open on, and nobody has made before: stored before this resolves. */
   async make(
     context: RequestContext,
     parent: DirectoryInode,
@@ -79,6 +94,7 @@ export class Files {
     own: (file: FileInode) => void,
   ): Promise<FileInode> {
     const file = this.#core.inodes.addFile(parent, name)
+    file.exclusive = true
     this.#core.attributes.made(file)
     own(file)
     const dirty = this.#dirty(file)
@@ -257,8 +273,8 @@ export class Files {
     try {
       const info = await driver.stat(path, { expect: 'file', signal: context.signal })
       if (isOutdated()) return
-      adopt(this.#core, file, info, began)
       metadata.put(inodes.path(file.parent), file.name, info, began)
+      adopt(this.#core, file, info, began)
     } catch (error) {
       if (!(error instanceof PathNotFoundError)) throw error
       await atRest(this.#core, file, context.signal)
@@ -316,8 +332,9 @@ export class Files {
       put: async (content, conditions) => {
         await this.#announce(file)
         const { metadata, done } = attributes.saving(file)
-        const io = { ...conditions, ...(metadata && { metadata }) }
-        const result = await driver.putContent(path(), content, io)
+        const put = (each: WriteConditions): Promise<WriteResult> =>
+          driver.putContent(path(), content, { ...each, ...(metadata && { metadata }) })
+        const result = await publish(this.#core, file, conditions, put)
         done()
         return result
       },
@@ -325,7 +342,8 @@ export class Files {
         await this.#announce(file)
         const { metadata } = attributes.saving(file)
         const composition = await driver.compose(path(), metadata && { metadata })
-        return recorded(attributes.carriedBy(composition, file), this.#core)
+        const carrying = attributes.carriedBy(composition, file)
+        return publishing(this.#core, file, await recorded(carrying, this.#core))
       },
       moveHere: async publishedAt => {
         const here = path()
@@ -334,14 +352,20 @@ export class Files {
         if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
         return { etag, size }
       },
-      readBase: async (base, offset, length) =>
-        blocks.read({ ...base, path: path() }, offset, length),
+      readBase: async (base, offset, length) => {
+        try {
+          return await blocks.read({ ...base, path: path() }, offset, length)
+        } catch (error) {
+          throw staleIfGone(path(), error)
+        }
+      },
       published: version => {
         const modTime = new Date(this.#core.clock())
         const info = attributes.published(file, { ...version, modTime, isDir: false })
         follow(this.#core, file, info)
         file.pagesOf = version.etag
         file.covers = false
+        file.exclusive = false
         if (file.parent === undefined) return
         metadata.changed(inodes.path(file.parent), file.name, info)
         markers.stored(file)
