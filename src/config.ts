@@ -244,6 +244,18 @@ export const OPTIONS: readonly Option[] = [
     fallback: 'an eighth of the memory, 64 MiB to 512 MiB',
     help: 'memory for blocks of files that were read',
   }),
+  own('cache-dir', {
+    type: 'text',
+    group: 'Cache',
+    fallback: '(none)',
+    help: 'folder on a local disk for blocks that were read; they survive a restart',
+  }),
+  own('cache-size', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '10 GiB',
+    help: 'most bytes kept in cache-dir; a tenth of its file system stays free in any case',
+  }),
   own('read-ahead', {
     type: 'bytes',
     group: 'Cache',
@@ -291,6 +303,9 @@ export interface MountConfig {
   readonly exclusiveCreate: 'close' | 'open'
   readonly metadataTtl: Milliseconds
   readonly cacheMemory: Bytes
+  /** Folder of the disk cache; undefined for none. */
+  readonly cacheDirectory: string | undefined
+  readonly cacheSize: Bytes
   readonly readAhead: Bytes
   readonly writeMemory: Bytes
   /** `HOST:PORT`, or the absolute path of a socket. */
@@ -361,6 +376,8 @@ export function inspectConfig(sources: Sources): Inspection {
     exclusiveCreate: read('exclusive-create', 'close'),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', cacheShare(sources.memory ?? 2 * GiB)),
+    cacheDirectory: read<string | undefined>('cache-dir', undefined),
+    cacheSize: read('cache-size', 10 * GiB),
     readAhead: read('read-ahead', 64 * MiB),
     writeMemory: read('write-memory', GiB / 4),
     metrics: read<string | undefined>('metrics', undefined),

@@ -3,8 +3,10 @@
  * apart in the right order.
  *
  * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; the
- * ledger closes; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
+ * ledger and the disk cache close; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
  */
+import { DiskCache } from './cache/disk-cache.js'
+import { readThroughDisk } from './cache/disk-tier.js'
 import type { StorageDriver } from './driver/driver.js'
 import { openBosDriver } from './driver/bos/driver.js'
 import { parseBosParameters } from './driver/parameters.js'
@@ -68,6 +70,7 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       ? undefined
       : await openEmbedded({ directory: request.embedded, bos: config.bos, log })
   let driver: StorageDriver | undefined
+  let disk: DiskCache | undefined
   try {
     const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
     const { observer } = request
@@ -77,7 +80,8 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
     const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
-    const fileSystem = createFileSystem({ driver, config, log, opened })
+    disk = await openDisk(config, log)
+    const fileSystem = createFileSystem({ driver, config, log, opened, disk, store })
     const operations = observer === undefined ? fileSystem : observeOperations(fileSystem, observer)
     const mount = await binding.mount(operations, mountpoint, {
       source,
@@ -86,8 +90,10 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger: opened?.ledger, fileSystem })
+    const ledger = opened?.ledger
+    return running({ source, mount, driver, embedded, ledger, disk, fileSystem })
   } catch (error) {
+    await disk?.close()
     await driver?.close()
     await embedded?.close()
     throw error
@@ -99,11 +105,16 @@ function createFileSystem({
   config,
   log,
   opened,
+  disk,
+  store,
 }: {
   readonly driver: StorageDriver
   readonly config: MountConfig
   readonly log: Logger
   readonly opened: OpenedLedger | undefined
+  readonly disk: DiskCache | undefined
+  /** What tells this bucket from others. */
+  readonly store: string
 }): FileSystem {
   const { attributes, uid, gid, fileMode, directoryMode } = config
   const { exclusiveCreate, metadataTtl, readAhead } = config
@@ -124,7 +135,17 @@ function createFileSystem({
     writeMemory: config.writeMemory,
     log,
     ...opened,
+    ...(disk === undefined ? {} : { blocksFrom: readThroughDisk(driver, disk, store) }),
   })
+}
+
+/** @throws Error that says what to do */
+async function openDisk(
+  { cacheDirectory, cacheSize }: MountConfig,
+  log: Logger,
+): Promise<DiskCache | undefined> {
+  if (cacheDirectory === undefined) return undefined
+  return await DiskCache.open({ directory: cacheDirectory, capacity: cacheSize, log })
 }
 
 async function loadBinding(name: MountConfig['binding']): Promise<Binding> {
@@ -146,11 +167,13 @@ interface Running {
   readonly driver: StorageDriver
   readonly embedded: Embedded | undefined
   readonly ledger: LedgerFile | undefined
+  readonly disk: DiskCache | undefined
   readonly fileSystem: FileSystem
 }
 
-function running({ source, mount, driver, embedded, ledger, fileSystem }: Running): RunningMount {
-  const closed = closeAfter(mount.closed, { driver, embedded, ledger })
+function running({ source, mount, fileSystem, ...resources }: Running): RunningMount {
+  const { driver } = resources
+  const closed = closeAfter(mount.closed, resources)
   // Whoever waits sees the failure; that nobody waits yet is not one more.
   closed.catch(() => undefined)
   return {
@@ -174,12 +197,13 @@ function running({ source, mount, driver, embedded, ledger, fileSystem }: Runnin
 
 async function closeAfter(
   session: Promise<void>,
-  { driver, embedded, ledger }: Pick<Running, 'driver' | 'embedded' | 'ledger'>,
+  { driver, embedded, ledger, disk }: Omit<Running, 'source' | 'mount' | 'fileSystem'>,
 ): Promise<void> {
   try {
     await session
   } finally {
     await ledger?.close()
+    await disk?.close()
     await driver.close()
     await embedded?.close()
   }

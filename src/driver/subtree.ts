@@ -29,6 +29,8 @@ export interface SubtreeMergerOptions<T extends KeyedObject> {
   readonly from?: string | undefined
   /** What an object is as a file. */
   readonly toInfo: (path: string, object: T) => FileInfo
+  /** What a directory is, by the first object in it, which is its marker if it has one. */
+  readonly toDirectory: (path: string, first: T, isMarker: boolean) => FileInfo
 }
 
 /** A directory some of whose keys have come, and more may. */
@@ -107,7 +109,7 @@ export class SubtreeMerger<T extends KeyedObject> {
         return
       }
       at.held = at.held.filter(info => info.path !== path)
-      at.entries.push({ path, size: 0, isDir: true })
+      at.entries.push(this.#options.toDirectory(path, object, slash === rest.length - 1))
       this.#levels.push(level(path, `${at.prefix}${name}/`, true))
     }
   }

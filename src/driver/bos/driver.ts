@@ -48,7 +48,7 @@ import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
-import { listedFile, ListingMerger, type MergedPage } from './list.js'
+import { listedDirectory, listedFile, ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent } from './read.js'
 import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
@@ -195,7 +195,13 @@ class BosDriver implements StorageDriver {
     const { keys } = this.#context
     const { from, signal, metadata } = options
     const prefix = keys.directory(path)
-    const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
+    const merger = new SubtreeMerger({
+      path,
+      prefix,
+      from,
+      toInfo: listedFile,
+      toDirectory: listedDirectory,
+    })
     // The marker of `from` says nothing about what is in it.
     const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
     const io = signal === undefined ? {} : { signal }

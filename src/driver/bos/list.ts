@@ -61,6 +61,17 @@ export function listedFile(path: string, object: ListedObject): FileInfo {
   return metadata === undefined ? info : { ...info, metadata }
 }
 
+/** A directory, by the first object in it, if that tells metadata. */
+export function listedDirectory(
+  path: string,
+  { metadata, modTime }: ListedObject,
+  isMarker: boolean,
+): FileInfo {
+  const info = { path, size: 0, isDir: true }
+  if (metadata === undefined) return info
+  return isMarker ? { ...info, modTime, metadata } : { ...info, metadata: {} }
+}
+
 export interface MergedPage {
   readonly entries: readonly FileInfo[]
   /** Things that no path can express. */

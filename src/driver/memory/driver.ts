@@ -247,6 +247,7 @@ class MemoryDriver implements StorageDriver {
       prefix,
       from,
       toInfo: (at, object) => this.#listed(fileInfo(at, object), isTold),
+      toDirectory: at => this.#listed({ path: at, size: 0, isDir: true }, isTold),
     })
     let last = from === undefined ? '' : prefixOf(from)
     for (let isLast = false; !isLast;) {

@@ -134,16 +134,23 @@ export class Directories {
     if (offset < DOTS && !this.#addDots(handle.directory, offset, add)) return
     const { listing } = handle
     if (listing === undefined) return
+    let isEmpty = true
+    const put: AddEntry = entry => {
+      const fits = add(entry)
+      if (fits) isEmpty = false
+      return fits
+    }
     for (let index = Math.max(0, offset - DOTS); ; index += 1) {
       while (index >= listing.entries.length) {
-        // What fits is in the reply already: better to send that than to wait for a page.
-        if (index > Math.max(0, offset - DOTS) && listing.pages !== undefined) return
+        // What fits is in the reply already: better to send that than to wait for a page. But an empty
+        // reply says that the directory is at its end.
+        if (!isEmpty && listing.pages !== undefined) return
         if (!(await this.#nextPage(context, handle, listing))) return
       }
       const listed = listing.entries.at(index)
       if (listed === undefined) return
       if (plus) await this.#prepare(context, handle.directory, listing, index)
-      if (!this.#add(handle.directory, listed, { cookie: index + DOTS + 1, plus, add })) return
+      if (!this.#add(handle.directory, listed, { cookie: index + DOTS + 1, plus, add: put })) return
     }
   }
 

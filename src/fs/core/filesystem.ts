@@ -73,6 +73,8 @@ import { UnlinkedFiles } from './unlinked-files.js'
 
 export interface FileSystemOptions {
   driver: StorageDriver
+  /** What blocks of files are read from; default the driver. */
+  blocksFrom?: Pick<StorageDriver, 'readInto'>
   config: CoreConfig
   /** Memory for cached blocks. */
   cacheMemory: Bytes
@@ -590,10 +592,11 @@ function createCore(options: FileSystemOptions): Core {
   const { clock = Date.now, monotonic = () => performance.now() } = options
   const deletes = new Deletes({ driver: options.driver, now: monotonic, log })
   const driver = afterDeletes(options.driver, deletes)
+  const reader = options.blocksFrom ?? driver
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
-  const blocks = new BlockCache({ capacity: options.cacheMemory, fetch: fetchFrom(driver) })
+  const blocks = new BlockCache({ capacity: options.cacheMemory, fetch: fetchFrom(reader) })
   const core: Core = {
     get attributes() {
       return attributes
@@ -635,7 +638,7 @@ function createCore(options: FileSystemOptions): Core {
   return core
 }
 
-function fetchFrom(driver: StorageDriver): FetchBlocks {
+function fetchFrom(driver: Pick<StorageDriver, 'readInto'>): FetchBlocks {
   return async ({ path, etag, size }, offset, targets, options) => {
     const wanted = targets.reduce((sum, { length }) => sum + length, 0)
     const { bytesRead } = await driver.readInto(path, targets, { offset, etag, ...options })

@@ -221,6 +221,7 @@ for (const metadataTtl of [0, 1000]) {
       t.same(removed.toSorted(), names)
       await reading.close()
       await os.rmdir('/d')
+      await os.fs.syncfs(os.context)
       t.same(await keys(bucket), [])
     },
     { pageSize: 40, config: { metadataTtl } },
