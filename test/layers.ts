@@ -18,7 +18,12 @@ interface Layer {
 }
 
 const UTIL = 'src/util/'
-const CONTRACT = ['src/driver/driver.ts', 'src/driver/errors.ts', 'src/driver/path.ts']
+const CONTRACT = [
+  'src/driver/driver.ts',
+  'src/driver/errors.ts',
+  'src/driver/parts.ts',
+  'src/driver/path.ts',
+]
 const NARROW_WAIST = ['src/fs/operations.ts', 'src/fs/binding.ts']
 
 const LAYERS: readonly Layer[] = [

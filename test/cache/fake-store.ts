@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ObjectId } from '../../src/cache/object-id.js'
-import type { FileStore } from '../../src/cache/dirty-file.js'
+import type { FileStore } from '../../src/cache/file-store.js'
 import type {
   Composition,
   CopyRange,
@@ -224,10 +224,9 @@ export class FakeFile implements FileStore {
     return this.bucket.publish(path, stored.content)
   }
 
-  async readBase(base: ObjectId, offset: number, length: number): Promise<readonly Uint8Array[]> {
-    const path = this.#path
+  async read(object: ObjectId, offset: number, length: number): Promise<readonly Uint8Array[]> {
     await this.bucket.request({ method: 'readBase', bytes: length })
-    const bytes = Buffer.from(this.bucket.range({ ...base, path, offset, length }))
+    const bytes = Buffer.from(this.bucket.range({ ...object, offset, length }))
     // Valid until the next turn only, as cached blocks are.
     setImmediate(() => bytes.fill(0xee))
     return [bytes]

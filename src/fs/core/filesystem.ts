@@ -18,7 +18,9 @@ import { silentLogger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type {
   AddEntry,
+  AllocateRequest,
   AttributesReply,
+  CopyRangeRequest,
   CreateReply,
   CreateRequest,
   Entry,
@@ -31,6 +33,7 @@ import type {
   Operations,
   RenameRequest,
   RequestContext,
+  SeekRequest,
   SessionInfo,
   SetAttributes,
   StatfsReply,
@@ -272,6 +275,23 @@ export class FileSystem implements Operations {
 
   write(context: RequestContext, _ino: Ino, fh: Fh, request: WriteRequest): MaybePromise<number> {
     return this.#answer('write', () => this.#files.write(context, fh, request))
+  }
+
+  fallocate(
+    context: RequestContext,
+    _ino: Ino,
+    fh: Fh,
+    request: AllocateRequest,
+  ): MaybePromise<void> {
+    return this.#answer('fallocate', () => this.#files.fallocate(context, fh, request))
+  }
+
+  lseek(_context: RequestContext, _ino: Ino, fh: Fh, request: SeekRequest): MaybePromise<Bytes> {
+    return this.#answer('lseek', () => this.#files.lseek(fh, request))
+  }
+
+  copyfilerange(context: RequestContext, request: CopyRangeRequest): MaybePromise<Bytes> {
+    return this.#answer('copyfilerange', () => this.#files.copyFileRange(context, request))
   }
 
   flush(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {

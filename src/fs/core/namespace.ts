@@ -120,7 +120,8 @@ export class Namespace {
   }
 
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { driver, inodes, markers, tree } = this.#core
+    const { driver, inodes, markers, tree, writeBack } = this.#core
+    await writeBack.settle(inodes.path(child))
     const remove = async (): Promise<void> => {
       const maybeStored = mayBeStored(child)
       if (maybeStored) await driver.deleteFile(inodes.path(child))
@@ -145,9 +146,10 @@ export class Namespace {
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {
-    const { driver, inodes, markers, metadata, tree } = this.#core
+    const { driver, inodes, markers, metadata, tree, writeBack } = this.#core
     const { target } = place
     if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
+    await writeBack.settle(inodes.path(source), inodes.childPath(place.parent, place.name))
     const move = async (): Promise<void> => {
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
@@ -199,6 +201,7 @@ export class Namespace {
     }
     if (target?.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(target))
     if (target !== undefined) await this.#checkEmpty(context, target)
+    await this.#core.writeBack.settle(inodes.path(source))
     await tree.exclusive(async () => {
       for (const inode of inodes.below(source)) {
         if (inode.kind !== 'file') continue

@@ -181,8 +181,6 @@ await t.test('opcodes without an operation have the answer that fits', async t =
   const { kernel } = await started()
   const rows: [opcode: number, errno: number][] = [
     [OPCODE.POLL, ERRNO.ENOSYS],
-    [OPCODE.LSEEK, ERRNO.ENOSYS],
-    [OPCODE.COPY_FILE_RANGE, ERRNO.ENOSYS],
     [OPCODE.BMAP, ERRNO.ENOSYS],
     [OPCODE.TMPFILE, ERRNO.ENOSYS],
     [OPCODE.SETLK, ERRNO.ENOSYS],
@@ -192,7 +190,6 @@ await t.test('opcodes without an operation have the answer that fits', async t =
     [OPCODE.SETXATTR, ERRNO.EOPNOTSUPP],
     [OPCODE.LISTXATTR, ERRNO.EOPNOTSUPP],
     [OPCODE.REMOVEXATTR, ERRNO.EOPNOTSUPP],
-    [OPCODE.FALLOCATE, ERRNO.EOPNOTSUPP],
     [OPCODE.IOCTL, ERRNO.ENOTTY],
   ]
   for (const [index, [opcode, errno]] of rows.entries()) {
