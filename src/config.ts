@@ -217,6 +217,18 @@ export const OPTIONS: readonly Option[] = [
     fallback: '256 MiB',
     help: 'memory for bytes that BOS does not have yet',
   }),
+  own('staging-dir', {
+    type: 'text',
+    group: 'Cache',
+    fallback: '/var/tmp',
+    help: 'where bytes that do not fit into write-memory wait on local disk, in files without a name',
+  }),
+  own('staging-size', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '2 GiB',
+    help: 'most bytes on local disk; with 0 files are stored before their time instead',
+  }),
   own('log-level', {
     type: 'text',
     group: 'Logging',
@@ -246,6 +258,8 @@ export interface MountConfig {
   readonly cacheMemory: Bytes
   readonly readAhead: Bytes
   readonly writeMemory: Bytes
+  readonly stagingDirectory: string
+  readonly stagingSize: Bytes
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly logFile: string | undefined
   /** Options for the kernel as they were given. */
@@ -306,6 +320,8 @@ export function inspectConfig(sources: Sources): Inspection {
     cacheMemory: read('cache-memory', GiB / 4),
     readAhead: read('read-ahead', 16 * MiB),
     writeMemory: read('write-memory', GiB / 4),
+    stagingDirectory: read('staging-dir', '/var/tmp'),
+    stagingSize: read('staging-size', 2 * GiB),
     logLevel: read('log-level', 'info'),
     logFile: read<string | undefined>('log-file', undefined),
     kernelOptions,

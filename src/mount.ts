@@ -85,6 +85,7 @@ function createFileSystem(driver: StorageDriver, config: MountConfig, log: Logge
     },
     cacheMemory: config.cacheMemory,
     writeMemory: config.writeMemory,
+    staging: { directory: config.stagingDirectory, capacity: config.stagingSize },
     log,
   })
 }

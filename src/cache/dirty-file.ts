@@ -62,7 +62,7 @@ export interface DirtyFileOwner {
 
 const ZEROS = new Uint8Array(MiB)
 /** Bytes handed to the staging file at a time. */
-const SPILL: Bytes = 8 * MiB
+const SPILL: Bytes = MiB
 
 /** One file under write. */
 export class DirtyFile {

@@ -2,12 +2,12 @@
  * Local disk for what does not fit into memory: one sparse file for each file under write that needs
  * one, in a directory that nobody else can read, all together within a limit.
  *
- * A staging file holds bytes at the offsets that they have in the file itself. It has no name from the
- * moment it was made, so it is gone with the process, however that ends. What is counted against the
+ * A staging file holds bytes at the offsets that they have in the file itself. It loses its name as soon
+ * as it is open, so it is gone with the process, however that ends. What is counted against the
  * limit is every byte that was ever written, until `clear`: an overwrite takes no more room.
  */
 import { constants } from 'node:fs'
-import { mkdir, open, unlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rmdir, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ErrnoError } from '../util/errno.js'
@@ -18,25 +18,20 @@ const PRIVATE_DIRECTORY = 0o700
 const PRIVATE_FILE = 0o600
 
 export interface StagingOptions {
-  /** Made, with mode 0700, when it is first needed. */
+  /** Where staging files are made, each in a directory of its own; made itself if it is not there. */
   directory: string
   /** Most bytes that all staging files may hold. */
   capacity: Bytes
-  /** Something that no other process would choose; default the process id. */
-  prefix?: string
 }
 
 export class Staging {
   readonly directory: string
   readonly capacity: Bytes
-  readonly #prefix: string
   #used: Bytes = 0
-  #made = 0
 
-  constructor({ directory, capacity, prefix = String(process.pid) }: StagingOptions) {
+  constructor({ directory, capacity }: StagingOptions) {
     this.directory = directory
     this.capacity = capacity
-    this.#prefix = prefix
   }
 
   /** Bytes of disk that are accounted for. */
@@ -60,20 +55,23 @@ export class Staging {
     this.#used -= bytes
   }
 
-  /** A new file without a name. */
+  /** A new file without a name. While it had one, it was in a directory that only we can enter. */
   async create(): Promise<FileHandle> {
     await mkdir(this.directory, { recursive: true, mode: PRIVATE_DIRECTORY })
-    this.#made += 1
-    const path = join(this.directory, `${this.#prefix}-${this.#made}`)
+    const parent = await mkdtemp(join(this.directory, 'bosmount-staging-'))
+    const path = join(parent, 'file')
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-    const file = await open(path, flags, PRIVATE_FILE)
+    let file: FileHandle | undefined
     try {
+      file = await open(path, flags, PRIVATE_FILE)
       await unlink(path)
+      return file
     } catch (error) {
-      await file.close()
+      await file?.close()
       throw error
+    } finally {
+      await rmdir(parent)
     }
-    return file
   }
 }
 

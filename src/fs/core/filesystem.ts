@@ -8,6 +8,8 @@
  */
 import { BlockCache } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
+import { Staging } from '../../cache/staging.js'
+import type { StagingOptions } from '../../cache/staging.js'
 import { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
@@ -58,6 +60,8 @@ export interface FileSystemOptions {
   cacheMemory: Bytes
   /** Memory for bytes that the store does not have yet. */
   writeMemory: Bytes
+  /** Local disk for such bytes that do not fit into memory; default none. */
+  staging?: StagingOptions
   /** How long a write may wait for memory; default 2 minutes. */
   writePatience?: Milliseconds
   /** Unix time; default Date.now. */
@@ -447,7 +451,7 @@ export class FileSystem implements Operations {
 }
 
 function createCore(options: FileSystemOptions): Core {
-  const { driver, config, log = silentLogger } = options
+  const { driver, config, staging, log = silentLogger } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
@@ -475,6 +479,7 @@ function createCore(options: FileSystemOptions): Core {
       limits: driver.partLimits,
       memory: options.writeMemory,
       patience: options.writePatience ?? 120_000,
+      ...(staging !== undefined && staging.capacity > 0 && { staging: new Staging(staging) }),
       guard: work => tree.shared(work),
       log,
     }),
