@@ -1,9 +1,12 @@
 /**
  * The driver beside bare undici on the same server, a process of its own: GET and PUT of large objects
- * at 1, 4 and 16 parallel streams, and small objects per second. The two take turns within every round
- * of one run, so that the ratio means something on a noisy machine; medians of the rounds.
+ * at 1, 4 and 16 parallel streams, and small objects per second.
  *
- *     npm run bench:driver [-- MiB ROUNDS]
+ *     npm run bench:driver [-- MiB ROUNDS [TITLE]]
+ *
+ * The two take turns in short rounds, each first in every other one; what is told is the median of the
+ * rounds' ratios, so that other work on the machine, which slows both of a round, cancels out. The time
+ * that this process spent on a CPU is told beside, which other work does not change.
  *
  * Bare undici signs each request (the server demands it) and does nothing else: no checksums, no checks,
  * no retries.
@@ -15,19 +18,20 @@ import { authorization, encodeQuery, timestamp } from '../src/driver/bos/sign.js
 import type { StorageDriver } from '../src/driver/driver.js'
 import { parseBosParameters } from '../src/driver/parameters.js'
 import { Secret } from '../src/util/secret.js'
-import { KiB, MiB } from '../src/util/units.js'
+import { GiB, KiB, MiB } from '../src/util/units.js'
 import { ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, startServer } from '../test/helpers/bosmount.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import { scratchFolder } from '../test/helpers/scratch.js'
 
-const [sizeText = '256', roundsText = '5'] = process.argv.slice(2)
+const [sizeText = '64', roundsText = '15', only = ''] = process.argv.slice(2)
 const TOTAL = Number(sizeText) * MiB
 const ROUNDS = Number(roundsText)
 const WIDTHS = [1, 4, 16]
 const PIECE = 4 * MiB
 const SMALL = 4 * KiB
-const SMALL_COUNT = 1000
+const SMALL_COUNT = 500
 const SMALL_WIDTH = 16
+const WARM_UP = 2
 
 /** One way to move bytes. */
 interface Client {
@@ -135,7 +139,7 @@ function tasks(): Task[] {
     return [
       {
         title: `GET, ${width} at once`,
-        unit: 'MiB/s',
+        unit: 'MiB',
         amount: TOTAL / MiB,
         run: client =>
           parallel(pieces, width, async i => {
@@ -146,7 +150,7 @@ function tasks(): Task[] {
       },
       {
         title: `PUT, ${width} at once`,
-        unit: 'MiB/s',
+        unit: 'MiB',
         amount: TOTAL / MiB,
         run: client => parallel(pieces, width, i => client.put(`put-${i % 32}`, body)),
       },
@@ -157,27 +161,70 @@ function tasks(): Task[] {
     ...large,
     {
       title: `GET of 4 KiB, ${SMALL_WIDTH} at once`,
-      unit: '1/s',
+      unit: 'op',
       amount: SMALL_COUNT,
       run: client => parallel(SMALL_COUNT, SMALL_WIDTH, () => client.get('small', 0, target())),
     },
     {
       title: `PUT of 4 KiB, ${SMALL_WIDTH} at once`,
-      unit: '1/s',
+      unit: 'op',
       amount: SMALL_COUNT,
       run: client => parallel(SMALL_COUNT, SMALL_WIDTH, i => client.put(`small-${i}`, smallBody)),
     },
   ]
 }
 
-async function seconds(work: () => Promise<void>): Promise<number> {
+/** What one run took. */
+interface Cost {
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+async function cost(work: () => Promise<void>): Promise<Cost> {
+  const cpu = process.cpuUsage()
   const began = performance.now()
   await work()
-  return (performance.now() - began) / 1000
+  const seconds = (performance.now() - began) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { seconds, cpuSeconds: (user + system) / 1e6 }
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+interface Round {
+  readonly driver: Cost
+  readonly bare: Cost
+}
+
+/** Both in turn; the first rounds warm up. */
+async function play(task: Task, clients: { driver: Client; bare: Client }): Promise<Round[]> {
+  const rounds: Round[] = []
+  const run = (which: 'driver' | 'bare'): Promise<Cost> => cost(() => task.run(clients[which]))
+  for (let number = -WARM_UP; number < ROUNDS; number++) {
+    const isDriverFirst = number % 2 === 0
+    const first = await run(isDriverFirst ? 'driver' : 'bare')
+    const second = await run(isDriverFirst ? 'bare' : 'driver')
+    const [driver, bare] = isDriverFirst ? [first, second] : [second, first]
+    if (number >= 0) rounds.push({ driver, bare })
+  }
+  return rounds
+}
+
+function print({ title, unit, amount }: Task, rounds: readonly Round[]): void {
+  const of = (read: (round: Round) => number): number => median(rounds.map(read))
+  const side = (which: 'driver' | 'bare'): string => {
+    const rate = amount / of(round => round[which].seconds)
+    const cpu = (of(round => round[which].cpuSeconds) / amount) * 1e6
+    return `${rate.toFixed(0).padStart(6)} ${unit}/s ${cpu.toFixed(0).padStart(5)} µs/${unit}`
+  }
+  const time = of(({ driver, bare }) => bare.seconds / driver.seconds) * 100
+  const cpu = of(({ driver, bare }) => bare.cpuSeconds / driver.cpuSeconds) * 100
+  console.log(
+    `${title.padEnd(24)} driver ${side('driver')}   undici ${side('bare')}   ` +
+      `speed ${time.toFixed(0)} %, CPU ${cpu.toFixed(0)} %`,
+  )
 }
 
 async function main(owner: Cleanup): Promise<void> {
@@ -199,36 +246,16 @@ async function main(owner: Cleanup): Promise<void> {
   await writer.commit()
   await writer.close()
   await driver.putContent('/small', smallBody)
-  const clients = [throughDriver(driver), bare]
-  console.log(`CRC-32 of 1 GiB takes ${((await crcTime()) * 1000).toFixed(0)} ms here`)
-  console.log(`${TOTAL / MiB} MiB in pieces of ${PIECE / MiB} MiB, medians of ${ROUNDS} rounds`)
-  for (const task of tasks()) {
-    const times: [number[], number[]] = [[], []]
-    // The first round warms up both.
-    for (let round = 0; round <= ROUNDS; round++) {
-      const order = round % 2 === 0 ? [0, 1] : [1, 0]
-      for (const which of order) {
-        const client = clients[which]
-        if (client === undefined) continue
-        const time = await seconds(() => task.run(client))
-        if (round > 0) times[which === 0 ? 0 : 1].push(time)
-      }
-    }
-    print(task, median(times[0]), median(times[1]))
-  }
-}
-
-async function crcTime(): Promise<number> {
-  return await seconds(async () => {
+  const { seconds } = await cost(async () => {
     let crc = 0
-    for (let i = 0; i < 256; i++) crc = crc32(body, crc)
+    for (let i = 0; i < GiB / PIECE; i++) crc = crc32(body, crc)
   })
-}
-
-function print({ title, unit, amount }: Task, driver: number, bare: number): void {
-  const rate = (time: number): string => `${(amount / time).toFixed(0).padStart(6)} ${unit}`
-  const ratio = ((bare / driver) * 100).toFixed(0)
-  console.log(`${title.padEnd(26)} driver ${rate(driver)}   undici ${rate(bare)}   ${ratio} %`)
+  console.log(`CRC-32 of 1 GiB takes ${(seconds * 1000).toFixed(0)} ms here`)
+  console.log(`${TOTAL / MiB} MiB in pieces of ${PIECE / MiB} MiB, medians of ${ROUNDS} rounds;`)
+  console.log('percentages: how much of bare undici the driver reaches')
+  for (const task of tasks().filter(({ title }) => title.startsWith(only))) {
+    print(task, await play(task, { driver: throughDriver(driver), bare }))
+  }
 }
 
 const owner = new Cleanup()

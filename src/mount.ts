@@ -3,7 +3,7 @@
  * apart in the right order.
  *
  * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; the
- * driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
+ * ledger closes; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
  */
 import type { StorageDriver } from './driver/driver.js'
 import { openBosDriver } from './driver/bos/driver.js'
@@ -14,6 +14,8 @@ import { FileSystem } from './fs/core/filesystem.js'
 import type { MountConfig } from './config.js'
 import { openEmbedded } from './embedded.js'
 import type { Embedded } from './embedded.js'
+import { openLedger } from './ledger/recovery.js'
+import type { LedgerFile } from './ledger/ledger-file.js'
 import type { Logger } from './util/log.js'
 import type { Milliseconds } from './util/units.js'
 
@@ -22,6 +24,8 @@ export interface MountRequest {
   mountpoint: string
   /** Directory of the embedded server's data, to run it inside this process. */
   embedded?: string
+  /** Where this mount notes what it leaves in the bucket if it is killed; default nowhere. */
+  ledgerDirectory?: string
   log: Logger
 }
 
@@ -55,14 +59,18 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
     driver = await openBosDriver(parameters, { log })
     const source = sourceOf(parameters)
-    const mount = await binding.mount(createFileSystem(driver, config, log), mountpoint, {
+    // An embedded server has another address each time.
+    const store = `${request.embedded ?? parameters.endpoint} ${source}`
+    const ledger = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
+    const fileSystem = createFileSystem({ driver, config, log, ledger })
+    const mount = await binding.mount(fileSystem, mountpoint, {
       source,
       readOnly: config.readOnly,
       allowOther: config.allowOther,
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded })
+    return running({ source, mount, driver, embedded, ledger })
   } catch (error) {
     await driver?.close()
     await embedded?.close()
@@ -70,7 +78,17 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
   }
 }
 
-function createFileSystem(driver: StorageDriver, config: MountConfig, log: Logger): FileSystem {
+function createFileSystem({
+  driver,
+  config,
+  log,
+  ledger,
+}: {
+  readonly driver: StorageDriver
+  readonly config: MountConfig
+  readonly log: Logger
+  readonly ledger: LedgerFile | undefined
+}): FileSystem {
   const { uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
@@ -87,6 +105,7 @@ function createFileSystem(driver: StorageDriver, config: MountConfig, log: Logge
     writeMemory: config.writeMemory,
     staging: { directory: config.stagingDirectory, capacity: config.stagingSize },
     log,
+    ...(ledger === undefined ? {} : { ledger }),
   })
 }
 
@@ -108,10 +127,11 @@ interface Running {
   readonly mount: Mount
   readonly driver: StorageDriver
   readonly embedded: Embedded | undefined
+  readonly ledger: LedgerFile | undefined
 }
 
-function running({ source, mount, driver, embedded }: Running): RunningMount {
-  const closed = closeAfter(mount.closed, driver, embedded)
+function running({ source, mount, driver, embedded, ledger }: Running): RunningMount {
+  const closed = closeAfter(mount.closed, { driver, embedded, ledger })
   // Whoever waits sees the failure; that nobody waits yet is not one more.
   closed.catch(() => undefined)
   return {
@@ -127,12 +147,12 @@ function running({ source, mount, driver, embedded }: Running): RunningMount {
 
 async function closeAfter(
   session: Promise<void>,
-  driver: StorageDriver,
-  embedded: Embedded | undefined,
+  { driver, embedded, ledger }: Pick<Running, 'driver' | 'embedded' | 'ledger'>,
 ): Promise<void> {
   try {
     await session
   } finally {
+    await ledger?.close()
     await driver.close()
     await embedded?.close()
   }

@@ -35,6 +35,7 @@ const LAYERS: readonly Layer[] = [
   { name: 'src/cache/', imports: [UTIL, ...CONTRACT] },
   ...NARROW_WAIST.map(name => ({ name, imports: [UTIL, ...NARROW_WAIST] })),
   { name: 'src/fs/core/', imports: [UTIL, ...CONTRACT, 'src/cache/', ...NARROW_WAIST] },
+  { name: 'src/ledger/', imports: [UTIL, ...CONTRACT, 'src/fs/core/'] },
   { name: 'src/fs/fuse/', imports: [UTIL, ...NARROW_WAIST] },
   { name: 'src/fs/native/', imports: [UTIL, ...NARROW_WAIST] },
   // Never the driver: a bug in both would hide from every test.

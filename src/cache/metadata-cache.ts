@@ -4,7 +4,8 @@
  * Model: one record per directory, holding what was seen of its children, and since when the record
  * is complete, if a listing was read to its end. A name that a complete and fresh record does not
  * hold is known to be absent. Records are evicted whole (least recently used, bounded by the number
- * of names), so that an evicted name can never be taken for an absent one.
+ * of names), so that an evicted name can never be taken for an absent one. The record of a directory
+ * with very many names begins anew when they are all that is kept, with what was changed here lately.
  *
  * What a request brings is older than what was changed here while it was under way: `began`, taken
  * from `now()` before the request is sent, keeps a late answer from undoing a local change.
@@ -17,7 +18,7 @@ import type { Milliseconds } from '../util/units.js'
 
 export interface MetadataCacheOptions {
   ttl: Milliseconds
-  /** Most names kept; default 1,000,000. */
+  /** Most names kept; default 250,000, about 100 MiB. */
   maxNames?: number
   /** A clock that never goes back. */
   now: () => Milliseconds
@@ -42,8 +43,11 @@ interface Known extends Knowledge {
   readonly changed: Milliseconds
 }
 
+/** Longer than any request takes. */
+const CHANGES_KEPT: Milliseconds = 5 * 60_000
+
 interface Directory {
-  readonly names: Map<string, Known>
+  names: Map<string, Known>
   completeSince: Milliseconds
 }
 
@@ -53,7 +57,7 @@ export class MetadataCache {
   readonly #directories: LRUCache<string, Directory>
   readonly #maxNames: number
 
-  constructor({ ttl, maxNames = 1_000_000, now }: MetadataCacheOptions) {
+  constructor({ ttl, maxNames = 250_000, now }: MetadataCacheOptions) {
     this.ttl = ttl
     this.now = now
     this.#maxNames = maxNames
@@ -88,15 +92,21 @@ export class MetadataCache {
     this.#edit(directory, record => learn(record, name, info, began))
   }
 
-  /** What one page of a listing has told. */
+  /**
+   * What one page of a listing has told.
+   *
+   * @param began when the listing began: a page may hold what an earlier one could not tell yet
+   * @param asked when the page was asked for; the time from which it is believed
+   */
   putPage(
     directory: string,
     page: readonly (readonly [string, FileInfo])[],
     began: Milliseconds,
+    asked: Milliseconds = began,
   ): void {
     if (this.ttl <= 0) return
     this.#edit(directory, record => {
-      for (const [name, info] of page) learn(record, name, info, began)
+      for (const [name, info] of page) learn(record, name, info, began, asked)
     })
   }
 
@@ -160,11 +170,20 @@ export class MetadataCache {
       names: new Map<string, Known>(),
       completeSince: -Infinity,
     }
+    if (record.names.size >= this.#maxNames) this.#shrink(record)
     edit(record)
     const size = Math.min(1 + record.names.size, this.#maxNames)
     // A new object: the size of one that is there already would be left as it was.
     this.#directories.set(directory, { ...record }, { size })
     return record.names
+  }
+
+  /** What was changed here outlives it, for as long as requests that are older may be under way. */
+  #shrink(record: Directory): void {
+    const since = this.now() - CHANGES_KEPT
+    const changed = [...record.names].filter(([, known]) => known.changed > since)
+    record.names = new Map(changed.length < this.#maxNames ? changed : [])
+    record.completeSince = -Infinity
   }
 }
 
@@ -173,8 +192,9 @@ function learn(
   name: string,
   info: FileInfo | undefined,
   began: Milliseconds,
+  asked = began,
 ): void {
   const known = record.names.get(name)
-  if (known !== undefined && (known.changed >= began || known.seen > began)) return
-  record.names.set(name, { info, seen: began, changed: known?.changed ?? -Infinity })
+  if (known !== undefined && (known.changed >= began || known.seen > asked)) return
+  record.names.set(name, { info, seen: asked, changed: known?.changed ?? -Infinity })
 }

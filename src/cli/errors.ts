@@ -6,6 +6,8 @@ export const EXIT = {
   failed: 1,
   /** The command line, environment or configuration file is wrong; nothing was done. */
   usage: 2,
+  /** The command has done its work, and what it looked for is there: damage, a failed check. */
+  found: 3,
 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

@@ -1,19 +1,31 @@
 /** The command line: parses, runs one command, and is alone in printing errors and choosing exit codes. */
 import { readFileSync } from 'node:fs'
 import yargs from 'yargs'
+import { catCommand } from './commands/cat.js'
+import { duCommand } from './commands/du.js'
+import { lsCommand } from './commands/ls.js'
 import { mountCommand } from './commands/mount.js'
+import { putCommand } from './commands/put.js'
+import { rmCommand } from './commands/rm.js'
 import { serveCommand } from './commands/serve.js'
+import { statCommand } from './commands/stat.js'
+import { cpCommand, mvCommand } from './commands/transfer.js'
 import { umountCommand } from './commands/umount.js'
+import { urlCommand } from './commands/url.js'
 import { isDaemonChild, reportFailure } from './daemon.js'
 import { CommandError, EXIT, exitCodeOf, explain } from './errors.js'
-import type { ExitCode } from './errors.js'
+import { STANDARD_INPUT } from './files/standard-input.js'
+import { InterruptError } from './interrupt.js'
 
 /** Runs one command line without the program's name, and returns the exit code. Prints, never exits. */
-export async function main(args: readonly string[]): Promise<ExitCode> {
+export async function main(args: readonly string[]): Promise<number> {
+  // A reader that has gone is no failure; commands with much to print end then (interrupt.ts).
+  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => undefined)
   try {
-    await parser(args).parseAsync()
+    await parser(withStandardInput(args)).parseAsync()
     return EXIT.ok
   } catch (error) {
+    if (error instanceof InterruptError) return error.exitCode
     if (isDaemonChild()) reportFailure(error)
     else process.stderr.write(`bosmount: ${explain(error)}\n`)
     return exitCodeOf(error)
@@ -39,14 +51,23 @@ export function mountHelperArguments(args: readonly string[]): string[] {
   return ['mount', ...operands, ...options]
 }
 
-function parser(args: readonly string[]) {
+function parser(args: string[]) {
   return (
-    yargs([...args])
+    yargs(args)
       .scriptName('bosmount')
       .command(mountCommand)
       .command(umountCommand)
       .command(serveCommand)
-      .demandCommand(1, 'say what to do: mount, umount or serve')
+      .command(lsCommand)
+      .command(statCommand)
+      .command(catCommand)
+      .command(putCommand)
+      .command(cpCommand)
+      .command(mvCommand)
+      .command(rmCommand)
+      .command(duCommand)
+      .command(urlCommand)
+      .demandCommand(1, 'say what to do: mount, umount or serve; ls, cat, put … without a mount')
       .strict()
       .recommendCommands()
       // Options are read as they are written: `--chunksize 010` is not the number 10.
@@ -54,9 +75,12 @@ function parser(args: readonly string[]) {
       .version(version())
       .help()
       .alias('help', 'h')
-      .epilogue('Exit codes: 0 done, 1 failed, 2 the command line or configuration is wrong.')
-      // Wrapping would cut words in two; the terminal breaks long lines no worse.
-      .wrap(null)
+      .epilogue(
+        'Exit codes: 0 done, 1 failed, 2 the command line or configuration is wrong,\n' +
+          '3 a check has found something; 128 and its number when a signal ended it.',
+      )
+      // A pipe has no width: lines stay whole there.
+      .wrap(process.stdout.isTTY ? Math.min(process.stdout.columns, MAX_WIDTH) : null)
       .exitProcess(false)
       .fail((message: string | null, error: Error | undefined) => {
         // A YError is yargs' own complaint about the command line; all others are the command's.
@@ -65,6 +89,15 @@ function parser(args: readonly string[]) {
       })
   )
 }
+
+/** yargs loses an operand `-`; it is known by the kernel's name for it. */
+function withStandardInput(args: readonly string[]): string[] {
+  const isPut = args[0] === 'put'
+  return args.map(argument => (isPut && argument === '-' ? STANDARD_INPUT : argument))
+}
+
+/** Longer lines are hard to read, however wide the terminal is. */
+const MAX_WIDTH = 120
 
 function version(): string {
   const file = new URL('../../../package.json', import.meta.url)

@@ -1,11 +1,17 @@
 /** The option table as yargs flags, in the table's groups. Secrets are flags too, to be refused. */
 import type { Argv } from 'yargs'
 import { OPTIONS, refuseSecret } from '../config.js'
+import type { Option } from '../config.js'
 import { CommandError, EXIT } from './errors.js'
 
-export function addConfigOptions<T>(yargs: Argv<T>): Argv<T> {
+/** @param groups  those whose options the command has; default all */
+export function addConfigOptions<T>(
+  yargs: Argv<T>,
+  groups: readonly Option['group'][] = ['BOS', 'Mount', 'Cache', 'Logging'],
+): Argv<T> {
   for (const option of OPTIONS) {
     const { name, type, group, fallback, help, choices, aliases = [], secret = false } = option
+    if (!groups.includes(group)) continue
     yargs.option(name, {
       // Read as text: resolveConfig checks all sources alike and says what is wrong.
       type: type === 'boolean' ? 'boolean' : 'string',

@@ -6,7 +6,10 @@
  */
 import { createHash } from 'node:crypto'
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { Logger } from '../util/log.js'
+import { startOf } from '../util/process-identity.js'
 import { CommandError } from './errors.js'
 
 export interface MountRecord {
@@ -30,6 +33,34 @@ export function stateDirectory(): string {
     : join(runtime, 'bosmount')
 }
 
+/**
+ * What must outlive a reboot: the XDG base directory for state if one is set, /var/lib for root, or the
+ * one below the home directory (XDG Base Directory Specification).
+ */
+export function keptDirectory(): string {
+  const state = process.env['XDG_STATE_HOME']
+  if (state !== undefined && state !== '') return join(state, 'bosmount')
+  return process.getuid?.() === 0 ? '/var/lib/bosmount' : join(homedir(), '.local/state/bosmount')
+}
+
+/**
+ * Makes the directory of the ledgers (src/ledger).
+ *
+ * @returns undefined, and says so in the log, if none can be made
+ */
+export async function prepareLedgerDirectory(log: Logger): Promise<string | undefined> {
+  const directory = join(keptDirectory(), 'ledgers')
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await checkOwn(directory)
+    return directory
+  } catch (error) {
+    const consequence = 'what this mount leaves in the bucket if it is killed will stay there'
+    log.warn({ directory, err: error }, `no place to note unfinished work: ${consequence}`)
+    return undefined
+  }
+}
+
 /** Permission bits that let others than the owner put something there. */
 const OTHERS_WRITE = 0o022
 
@@ -42,11 +73,15 @@ const OTHERS_WRITE = 0o022
 export async function prepareStateDirectory(): Promise<void> {
   const directory = stateDirectory()
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  await checkOwn(directory)
+}
+
+async function checkOwn(directory: string): Promise<void> {
   const stats = await lstat(directory)
   const isOwn = stats.isDirectory() && stats.uid === (process.getuid?.() ?? 0)
   if (isOwn && (stats.mode & OTHERS_WRITE) === 0) return
   throw new CommandError(
-    `${directory} can be written to by others: remove it, or set XDG_RUNTIME_DIR to a directory of your own`,
+    `${directory} can be written to by others: remove it, or set XDG_RUNTIME_DIR (XDG_STATE_HOME) to a directory of your own`,
   )
 }
 
@@ -86,16 +121,6 @@ async function prune(): Promise<void> {
     const record = await read(join(stateDirectory(), name))
     if (record === undefined || record.failure !== undefined || (await isAlive(record))) continue
     await rm(join(stateDirectory(), name), { force: true })
-  }
-}
-
-async function startOf(pid: number): Promise<string | undefined> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
-    // The command name, in parentheses, may hold spaces; field 3 follows it.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-  } catch {
-    return undefined
   }
 }
 

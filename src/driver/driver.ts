@@ -9,8 +9,9 @@
  * What distribution has (same names, same meaning): name, getContent, putContent, reader, writer,
  * stat, list, move, delete, redirectURL, walk. What is added: ranged reads pinned to an etag
  * (`reader`, `readInto`), conditional writes, listing pages that carry size, time and etag
- * (`entries`), `copy`, directory markers, multipart composition (`compose`), and a capability record
- * instead of optional methods.
+ * (`entries`, `entriesBelow`), `copy`, directory markers, multipart composition (`compose`), and a
+ * capability record instead of optional methods. Files in the reserved directory of unlinked files
+ * (see path.ts) can be named in all methods that take a file, and are never listed.
  *
  * Every method rejects with a class of errors.ts, takes an AbortSignal wherever it can wait, and
  * rejects with the signal's reason once that is aborted.
@@ -29,7 +30,20 @@ export interface DriverCapabilities {
   readonly serverSideCopy: boolean
   /** `redirectURL` gives URLs. */
   readonly redirects: boolean
+  /** `entriesBelow` takes one request per page of things, not one per directory. */
+  readonly listsSubtrees: boolean
+  /**
+   * The most that the metadata of one object may come to, names as the store writes them and values
+   * together; see `metadataSize`.
+   */
+  readonly metadataLimit: Bytes
 }
+
+/**
+ * Named texts that a store keeps with an object and gives back, replaced as a whole. Names are lower
+ * case letters, digits and dashes; values are printable ASCII, not empty, without blanks at the ends.
+ */
+export type Metadata = Readonly<Record<string, string>>
 
 /** The numbers that bound a `Composition`. */
 export interface PartLimits {
@@ -53,6 +67,11 @@ export interface FileInfo {
   readonly isDir: boolean
   /** The version of the content, without quotes; absent for directories. */
   readonly etag?: string
+  /** Of the file, or of the directory's marker; absent: not known. `stat` of a file always knows. */
+  readonly metadata?: Metadata
+  /** Content-Type and its kind by lower-case name, as far as they must survive; absent: not known. */
+  readonly contentHeaders?: Readonly<Record<string, string>>
+  readonly storageClass?: string
 }
 
 export interface DriverOptions {
@@ -62,9 +81,10 @@ export interface DriverOptions {
 export interface StatOptions extends DriverOptions {
   /**
    * What the caller already knows the path to be: saves the request that would look for the other
-   * kind. With `file`, a directory of the same name goes unseen; with `directory`, a file does.
+   * kind. With `file`, a directory of the same name goes unseen; with `directory`, a file does; with
+   * `marker` only the directory's marker is looked for, and its metadata is told.
    */
-  expect?: 'file' | 'directory'
+  expect?: 'file' | 'directory' | 'marker'
 }
 
 export interface ReadOptions extends DriverOptions {
@@ -86,6 +106,7 @@ export interface WriteConditions {
 
 export interface WriteOptions extends DriverOptions, WriteConditions {
   contentType?: string
+  metadata?: Metadata
 }
 
 /** The version that a write has made. */
@@ -102,6 +123,17 @@ export interface ContentReader {
   readonly size: Bytes
   readonly etag: string
   readonly modTime?: Date
+}
+
+export interface ReadIntoOptions extends DriverOptions {
+  offset?: Bytes
+  /** Fails instead of mixing two versions. */
+  etag?: string
+  /**
+   * One more target of a list, the first at first, has all its bytes, and they are final even if the
+   * read fails later. Called for none, some or all of them before the promise settles.
+   */
+  filled?: (target: Uint8Array) => void
 }
 
 export interface ReadIntoResult {
@@ -160,7 +192,7 @@ export interface Composition {
   /** Copies bytes [offset, offset+length) of `source`, which must be the version `etag`. */
   copyPart(partNumber: number, source: CopyRange, options?: DriverOptions): Promise<Part>
   /** Publishes the parts in ascending order of their numbers; gaps are allowed. */
-  complete(parts: readonly Part[], options?: DriverOptions & WriteConditions): Promise<WriteResult>
+  complete(parts: readonly Part[], options?: CompleteOptions): Promise<WriteResult>
   /** Drops all parts; also of a composition that is already gone. */
   abort(options?: DriverOptions): Promise<void>
 }
@@ -174,11 +206,31 @@ export interface CopyRange {
 
 export interface ComposeOptions extends DriverOptions {
   contentType?: string
+  metadata?: Metadata
+}
+
+export interface CompleteOptions extends DriverOptions, WriteConditions {
+  /** In place of what the composition was begun with, all of whose names it has. */
+  metadata?: Metadata
+}
+
+export interface MakeDirectoryOptions extends DriverOptions {
+  /** Replaces that of a marker which is there already. */
+  metadata?: Metadata
+}
+
+export interface SetMetadataOptions extends DriverOptions {
+  /** The file must be this version; default: whatever it is. */
+  ifMatch?: string
+  /** What is known of the file: saves the request that would find out. */
+  known?: FileInfo
 }
 
 export interface EntriesOptions extends DriverOptions {
   /** Only names that sort after this one in UTF-8 byte order. */
   startAfter?: string
+  /** Tell each entry's metadata too, if the store does so without a request more. */
+  metadata?: boolean
 }
 
 /** Some direct children of a directory. A name comes once in a listing, in no promised order. */
@@ -188,7 +240,30 @@ export interface EntriesPage {
   readonly hidden: number
 }
 
-export interface MoveOptions extends DriverOptions, WriteConditions {}
+export interface EntriesBelowOptions extends DriverOptions {
+  /** A directory below the path to begin with: what the store lists before it is left out. */
+  from?: string
+}
+
+/** Some direct children of one directory. */
+export interface DirectoryPage extends EntriesPage {
+  readonly path: string
+  /** Together with the earlier pages these are all its children. */
+  readonly isComplete: boolean
+}
+
+/**
+ * What one page of a subtree's listing tells. A directory in which nothing was found is told of by its
+ * entry in the one above alone, if the page has gone on behind it.
+ */
+export interface SubtreePage {
+  readonly directories: readonly DirectoryPage[]
+}
+
+export interface MoveOptions extends DriverOptions, WriteConditions {
+  /** Of the new name, in place of what the source has; for files only. */
+  metadata?: Metadata
+}
 
 export interface RedirectOptions {
   /** The method the URL must serve. */
@@ -247,15 +322,15 @@ export interface StorageDriver {
   reader(path: string, options?: ReadOptions): Promise<ContentReader>
 
   /**
-   * Reads one range into memory that the caller owns; `target.length` bytes from `offset`, fewer
-   * only where the file ends. `target` must not be used until the promise has settled, and is not
-   * written to afterwards.
+   * Reads one range into memory that the caller owns: as many bytes from `offset` as the target, or
+   * the list of targets, has room for; fewer only where the file ends. A target must not be used until
+   * it was `filled` or the promise has settled, and is not written to afterwards.
    * @throws as `reader`
    */
   readInto(
     path: string,
-    target: Uint8Array,
-    options?: DriverOptions & { offset?: Bytes; etag?: string },
+    target: Uint8Array | readonly Uint8Array[],
+    options?: ReadIntoOptions,
   ): Promise<ReadIntoResult>
 
   /** Opens a writer. @throws PathNotFoundError when there is nothing to append to */
@@ -276,13 +351,27 @@ export interface StorageDriver {
    */
   entries(path: string, options?: EntriesOptions): AsyncIterable<EntriesPage>
 
+  /**
+   * Everything below a directory, with attributes, page by page in the store's order, which keeps all
+   * that is below one directory together. Each directory's children come as with `entries`; those of
+   * directories above `from` are not complete.
+   */
+  entriesBelow(path: string, options?: EntriesBelowOptions): AsyncIterable<SubtreePage>
+
   /** Makes a directory exist although nothing is in it. Idempotent. */
-  makeDirectory(path: string, options?: DriverOptions): Promise<void>
+  makeDirectory(path: string, options?: MakeDirectoryOptions): Promise<void>
 
   /**
    * Removes the directory marker alone; what is below stays. Not an error when there is none.
    */
   removeDirectoryMarker(path: string, options?: DriverOptions): Promise<void>
+
+  /**
+   * Replaces the metadata of a file; its content stays, and other properties of it as far as the store
+   * tells them. Moves no bytes through this process.
+   * @throws PathNotFoundError, PreconditionError
+   */
+  setMetadata(path: string, metadata: Metadata, options?: SetMetadataOptions): Promise<WriteResult>
 
   /** Copies one file inside the store. @throws PathNotFoundError, PreconditionError */
   copy(source: string, destination: string, options?: MoveOptions): Promise<WriteResult>

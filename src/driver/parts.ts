@@ -1,11 +1,12 @@
 /**
- * How a file is cut into parts. BOS takes 10,000 parts of up to 5 GiB, and so objects of up to 48.8 TiB:
- * parts of one fixed size would end either small files' parallelism or large files early. So a part is
- * one chunk until a thousand are full, and from there on a thousandth of what lies before it.
+ * How a file is cut into parts. BOS takes 10,000 parts of up to 5 GiB, and objects of up to 48.8 TB: no
+ * more than about 900 of the parts may be small if such an object is to be reached. Parts of one fixed
+ * size would end either small files' parallelism or large files early. So the first 400 parts are one
+ * chunk each, and from there on each is an 80th larger than the one before it, up to 5 GiB.
  *
- * With chunks of 5 MiB that reaches 15 TiB, with 10 MiB 18 TiB, three times the 5 TB that BOS's older
- * documents allow, at parts of 100 MiB for the first 100 GiB: a part has to fit into memory. BOS's
- * own limit needs 5 GiB in every part, and so a `chunksize` of that.
+ * With chunks of 5 MiB that reaches 48.9 TB, with larger ones more. Chunks of 10 MiB last for the first
+ * 3.9 GiB; parts are 87 MiB at 10 GiB and 1.2 GiB at 100 GiB. A part waits in memory until it is full:
+ * growing slower would take less of it, and end at a fraction of what BOS allows.
  *
  * Pure. The same limits always give the same cut, in any process.
  */
@@ -14,13 +15,21 @@ import type { PartLimits } from './driver.js'
 
 type Limits = Pick<PartLimits, 'partSize' | 'maxPartSize' | 'maxParts'>
 
-/** A part is one chunk, or this fraction of what lies before it. */
-const GROWTH = 1000
+/** Parts of one chunk. */
+const EVEN_PARTS = 400
+/** What each further part is larger by. */
+const GROWTH = 1 / 80
 
-/** Size of the part that begins at `offset`: whole mebibytes if the chunk size is one. */
-export function partSizeAt(offset: Bytes, { partSize, maxPartSize }: Limits): Bytes {
-  const grown = Math.ceil(offset / GROWTH / MiB) * MiB
-  return Math.min(maxPartSize, Math.max(partSize, grown))
+/**
+ * Size of a part: whole mebibytes if the chunk size is one. It follows from the number alone, so that
+ * what is appended to a large object, copied as few parts, is cut small again.
+ *
+ * @param partNumber  from 1
+ */
+export function partSizeOf(partNumber: number, { partSize, maxPartSize }: Limits): Bytes {
+  if (partNumber <= EVEN_PARTS) return Math.min(partSize, maxPartSize)
+  const grown = partSize * (1 + GROWTH) ** (partNumber - EVEN_PARTS)
+  return Math.min(maxPartSize, Math.ceil(grown / MiB) * MiB)
 }
 
 export interface PartRange {
@@ -38,8 +47,8 @@ export class PartLayout {
   constructor(limits: Limits) {
     const offsets = [0]
     let offset = 0
-    for (let i = 0; i < limits.maxParts; i++) {
-      offset += partSizeAt(offset, limits)
+    for (let number = 1; number <= limits.maxParts; number++) {
+      offset += partSizeOf(number, limits)
       offsets.push(offset)
     }
     this.#offsets = offsets

@@ -7,7 +7,8 @@
  * uploads take it.
  *
  * One name at the root is the driver's own, `.bosmount`: nothing can be written there, and nothing
- * is ever found there.
+ * is ever found there. The exception are files directly in `UNLINKED_DIRECTORY`, which callers that
+ * know a name can read and write like any other, and which no listing shows.
  */
 import { compareUtf8, isWellFormed } from '../util/utf8.js'
 import type { Bytes } from '../util/units.js'
@@ -19,6 +20,9 @@ export const MAX_COMPONENT_BYTES: Bytes = 255
 export const MAX_KEY_BYTES: Bytes = 1024
 /** The component at the root that holds the driver's own objects. */
 export const RESERVED_NAME = '.bosmount'
+
+/** Where the content of files lies that were unlinked and are still open somewhere. */
+export const UNLINKED_DIRECTORY = `/${RESERVED_NAME}/unlinked`
 
 export interface PathLimits {
   /** Bytes of the key that are used up before the path begins; default 0. */
@@ -67,6 +71,13 @@ export function isReserved(path: string): boolean {
   return path === `/${RESERVED_NAME}` || path.startsWith(`/${RESERVED_NAME}/`)
 }
 
+/** Whether the path is a file in the reserved directory of unlinked files. */
+export function isUnlinked(path: string): boolean {
+  return (
+    path.startsWith(`${UNLINKED_DIRECTORY}/`) && !path.includes('/', UNLINKED_DIRECTORY.length + 1)
+  )
+}
+
 /** The three kinds of paths that driver methods take; each returns or throws. */
 export interface PathChecks {
   /** A file or directory that is read or removed. @throws InvalidPathError, PathNotFoundError */
@@ -87,13 +98,13 @@ export function pathChecks(driver: string, limits: PathLimits = {}): PathChecks 
   }
   const existing = (path: string): void => {
     valid(path)
-    if (isReserved(path)) throw new PathNotFoundError(path, { driver })
+    if (isReserved(path) && !isUnlinked(path)) throw new PathNotFoundError(path, { driver })
   }
   return {
     existing,
     target(path) {
       valid(path)
-      if (!isReserved(path)) return
+      if (!isReserved(path) || isUnlinked(path)) return
       throw new InvalidPathError(path, `/${RESERVED_NAME} is reserved`, { driver })
     },
     directory(path) {

@@ -1,7 +1,7 @@
 /** Files under write that are too large for memory: local disk, and what is copied between them. */
 import { MiB } from '../../src/util/units.js'
 import { LIMITS } from './fake-store.js'
-import { contentOf, failing, hold, pattern, scene, until, writeIn } from './write-scene.js'
+import { contentOf, failing, hold, pattern, scene, until, writeIn } from '../helpers/write-scene.js'
 
 const STAGED = { staged: 100 * MiB }
 

@@ -143,9 +143,9 @@ void t.test('directories are dropped whole when there are too many names', t => 
   t.end()
 })
 
-void t.test('the last directory used stays, however large', t => {
+void t.test('the last directory used stays, up to all names that are kept', t => {
   const { metadata } = cache(1000, 10)
-  for (let i = 0; i < 50; i += 1) metadata.put('/huge', `n${i}`, file(`/huge/n${i}`), 1000)
+  for (let i = 0; i < 10; i += 1) metadata.put('/huge', `n${i}`, file(`/huge/n${i}`), 1000)
   t.ok(metadata.get('/huge', 'n0'))
   metadata.put('/other', 'a', file('/other/a'), 1000)
   t.equal(metadata.get('/huge', 'n0'), undefined)
@@ -167,5 +167,39 @@ void t.test('a listing whose first pages were forgotten meanwhile is not complet
     t.equal(metadata.listing('/d'), undefined)
     t.ok(metadata.get('/d', 'b'))
   }
+  t.end()
+})
+
+void t.test('a directory with more names than are kept is never complete', t => {
+  const { metadata } = cache(100, 500)
+  metadata.changed('/d', 'gone', undefined)
+  const listing = metadata.begin('/d')
+  for (let i = 0; i < 1200; i += 100) {
+    const page = Array.from({ length: 100 }, (_, j) => {
+      const name = `n${i + j}`
+      return [name, file(`/d/${name}`)] as const
+    })
+    metadata.putPage('/d', page, listing.began)
+  }
+  metadata.complete('/d', listing)
+  t.equal(metadata.listing('/d'), undefined)
+  t.ok(metadata.namesIn('/d') <= 600)
+  t.equal(metadata.get('/d', 'n0'), undefined, 'what was dropped is not taken for absent')
+  t.ok(metadata.get('/d', 'n1199')?.info)
+  t.ok(metadata.changedSince('/d', 'gone', 0), 'what was changed here is remembered')
+  t.end()
+})
+
+void t.test('a page is believed from when it was asked for, and is as old as its listing', t => {
+  const { clock, metadata } = cache()
+  const listing = metadata.begin('/d')
+  clock.now = 1050
+  metadata.changed('/d', 'b', undefined)
+  clock.now = 1090
+  const page = ['a', 'b'].map(name => [name, file(`/d/${name}`)] as const)
+  metadata.putPage('/d', page, listing.began, 1080)
+  clock.now = 1140
+  t.ok(metadata.get('/d', 'a')?.info)
+  t.equal(metadata.get('/d', 'b')?.info, undefined, 'the listing began before it was removed')
   t.end()
 })

@@ -19,8 +19,8 @@ import {
   turns,
   until,
   writeIn,
-} from './write-scene.js'
-import type { Opened } from './write-scene.js'
+} from '../helpers/write-scene.js'
+import type { Opened } from '../helpers/write-scene.js'
 
 scene('a small file is one put', async (t, { bucket, open }) => {
   const { file, store } = open('/small')
@@ -910,7 +910,7 @@ t.setTimeout(600_000)
 for (const isStaged of [false, true]) {
   const title = `any writes, cuts, copies, flushes, renames and failures end with the right bytes`
   void t.test(`${title}, ${isStaged ? 'with' : 'without'} local disk`, async t => {
-    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 40)
+    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 20)
     const staging = isStaged ? await makeStaging(t, 6 * MiB) : undefined
     // So that who waits in vain for memory is told so, and not taken for the end of the process.
     const alive = setInterval(() => undefined, 1000)

@@ -132,6 +132,32 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     t.same(await bucket.list('/'), ['/final'])
     t.equal(String(await os.readFile('/final')), 'content')
   },
+  'Who has a file open reads and writes on after it was unlinked, and nothing is left of it when it is closed.':
+    async ({ t, bucket, os }) => {
+      await os.writeFile('/file', text('stored'))
+      const file = await os.open('/file', O_RDWR)
+      await os.unlink('/file')
+      t.same(await bucket.list('/'), [])
+      t.equal(String(await file.read(0, 100)), 'stored')
+      await file.write(6, text(', more'))
+      t.equal(String(await file.read(0, 100)), 'stored, more')
+      await file.close()
+      t.notOk(await os.exists('/file'))
+      t.same(await bucket.list('/'), [])
+    },
+  'Who has a file open keeps its old content when a rename replaces it.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    await os.writeFile('/old', text('old'))
+    await os.writeFile('/new', text('new'))
+    const file = await os.open('/old', O_RDONLY)
+    await os.rename('/new', '/old')
+    t.equal(String(await file.read(0, 100)), 'old')
+    t.equal(String(await bucket.getContent('/old')), 'new')
+    await file.close()
+  },
   'Renaming over an existing file replaces it.': async ({ t, bucket, os }) => {
     await os.writeFile('/old', text('old'))
     await os.writeFile('/new', text('new'))

@@ -52,6 +52,10 @@ void t.test('the reserved name can neither be made nor found', async t => {
   t.throws(() => checks.target('/.bosmount/x'), InvalidPathError)
   t.throws(() => checks.existing('/.bosmount'), PathNotFoundError)
   t.throws(() => checks.directory('/.bosmount'), PathNotFoundError)
+  for (const path of ['/.bosmount/unlinked', '/.bosmount/unlinked/a/b']) {
+    t.throws(() => checks.target(path), InvalidPathError, path)
+    t.throws(() => checks.existing(path), PathNotFoundError, path)
+  }
   t.throws(() => checks.existing('/'), InvalidPathError)
   t.doesNotThrow(() => checks.directory('/'))
   t.doesNotThrow(() => checks.target('/.bosmounts'))

@@ -100,7 +100,9 @@ export class MountedBucket {
 
   /** Mounts and waits until the mount answers. @throws Error with what the program said */
   static async mount(t: Owner, options: MountOptions): Promise<MountedBucket> {
-    const { mountpoint, env = environment(), uid, gid } = options
+    const { mountpoint, uid, gid } = options
+    // What must outlive a mount lies beside its mount point, and goes with the test.
+    const { env = environment({ XDG_STATE_HOME: join(mountpoint, '..', 'state') }) } = options
     mkdirSync(mountpoint, { recursive: true })
     const process_ = new Background(
       t,

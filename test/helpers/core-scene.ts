@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { StorageDriver } from '../../src/driver/driver.js'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
+import { isUnlinked } from '../../src/driver/path.js'
 import { ErrnoError } from '../../src/util/errno.js'
 import { MiB } from '../../src/util/units.js'
 import { createCore } from './core.js'
@@ -60,6 +61,10 @@ export function scene(
     const uploads = []
     for await (const upload of bucket.uploads('/')) uploads.push(upload.path)
     t.same(uploads, [], 'no upload is left')
+    const homes = new Set(watch.requests.map(({ path }) => path).filter(isUnlinked))
+    for (const home of homes) {
+      await t.rejects(bucket.stat(home), { code: 'PATH_NOT_FOUND' }, 'nothing unlinked is left')
+    }
   })
 }
 

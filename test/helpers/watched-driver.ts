@@ -2,7 +2,7 @@
  * A driver that records every request which it passes on, and that delays or fails any of them on
  * demand. Each page of a listing and each step of a composition is a request of its own.
  */
-import type { Composition, EntriesPage, StorageDriver } from '../../src/driver/driver.js'
+import type { Composition, StorageDriver } from '../../src/driver/driver.js'
 
 export interface Request {
   readonly method: string
@@ -35,9 +35,9 @@ export function watched(inner: StorageDriver): Watched {
         const name = String(property)
         const method = (value as Method).bind(target)
         if (LOCAL.has(name)) return method
-        if (name === 'entries') {
+        if (name === 'entries' || name === 'entriesBelow') {
           return (path: string, ...rest: unknown[]) =>
-            pages(path, method(path, ...rest) as AsyncIterable<EntriesPage>)
+            pages({ method: name, path }, method(path, ...rest) as AsyncIterable<unknown>)
         }
         return (path: string, ...rest: unknown[]) =>
           send({ method: name, path }, async () => {
@@ -61,14 +61,13 @@ export function watched(inner: StorageDriver): Watched {
     return result
   }
 
-  async function* pages(
-    path: string,
-    listing: AsyncIterable<EntriesPage>,
-  ): AsyncGenerator<EntriesPage> {
+  async function* pages<Page>(
+    request: Request,
+    listing: AsyncIterable<Page>,
+  ): AsyncGenerator<Page> {
     const iterator = listing[Symbol.asyncIterator]()
     // An empty directory costs a request as well; the end of a full last page is known with it.
     for (let first = true; ; first = false) {
-      const request = { method: 'entries', path }
       if (first) requests.push(request)
       await watch.before(request)
       const page = await iterator.next()

@@ -5,8 +5,10 @@
 import type { Test } from 'tap'
 import { compositions } from './driver/compositions.js'
 import { contents } from './driver/contents.js'
+import { metadata } from './driver/metadata.js'
 import { readers, writers } from './driver/streams.js'
 import { behaviours, type DriverFactory } from './driver/subject.js'
+import { subtrees } from './driver/subtrees.js'
 import { changes, listings, walks } from './driver/tree.js'
 
 export type { DriverFactory, DriverSubject } from './driver/subject.js'
@@ -28,7 +30,9 @@ export function driverSuite(
   readers(behaviour)
   writers(behaviour)
   listings(behaviour)
+  subtrees(behaviour)
   changes(behaviour)
   walks(behaviour)
   compositions(behaviour)
+  metadata(behaviour)
 }

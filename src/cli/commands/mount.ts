@@ -1,10 +1,8 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
-import { access } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
-import { ConfigError, resolveConfig } from '../../config.js'
+import { ConfigError } from '../../config.js'
 import type { MountConfig } from '../../config.js'
 import { openMount } from '../../mount.js'
 import type { RunningMount } from '../../mount.js'
@@ -13,11 +11,12 @@ import type { Milliseconds } from '../../util/units.js'
 import { createLogger } from '../logger.js'
 import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
-import { readConfigFile } from '../config-file.js'
 import { addConfigOptions } from '../option-flags.js'
+import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
   isAlive,
+  prepareLedgerDirectory,
   prepareStateDirectory,
   readRecord,
   removeRecord,
@@ -97,35 +96,19 @@ async function makePlan(argv: MountArguments): Promise<Plan> {
   if (operands.length > 2 || mountpoint === undefined) {
     throw new CommandError('give a bucket and a mount point, and options with dashes', EXIT.usage)
   }
-  const flags = { ...argv, ...parseSource(source) }
-  const config = resolveConfig({
-    flags,
-    mountOptions: argv.o,
-    environment: process.env,
-    ...(argv.config === undefined ? {} : { file: await readConfigFile(argv.config) }),
-    ...(embedded === undefined ? await commonCredentials() : {}),
-  })
+  const inspection = await inspectArguments({ ...argv, ...parseSource(source) }, {}, argv.o)
+  const { config } = inspection
   if (embedded === undefined && config.bos['bucket'] === undefined) {
     throw new CommandError(
       'give a bucket before the mount point (or --embedded DIR to try it without one)',
       EXIT.usage,
     )
   }
+  checkConfig(inspection, embedded !== undefined)
   return {
     config,
     mountpoint: await mountpointPath(mountpoint),
     embedded: embedded === undefined ? undefined : resolve(embedded),
-  }
-}
-
-/** The file of Baidu's CLI, if this user has one. */
-async function commonCredentials(): Promise<{ credentialsFile?: string }> {
-  const file = join(homedir(), '.go-bcecli', 'credentials')
-  try {
-    await access(file)
-    return { credentialsFile: file }
-  } catch {
-    return {}
   }
 }
 
@@ -144,10 +127,12 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   await prepareStateDirectory()
   const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
   const log = createLogger(config.logLevel, logFile)
+  const ledgerDirectory = config.readOnly ? undefined : await prepareLedgerDirectory(log)
   const mount = await openMount({
     config,
     mountpoint,
     log,
+    ...(ledgerDirectory === undefined ? {} : { ledgerDirectory }),
     ...(embedded === undefined ? {} : { embedded }),
   })
   const { source } = mount

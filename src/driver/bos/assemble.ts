@@ -15,6 +15,7 @@ import type { BosConfig, BosContext } from './context.js'
 import { KeyMap } from './key.js'
 import { chooseProxy, type Environment } from './proxy.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
+import { warnOfRetries } from './retry-warnings.js'
 import { createTransport, type Transport, type TransportOptions } from './transport.js'
 
 /** Names the driver in errors. */
@@ -68,6 +69,7 @@ export function assemble(
       ...time,
       ...retry,
     }),
+    onRetry: warnOfRetries(log, clock),
     writeHeaders: writeHeaders(parameters),
   })
   const context: BosContext = {
@@ -90,7 +92,11 @@ export function assemble(
       storageClass: options.storageClass ?? parameters.storageclass,
     },
     log,
-    learned: { noRename: false, hierarchical: options.hierarchical ?? false },
+    learned: {
+      noRename: false,
+      hierarchical: options.hierarchical ?? false,
+      completeKeepsMetadata: undefined,
+    },
   }
   return { context, transport }
 }

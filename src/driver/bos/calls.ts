@@ -7,6 +7,7 @@ import type { ChooseSink, HttpResponse } from './http.js'
 import type { Conditions } from './headers.js'
 import { readEtag } from './documents.js'
 import { isRetryable, retrying, type Attempt, type RetryClass, type RetryPolicy } from './retry.js'
+import type { RetryWatcher } from './retry-warnings.js'
 import { parseErrorBody, extraTime, type BosRequest, type Transport } from './transport.js'
 
 /** A copy is given a millisecond for so many bytes: the service answers when all are copied. */
@@ -56,10 +57,12 @@ export function within(request: BosRequest, { timeLeft }: Attempt): BosRequest {
 export class Calls {
   readonly transport: Transport
   readonly #policy: RetryPolicy
+  readonly #onRetry: RetryWatcher | undefined
 
-  constructor(transport: Transport, policy: RetryPolicy) {
+  constructor(transport: Transport, policy: RetryPolicy, onRetry?: RetryWatcher) {
     this.transport = transport
     this.#policy = policy
+    this.#onRetry = onRetry
   }
 
   call(
@@ -83,12 +86,18 @@ export class Calls {
 
   /** Runs work that sends `request`, or something as big, until it succeeds or cannot. */
   retry<T>(
-    request: Pick<BosRequest, 'signal' | 'body' | 'patience'>,
+    request: Pick<BosRequest, 'method' | 'key' | 'signal' | 'body' | 'patience'>,
     work: (attempt: Attempt) => Promise<T>,
     options: RepeatOptions = {},
   ): Promise<T> {
     const deadline = options.deadline ?? this.#policy.deadline + extraTime(request)
-    return retrying(work, { policy: this.#policy, signal: request.signal, ...options, deadline })
+    return retrying(work, {
+      policy: this.#policy,
+      signal: request.signal,
+      onRetry: failed => this.#onRetry?.(request, failed),
+      ...options,
+      deadline,
+    })
   }
 
   /**

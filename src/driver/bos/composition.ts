@@ -1,26 +1,34 @@
 /** A multipart upload as a Composition. */
 import type {
+  CompleteOptions,
   ComposeOptions,
   Composition,
   CopyRange,
   DriverOptions,
+  Metadata,
   Part,
-  WriteConditions,
   WriteResult,
 } from '../driver.js'
 import { ClosedError, DriverError, InvalidOffsetError } from '../errors.js'
 import { bodyLength } from './http.js'
 import { forPath, type BosContext } from './context.js'
 import { BosError } from './error.js'
+import { setMetadata } from './transfer.js'
 
 export class BosComposition implements Composition {
   readonly path: string
   readonly uploadId: string
   readonly #context: BosContext
+  readonly #metadata: Metadata
   #ended = false
 
-  constructor(context: BosContext, path: string, uploadId: string) {
+  constructor(
+    context: BosContext,
+    path: string,
+    { uploadId, metadata = {} }: { uploadId: string; metadata?: Metadata | undefined },
+  ) {
     this.#context = context
+    this.#metadata = metadata
     this.path = path
     this.uploadId = uploadId
   }
@@ -63,16 +71,46 @@ export class BosComposition implements Composition {
     return { partNumber, etag: copied, size: length }
   }
 
-  async complete(
-    parts: readonly Part[],
-    options: DriverOptions & WriteConditions = {},
-  ): Promise<WriteResult> {
+  async complete(parts: readonly Part[], options: CompleteOptions = {}): Promise<WriteResult> {
     if (parts.length === 0) throw this.#error('a composition needs at least one part')
     const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
-    const { api } = this.#context
-    const etag = await this.#run(options, () => api.uploads.complete(this.#name, ordered, options))
+    const { api, learned } = this.#context
+    const size = ordered.reduce((sum, part) => sum + part.size, 0)
+    const { metadata: wanted, ...plain } = options
+    const metadata = isSame(wanted ?? {}, this.#metadata) ? undefined : wanted
+    const sent =
+      metadata === undefined || learned.completeKeepsMetadata === false ? {} : { metadata }
+    const etag = await this.#run(options, () =>
+      api.uploads.complete(this.#name, ordered, { ...plain, ...sent }),
+    )
     this.#ended = true
-    return { etag, size: ordered.reduce((sum, part) => sum + part.size, 0) }
+    if (metadata === undefined) return { etag, size }
+    return await this.#withMetadata({ etag, size }, metadata, options)
+  }
+
+  /**
+   * Makes sure of metadata that was not known when the upload began. That a completion takes some is
+   * in the SDKs and not in the documents, so the first one is looked at; a service that drops it is
+   * told by a copy. The content is published already: failing now would say that it is not.
+   */
+  async #withMetadata(
+    version: WriteResult,
+    metadata: Metadata,
+    { signal }: DriverOptions,
+  ): Promise<WriteResult> {
+    const { learned, log } = this.#context
+    const io = signal === undefined ? {} : { signal }
+    try {
+      learned.completeKeepsMetadata ??= isSame(
+        metadata,
+        (await this.#context.api.head(this.#name.key, io)).metadata,
+      )
+      if (learned.completeKeepsMetadata) return version
+      return await setMetadata(this.#context, this.path, metadata, { ...io, ifMatch: version.etag })
+    } catch (error) {
+      log.warn({ path: this.path, error }, 'a file was stored with the attributes it began with')
+      return version
+    }
   }
 
   async abort(options: DriverOptions = {}): Promise<void> {
@@ -117,12 +155,17 @@ export class BosComposition implements Composition {
 export function startComposition(
   context: BosContext,
   path: string,
-  options: ComposeOptions & { metadata?: Readonly<Record<string, string>> } = {},
+  options: ComposeOptions = {},
 ): Promise<BosComposition> {
   return forPath(context, path, async () => {
     const { api, keys, config } = context
     const properties = { storageClass: config.storageClass, ...options }
     const uploadId = await api.uploads.initiate(keys.file(path), properties)
-    return new BosComposition(context, path, uploadId)
+    return new BosComposition(context, path, { uploadId, metadata: options.metadata })
   })
+}
+
+function isSame(a: Metadata, b: Metadata): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
 }

@@ -37,6 +37,8 @@ export interface BosContext {
     noRename: boolean
     /** The bucket is hierarchical: directories are real, and are renamed and deleted whole. */
     hierarchical: boolean
+    /** Metadata sent with the completion of an upload is kept; undefined: not tried yet. */
+    completeKeepsMetadata: boolean | undefined
   }
 }
 
@@ -57,13 +59,18 @@ export async function forPath<T>(
 export function pagesBelow(
   { api, config }: BosContext,
   prefix: string,
-  options: DriverOptions & { delimiter?: '/'; startAfter?: string | undefined } = {},
+  options: DriverOptions & {
+    delimiter?: '/'
+    startAfter?: string | undefined
+    metadata?: boolean | undefined
+  } = {},
 ): AsyncGenerator<ListPage> {
-  const { signal, delimiter, startAfter } = options
+  const { signal, delimiter, startAfter, metadata } = options
   const query = {
     prefix,
     ...(delimiter === undefined ? {} : { delimiter }),
     ...(startAfter === undefined ? {} : { marker: prefix + startAfter }),
+    ...(metadata === true ? { metadata } : {}),
   }
   return listPages(page => api.list({ ...page, maxKeys: config.listPageSize }, { signal }), query)
 }

@@ -10,22 +10,42 @@ export interface ObjectHead {
   readonly size: Bytes
   readonly etag: string
   readonly modTime?: Date
-  readonly contentType?: string
   readonly storageClass?: string
   /** User metadata by lower-case name without `x-bce-meta-`. */
   readonly metadata: Readonly<Record<string, string>>
+  /** What else describes the content and would be lost if it were not sent with a replacing copy. */
+  readonly contentHeaders: Readonly<Record<string, string>>
 }
+
+/** Content headers that BOS keeps as they were sent; it makes up an Expires where there is none. */
+const CONTENT_HEADERS = [
+  'content-type',
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+]
 
 export interface ListedObject {
   readonly key: string
   readonly size: Bytes
   readonly etag: string
   readonly modTime: Date
+  /** Where the service tells it. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** What a listing may tell of the object that has the name of a common prefix. */
+export interface ListedMarker {
+  readonly modTime?: Date
+  readonly metadata: Readonly<Record<string, string>>
 }
 
 export interface ListPage {
   readonly objects: readonly ListedObject[]
   readonly prefixes: readonly string[]
+  /** By common prefix; only where metadata was asked for and is told. */
+  readonly markers?: ReadonlyMap<string, ListedMarker>
   readonly truncated: boolean
   readonly nextMarker?: string
 }
@@ -106,6 +126,17 @@ class Fields {
     return time
   }
 
+  /** Texts by name, or undefined if there are none. */
+  optionalTexts(name: string): Readonly<Record<string, string>> | undefined {
+    const value = this.#members[name]
+    if (typeof value !== 'object' || value === null) return undefined
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([key, text]) =>
+        typeof text === 'string' ? [[key.toLowerCase().replace(/^x-bce-meta-/, ''), text]] : [],
+      ),
+    )
+  }
+
   /** An absent list is an empty one. */
   list<T>(name: string, read: (fields: Fields) => T): T[] {
     const value = this.#members[name]
@@ -142,7 +173,6 @@ export function readHead(headers: Headers): ObjectHead {
   const size = count(headers['content-length'])
   if (size === undefined) throw malformed('no Content-Length')
   const modTime = readModTime(headers)
-  const contentType = headers['content-type']
   const storageClass = headers['x-bce-storage-class']
   const metadata = Object.entries(headers)
     .filter(([name]) => name.startsWith('x-bce-meta-'))
@@ -151,9 +181,14 @@ export function readHead(headers: Headers): ObjectHead {
     size,
     etag: readEtag(headers),
     ...(modTime === undefined ? {} : { modTime }),
-    ...(contentType === undefined ? {} : { contentType }),
     ...(storageClass === undefined ? {} : { storageClass }),
     metadata: Object.fromEntries(metadata),
+    contentHeaders: Object.fromEntries(
+      CONTENT_HEADERS.flatMap(name => {
+        const value = headers[name]
+        return value === undefined ? [] : [[name, value]]
+      }),
+    ),
   }
 }
 
@@ -179,14 +214,27 @@ export function readRange(status: number, headers: Headers): BodyRange {
 export function readListPage(body: Buffer): ListPage {
   const fields = document(body)
   const nextMarker = fields.optionalText('nextMarker')
+  const markers = new Map<string, ListedMarker>()
   return {
-    objects: fields.list('contents', item => ({
-      key: item.text('key'),
-      size: item.count('size'),
-      etag: unquote(item.text('eTag')),
-      modTime: item.time('lastModified'),
-    })),
-    prefixes: fields.list('commonPrefixes', item => item.text('prefix')),
+    objects: fields.list('contents', item => {
+      const metadata = item.optionalTexts('userMeta')
+      return {
+        key: item.text('key'),
+        size: item.count('size'),
+        etag: unquote(item.text('eTag')),
+        modTime: item.time('lastModified'),
+        ...(metadata === undefined ? {} : { metadata }),
+      }
+    }),
+    prefixes: fields.list('commonPrefixes', item => {
+      const prefix = item.text('prefix')
+      const metadata = item.optionalTexts('userMeta')
+      const hasTime = item.optionalText('lastModified') !== undefined
+      const time = hasTime ? { modTime: item.time('lastModified') } : {}
+      if (metadata !== undefined) markers.set(prefix, { metadata, ...time })
+      return prefix
+    }),
+    ...(markers.size === 0 ? {} : { markers }),
     truncated: fields.flag('isTruncated'),
     ...(nextMarker === undefined || nextMarker === '' ? {} : { nextMarker }),
   }

@@ -5,24 +5,30 @@
  * transfer.ts for what is moved inside the store, read.ts for reads. This file only puts them together:
  * it checks paths, turns failures into driver errors, and owns the connections. assemble.ts makes its parts.
  */
-import type { Bytes, Milliseconds } from '../../util/units.js'
+import { KiB, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
   ContentReader,
   DriverCapabilities,
   DriverOptions,
+  EntriesBelowOptions,
   EntriesOptions,
   EntriesPage,
   FileInfo,
   FileWriter,
+  MakeDirectoryOptions,
+  Metadata,
   MoveOptions,
   PartLimits,
+  ReadIntoOptions,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
+  SetMetadataOptions,
   StatOptions,
   StorageDriver,
+  SubtreePage,
   UploadInfo,
   WalkDirective,
   WalkOptions,
@@ -33,6 +39,7 @@ import type {
 import { ClosedError, PathNotFoundError } from '../errors.js'
 import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
+import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MARKER_TYPE } from './api.js'
 import { assemble, NAME, type BosDriverOptions } from './assemble.js'
@@ -40,11 +47,12 @@ import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
-import { ListingMerger, type MergedPage } from './list.js'
-import { openReader, readContent, readInto } from './read.js'
+import { listedFile, ListingMerger, type MergedPage } from './list.js'
+import { openReader, readContent } from './read.js'
+import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
 import { remove, removeFile, removeMarker } from './remove.js'
-import { copyFile, look, move } from './transfer.js'
+import { copyFile, look, move, setMetadata } from './transfer.js'
 import type { Transport } from './transport.js'
 import { openWriter } from './writer.js'
 
@@ -55,11 +63,7 @@ const REDIRECT_EXPIRY: Milliseconds = 20 * 60_000
 
 class BosDriver implements StorageDriver {
   readonly name = NAME
-  readonly capabilities: DriverCapabilities = {
-    conditionalWrites: true,
-    serverSideCopy: true,
-    redirects: true,
-  }
+  readonly capabilities: DriverCapabilities
   readonly partLimits: PartLimits
   readonly #context: BosContext
   readonly #transport: Transport
@@ -70,6 +74,15 @@ class BosDriver implements StorageDriver {
     this.#context = context
     this.#transport = transport
     this.partLimits = context.limits
+    this.capabilities = {
+      conditionalWrites: true,
+      serverSideCopy: true,
+      redirects: true,
+      // A hierarchical bucket wants a delimiter.
+      listsSubtrees: !context.learned.hierarchical,
+      // 2 KB in the documents; some SDKs permit more, which no document promises.
+      metadataLimit: 2 * KiB,
+    }
     const keyPrefixBytes = Buffer.byteLength(context.keys.rootPrefix)
     this.#checks = pathChecks(NAME, { keyPrefixBytes })
   }
@@ -107,8 +120,8 @@ class BosDriver implements StorageDriver {
 
   async readInto(
     path: string,
-    target: Uint8Array,
-    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+    target: Uint8Array | readonly Uint8Array[],
+    options: ReadIntoOptions = {},
   ): Promise<ReadIntoResult> {
     this.#begin(options)
     this.#checks.existing(path)
@@ -131,16 +144,14 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.directory(path)
     if (path === '/') return { path, size: 0, isDir: true }
-    const { file, isDir, markerTime } = await this.#at(path, () =>
-      look(this.#context, path, options),
-    )
+    const { file, isDir, marker } = await this.#at(path, () => look(this.#context, path, options))
     if (isDir) {
-      const time = markerTime === undefined ? {} : { modTime: markerTime }
-      return { path, size: 0, isDir, ...time }
+      const time = marker?.modTime === undefined ? {} : { modTime: marker.modTime }
+      const metadata = marker?.metadata === undefined ? {} : { metadata: marker.metadata }
+      return { path, size: 0, isDir, ...time, ...metadata }
     }
     if (file === undefined) throw new PathNotFoundError(path, { driver: NAME })
-    const { size, etag, modTime } = file
-    return { path, size, isDir, etag, ...(modTime === undefined ? {} : { modTime }) }
+    return { path, isDir, ...file }
   }
 
   async list(path: string, options: DriverOptions = {}): Promise<string[]> {
@@ -168,7 +179,30 @@ class BosDriver implements StorageDriver {
     }
   }
 
-  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+  async *entriesBelow(path: string, options: EntriesBelowOptions = {}): AsyncIterable<SubtreePage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    if (!this.capabilities.listsSubtrees) {
+      yield* subtreeByDirectory(this, path, options)
+      return
+    }
+    const { keys } = this.#context
+    const { from, signal } = options
+    const prefix = keys.directory(path)
+    const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
+    // The marker of `from` says nothing about what is in it.
+    const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
+    const io = signal === undefined ? {} : { signal }
+    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter })
+    for (;;) {
+      const next = await this.#at(path, () => pages.next())
+      if (next.done === true) return
+      yield merger.add(next.value.objects, !next.value.truncated)
+    }
+  }
+
+  async makeDirectory(path: string, options: MakeDirectoryOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
     const { api, keys, learned } = this.#context
@@ -183,6 +217,16 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     await this.#at(path, () => removeMarker(this.#context, path, options))
+  }
+
+  async setMetadata(
+    path: string,
+    metadata: Metadata,
+    options: SetMetadataOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    return await setMetadata(this.#context, path, metadata, options)
   }
 
   async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
@@ -264,11 +308,11 @@ class BosDriver implements StorageDriver {
   }
 
   async *#children(path: string, options: EntriesOptions): AsyncGenerator<MergedPage> {
-    const { signal, startAfter } = options
+    const { signal, startAfter, metadata } = options
     const prefix = this.#context.keys.directory(path)
     const merger = new ListingMerger({ path, prefix, startAfter })
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, delimiter: '/', startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return

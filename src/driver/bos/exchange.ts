@@ -51,6 +51,20 @@ function plainHeaders(headers: Dispatcher.ResponseData['headers']): Record<strin
 const TLS_CODES =
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|HOSTNAME_)/
 
+/** What the failure of a connection means for the request on it. */
+export function connectionError(error: Error, isConnected: boolean): BosError {
+  const { code = '' } = error as NodeJS.ErrnoException
+  const what = code === '' ? error.message : `${error.message} (${code})`
+  if (TLS_CODES.test(code)) {
+    return new BosError(`TLS: ${what}`, { kind: 'tls', cause: error })
+  }
+  if (!isConnected) {
+    return new BosError(`cannot connect: ${what}`, { kind: 'connect', cause: error })
+  }
+  const kind = /TIMEOUT|ETIMEDOUT/.test(code) ? 'timeout' : 'network'
+  return new BosError(`connection broke: ${what}`, { kind, cause: error })
+}
+
 /** Who is told of an exchange: of its head once, then of one of the two ends. */
 export interface ExchangeEvents {
   /** What it throws ends the exchange. */
@@ -142,7 +156,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#over) return
-    this.stop(this.#explain(error))
+    this.stop(connectionError(error, this.#controller !== undefined))
   }
 
   #startTimer(timeout: Milliseconds): NodeJS.Timeout {
@@ -150,19 +164,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
       const kind = this.#controller === undefined ? 'connect' : 'timeout'
       this.stop(new BosError(`no answer within ${timeout} ms`, { kind }))
     }, timeout)
-  }
-
-  #explain(error: Error): BosError {
-    const { code = '' } = error as NodeJS.ErrnoException
-    const what = code === '' ? error.message : `${error.message} (${code})`
-    if (TLS_CODES.test(code)) {
-      return new BosError(`TLS: ${what}`, { kind: 'tls', cause: error })
-    }
-    if (this.#controller === undefined) {
-      return new BosError(`cannot connect: ${what}`, { kind: 'connect', cause: error })
-    }
-    const kind = /TIMEOUT|ETIMEDOUT/.test(code) ? 'timeout' : 'network'
-    return new BosError(`connection broke: ${what}`, { kind, cause: error })
   }
 
   #try(step: () => void): void {

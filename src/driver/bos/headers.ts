@@ -21,6 +21,8 @@ export interface ObjectProperties {
   storageClass?: string | undefined
   /** By lower-case name without `x-bce-meta-`. */
   metadata?: Readonly<Record<string, string>> | undefined
+  /** Content-Type and its kind by lower-case name; stronger than `contentType`. */
+  contentHeaders?: Readonly<Record<string, string>> | undefined
 }
 
 export interface CopySource {
@@ -38,15 +40,21 @@ export function conditionHeaders({ ifMatch, ifNoneMatch }: Conditions): Headers 
 export function propertyHeaders({
   contentType,
   storageClass,
-  metadata = {},
+  metadata,
+  contentHeaders,
 }: ObjectProperties): Headers {
   return {
     'content-type': contentType ?? 'application/octet-stream',
+    ...contentHeaders,
     ...(storageClass === undefined ? {} : { 'x-bce-storage-class': storageClass }),
-    ...Object.fromEntries(
-      Object.entries(metadata).map(([name, value]) => [`x-bce-meta-${name}`, value]),
-    ),
+    ...metadataHeaders(metadata),
   }
+}
+
+export function metadataHeaders(metadata: ObjectProperties['metadata'] = {}): Headers {
+  return Object.fromEntries(
+    Object.entries(metadata).map(([name, value]) => [`x-bce-meta-${name}`, value]),
+  )
 }
 
 /** CRC-32 in decimal. An empty piece is left out: zlib starts anew when it is given one. */

@@ -17,6 +17,8 @@ export interface ListQuery {
   readonly delimiter?: '/'
   /** Only keys behind this one. */
   readonly marker?: string
+  /** Ask for each object's metadata. */
+  readonly metadata?: boolean
 }
 
 /** Gets one page. */
@@ -50,6 +52,13 @@ export async function* listPages(fetch: FetchPage, query: ListQuery): AsyncGener
     }
     marker = next
   }
+}
+
+/** An object of a listing as a file. */
+export function listedFile(path: string, object: ListedObject): FileInfo {
+  const { size, etag, modTime, metadata } = object
+  const info = { path, size, modTime, isDir: false, etag }
+  return metadata === undefined ? info : { ...info, metadata }
 }
 
 export interface MergedPage {
@@ -100,7 +109,8 @@ export class ListingMerger {
       const name = object.key.slice(this.#prefix.length)
       if (name === '' || this.#isOwn(name)) continue
       if (componentProblem(name) !== undefined) hidden++
-      else if (this.#isWanted(name)) this.#held.set(name, this.#file(name, object))
+      else if (this.#isWanted(name))
+        this.#held.set(name, listedFile(childPath(this.#path, name), object))
     }
     for (const prefix of page.prefixes) {
       if (prefix === this.#lastPrefix) continue
@@ -110,7 +120,8 @@ export class ListingMerger {
       if (componentProblem(name) !== undefined) hidden++
       else if (this.#isWanted(name)) {
         this.#held.delete(name)
-        entries.push({ path: childPath(this.#path, name), size: 0, isDir: true })
+        const marker = page.markers?.get(prefix)
+        entries.push({ path: childPath(this.#path, name), size: 0, isDir: true, ...marker })
       }
     }
     this.#position = later(this.#position, lastOf(page))
@@ -131,10 +142,6 @@ export class ListingMerger {
       released.push(info)
     }
     return released
-  }
-
-  #file(name: string, { size, etag, modTime }: ListedObject): FileInfo {
-    return { path: childPath(this.#path, name), size, modTime, isDir: false, etag }
   }
 
   #isOwn(name: string): boolean {

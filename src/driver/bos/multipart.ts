@@ -29,6 +29,7 @@ import {
   conditionHeaders,
   copyHeaders,
   documentHeaders,
+  metadataHeaders,
   multipartEtag,
   propertyHeaders,
   type Conditions,
@@ -127,7 +128,7 @@ export class Uploads {
   async complete(
     upload: UploadName,
     parts: readonly ListedPart[],
-    options: CallOptions & Conditions = {},
+    options: CallOptions & Conditions & Pick<ObjectProperties, 'metadata'> = {},
   ): Promise<string> {
     const { key, uploadId } = upload
     const expected = multipartEtag(parts.map(part => part.etag))
@@ -139,7 +140,11 @@ export class Uploads {
       method: 'POST' as const,
       key,
       params: { uploadId },
-      headers: { ...documentHeaders(body), ...conditionHeaders(options) },
+      headers: {
+        ...documentHeaders(body),
+        ...conditionHeaders(options),
+        ...metadataHeaders(options.metadata),
+      },
       body,
       patience: parts.length * PATIENCE_PER_PART,
       signal: options.signal,

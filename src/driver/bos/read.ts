@@ -1,11 +1,11 @@
 /**
- * Ranged reads. What BOS makes awkward: a range on an empty object is an error (400 or 416), and so is
+ * Ranged reads as streams and whole small files; read-into.ts reads into memory. What BOS makes awkward: a range on an empty object is an error (400 or 416), and so is
  * a range that starts at the end; both are legal reads of nothing here. So a refused range is followed
  * by a HEAD that tells which of the two, or neither, it was.
  */
 import { Readable } from 'node:stream'
 import type { Bytes } from '../../util/units.js'
-import type { ContentReader, DriverOptions, ReadIntoResult, ReadOptions } from '../driver.js'
+import type { ContentReader, DriverOptions, ReadOptions } from '../driver.js'
 import { InvalidOffsetError, PreconditionError } from '../errors.js'
 import { forPath, type BosContext } from './context.js'
 import { readEtag, readModTime, readRange, type BodyRange, type ObjectHead } from './documents.js'
@@ -18,23 +18,23 @@ import { DamagedError, verifierOf, type Verifier } from './verify.js'
 /** How often a stream is taken up again where it broke off. */
 const MAX_RESUMES = 5
 
-interface Range {
+export interface Range {
   readonly offset: Bytes
   /** Undefined is to the end. */
   readonly length: Bytes | undefined
 }
 
-function isRefusedRange(error: unknown): boolean {
+export function isRefusedRange(error: unknown): boolean {
   if (!(error instanceof BosError) || error.kind !== 'response') return false
   return error.status === 416 || error.code === 'InvalidRange' || error.status === 400
 }
 
-function integrity(message: string): BosError {
+export function integrity(message: string): BosError {
   return new BosError(message, { kind: 'integrity' })
 }
 
 /** The bytes that come are those asked for, of the version asked for. */
-function checkAnswer(head: HttpHead, range: Range, etag: string | undefined): BodyRange {
+export function checkAnswer(head: HttpHead, range: Range, etag: string | undefined): BodyRange {
   const body = readRange(head.status, head.headers)
   if (etag !== undefined && readEtag(head.headers) !== etag) {
     throw integrity(`version ${readEtag(head.headers)} came instead of ${etag}`)
@@ -46,7 +46,7 @@ function checkAnswer(head: HttpHead, range: Range, etag: string | undefined): Bo
   return body
 }
 
-function isWhole({ offset, length, size }: BodyRange): boolean {
+export function isWhole({ offset, length, size }: BodyRange): boolean {
   return offset === 0 && length === size
 }
 
@@ -56,7 +56,7 @@ function requestRange({ offset, length }: Range): { first: Bytes; last?: Bytes }
 }
 
 /** The service would not give the range; why is to be found out. */
-class Refusal {
+export class Refusal {
   readonly error: unknown
 
   constructor(error: unknown) {
@@ -65,7 +65,7 @@ class Refusal {
 }
 
 /** The object when there is nothing of it to be read at `offset`; checks offset and version. */
-async function nothingAt(
+export async function nothingAt(
   context: BosContext,
   path: string,
   offset: Bytes,
@@ -103,64 +103,6 @@ export async function readContent(
   }
   await forPath(context, path, () => api.get(keys.file(path), { signal }, chooseSink))
   return content
-}
-
-/** @see StorageDriver.readInto */
-export async function readInto(
-  context: BosContext,
-  path: string,
-  target: Uint8Array,
-  options: DriverOptions & { offset?: Bytes; etag?: string },
-): Promise<ReadIntoResult> {
-  const { offset = 0, etag, signal } = options
-  if (offset < 0) throw new InvalidOffsetError(path, offset, { driver: context.name })
-  return await forPath(context, path, async () => {
-    let refusal: Refusal | undefined
-    if (target.length > 0) {
-      const result = await fill(context, path, target, { offset, etag, signal })
-      if (!(result instanceof Refusal)) return result
-      refusal = result
-    }
-    const head = await nothingAt(context, path, offset, { ...options, refusal })
-    return { bytesRead: 0, size: head.size, etag: head.etag }
-  })
-}
-
-/** One GET into the target. */
-async function fill(
-  { api, keys }: BosContext,
-  path: string,
-  target: Uint8Array,
-  options: { offset: Bytes; etag: string | undefined; signal: AbortSignal | undefined },
-): Promise<ReadIntoResult | Refusal> {
-  const { offset, etag, signal } = options
-  const range = { first: offset, last: offset + target.length - 1 }
-  let size = 0
-  let bytesRead = 0
-  const chooseSink = (head: HttpHead): BodySink => {
-    const body = checkAnswer(head, { offset, length: target.length }, etag)
-    size = body.size
-    bytesRead = 0
-    const verifier = isWhole(body) ? verifierOf(head.headers) : undefined
-    return chunk => {
-      if (bytesRead + chunk.length > body.length) throw integrity('more bytes than announced')
-      target.set(chunk, bytesRead)
-      bytesRead += chunk.length
-      verifier?.update(chunk)
-      if (bytesRead === body.length) verifier?.check()
-    }
-  }
-  try {
-    const { headers } = await api.get(
-      keys.file(path),
-      { range, ifMatch: etag, signal, expectedBytes: target.length },
-      chooseSink,
-    )
-    return { bytesRead, size, etag: readEtag(headers) }
-  } catch (error) {
-    if (isRefusedRange(error)) return new Refusal(error)
-    throw error
-  }
 }
 
 /** @see StorageDriver.reader */

@@ -98,6 +98,15 @@ export interface Attempt {
   readonly timeLeft: Milliseconds
 }
 
+/** An attempt that another one follows. */
+export interface FailedAttempt {
+  /** From 1. */
+  readonly number: number
+  readonly error: unknown
+  /** The pause before the next. */
+  readonly delay: Milliseconds
+}
+
 export interface RetryingOptions {
   policy: RetryPolicy
   /** Default the policy's. */
@@ -106,6 +115,7 @@ export interface RetryingOptions {
   retryClass?: RetryClass | undefined
   /** Default `isRetryable`. */
   retryable?: ((error: unknown) => boolean) | undefined
+  onRetry?: ((failed: FailedAttempt) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -137,6 +147,7 @@ export async function retrying<T>(
       const delay = delayAfter(number, error, policy)
       if (number >= attempts || clock.now() + delay >= end || !budget.take()) throw error
       ambiguous ||= error instanceof BosError && error.ambiguous
+      options.onRetry?.({ number, error, delay })
       await clock.sleep(delay, signal)
     }
   }

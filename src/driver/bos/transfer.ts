@@ -8,10 +8,18 @@
  */
 import { forEachParallel } from '../../util/semaphore.js'
 import { MiB, type Bytes } from '../../util/units.js'
-import type { DriverOptions, MoveOptions, WriteConditions, WriteResult } from '../driver.js'
+import type {
+  DriverOptions,
+  Metadata,
+  MoveOptions,
+  SetMetadataOptions,
+  StatOptions,
+  WriteConditions,
+  WriteResult,
+} from '../driver.js'
 import { ConflictError, IntegrityError, PathNotFoundError, PreconditionError } from '../errors.js'
 import { childPath, isBelow } from '../path.js'
-import type { Conditions, CopySource } from './headers.js'
+import type { Conditions, CopySource, ObjectProperties } from './headers.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import type { ListedPart, ObjectHead } from './documents.js'
 import { BosError } from './error.js'
@@ -41,6 +49,8 @@ interface CopyJob {
   readonly key: string
   /** What the source is known to be; asked for when it matters. */
   readonly head?: ObjectHead | undefined
+  /** Of the copy, in place of what the source has. Needs `head`. */
+  readonly metadata?: Metadata | undefined
 }
 
 /** Copies one object in the way that its size and the conditions ask for, and verifies the copy. */
@@ -54,11 +64,13 @@ async function copyObject(
   const { signal, ifMatch, ifNoneMatch } = options
   const conditional = ifMatch !== undefined || ifNoneMatch !== undefined
   if (!conditional && source.size <= config.copyThreshold) {
-    const etag = await api.copy(source, key, { signal })
+    const replace = job.metadata === undefined ? undefined : { ...job.head, metadata: job.metadata }
+    const etag = await api.copy(source, key, { signal, replace })
     await verify(context, { key, etag, source }, signal)
     return etag
   }
-  const head = job.head ?? (await api.head(source.key, { signal }))
+  const known = job.head ?? (await api.head(source.key, { signal }))
+  const head = job.metadata === undefined ? known : { ...known, metadata: job.metadata }
   // An empty range cannot be copied, and nothing needs to be.
   if (source.size === 0) {
     return await api.put(key, Buffer.alloc(0), { ...head, signal, ifMatch, ifNoneMatch })
@@ -70,7 +82,7 @@ async function copyObject(
 
 async function copyInParts(
   context: BosContext,
-  { source, key, head }: CopyJob,
+  { source, key, head }: Omit<CopyJob, 'head'> & { head: ObjectProperties },
   options: Conditions & { signal: AbortSignal | undefined },
 ): Promise<string> {
   const { api, config, limits } = context
@@ -138,35 +150,70 @@ async function copyKnown(
   const { keys } = context
   const source = { key: keys.file(from), etag: head.etag, size: head.size }
   const etag = await forPath(context, to, () =>
-    copyObject(context, { source, key: keys.file(to), head }, options),
+    copyObject(context, { source, key: keys.file(to), head, metadata: options.metadata }, options),
   )
   return { etag, size: head.size }
+}
+
+/** @see StorageDriver.setMetadata: a copy onto itself */
+export async function setMetadata(
+  context: BosContext,
+  path: string,
+  metadata: Metadata,
+  options: SetMetadataOptions,
+): Promise<WriteResult> {
+  const { api, keys, config } = context
+  const { known, ifMatch, signal } = options
+  const key = keys.file(path)
+  return await forPath(context, path, async () => {
+    const { etag, size, contentHeaders, storageClass } = known ?? {}
+    const isKnown = etag !== undefined && size !== undefined && contentHeaders !== undefined
+    const head = isKnown
+      ? { etag, size, contentHeaders, storageClass: storageClass ?? config.storageClass }
+      : await api.head(key, { signal })
+    const source = { key, etag: ifMatch ?? head.etag, size: head.size }
+    if (head.size > config.copyThreshold) {
+      // Its own completion can be conditional: nobody else's version is replaced.
+      const whole = { ...head, metadata }
+      const made = await copyInParts(
+        context,
+        { source, key, head: whole },
+        { signal, ifMatch: source.etag },
+      )
+      return { etag: made, size: head.size }
+    }
+    const made = await api.copy(source, key, { signal, replace: { ...head, metadata } })
+    await verify(context, { key, etag: made, source }, signal)
+    return { etag: made, size: head.size }
+  })
 }
 
 /** What is at a path: the file's head, and whether anything is below it. */
 export interface Found {
   readonly file: ObjectHead | undefined
   readonly isDir: boolean
-  /** When the directory's marker was written. */
-  readonly markerTime?: Date
+  /** What is known of the directory's marker. */
+  readonly marker?: { readonly modTime?: Date; readonly metadata?: Metadata }
 }
 
 /** Looks for both kinds at once: one round trip. */
 export async function look(
   { api, keys, learned }: BosContext,
   path: string,
-  options: DriverOptions & { expect?: 'file' | 'directory' | undefined },
+  options: StatOptions,
 ): Promise<Found> {
   const { expect, signal } = options
   const prefix = keys.directory(path)
+  if (expect === 'marker') {
+    const marker = await api.find(prefix, { signal })
+    return { file: undefined, isDir: marker !== undefined, ...(marker && { marker }) }
+  }
   if (learned.hierarchical) {
     const [file, directory] = await Promise.all([
       expect === 'directory' ? undefined : api.find(keys.file(path), { signal }),
       expect === 'file' ? undefined : api.find(prefix, { signal }),
     ])
-    const time = directory?.modTime
-    const isDir = directory !== undefined
-    return { file, isDir, ...(time === undefined ? {} : { markerTime: time }) }
+    return { file, isDir: directory !== undefined, ...(directory && { marker: directory }) }
   }
   const [file, below] = await Promise.all([
     expect === 'directory' ? undefined : api.find(keys.file(path), { signal }),
@@ -177,7 +224,7 @@ export async function look(
   return {
     file,
     isDir: first !== undefined,
-    ...(isMarker ? { markerTime: first.modTime } : {}),
+    ...(isMarker ? { marker: first } : {}),
   }
 }
 
@@ -221,7 +268,8 @@ export async function move(
   const job = { from, to, head: source.file }
   const isFree = target.file === undefined && options.ifMatch === undefined
   // A rename knows no conditions: with one, only the copy can tell a race.
-  if (isFree && options.ifNoneMatch === undefined && (await renamed(context, job, io))) return
+  const isPlain = options.ifNoneMatch === undefined && options.metadata === undefined
+  if (isFree && isPlain && (await renamed(context, job, io))) return
   await copyKnown(context, job, options)
   await forPath(context, from, () => api.deletions.object(keys.file(from), io))
 }

@@ -29,6 +29,8 @@ import {
   type HttpResponse,
   type HttpStream,
 } from './http.js'
+import { landingSink, type ChooseLanding } from './receive/landing.js'
+import { Receiver } from './receive/receiver.js'
 import { authorization, encodeKey, encodeQuery, timestamp, TOKEN_NAME } from './sign.js'
 
 export interface TransportOptions extends HttpOptions {
@@ -133,6 +135,8 @@ export function responseError(response: HttpResponse, now: Milliseconds): BosErr
 export interface Transport {
   /** Waits for the whole answer. Its body goes to the sink, or into the response. */
   request(request: BosRequest, chooseSink?: ChooseSink): Promise<HttpResponse>
+  /** As `request`, for a GET whose body goes straight into memory of the caller's. */
+  receive(request: BosRequest, choose: ChooseLanding): Promise<HttpResponse>
   /** Resolves with the head; the caller consumes or destroys the stream. */
   stream(request: BosRequest): Promise<HttpStream>
   /** A URL that serves one GET or HEAD without a header. */
@@ -143,13 +147,16 @@ export interface Transport {
 /** What goes through BosClient.sendRequest unchanged. */
 interface Call {
   readonly request: BosRequest
-  readonly chooseSink: ChooseSink | undefined
+  readonly chooseSink?: ChooseSink | undefined
+  readonly chooseLanding?: ChooseLanding
   readonly streaming: boolean
 }
 
 class BosTransport extends BosClient implements Transport {
   readonly #options: TransportOptions
   readonly #http: Http
+  /** None where a proxy is to be asked for every connection. */
+  readonly #receiver: Receiver | undefined
   readonly #gate: Gate
   readonly #host: string
   readonly #clock: Clock
@@ -160,6 +167,7 @@ class BosTransport extends BosClient implements Transport {
     super({ endpoint: options.origin, credentials: { ak: '', sk: '' }, pathStyleEnable: true })
     this.#options = options
     this.#http = new Http(options)
+    this.#receiver = options.proxy === undefined ? new Receiver(options) : undefined
     this.#gate = new Gate(options.connections ?? DEFAULT_CONNECTIONS)
     this.#host = new URL(options.origin).host
     this.#clock = options.clock ?? systemClock
@@ -169,8 +177,12 @@ class BosTransport extends BosClient implements Transport {
     return this.#call({ request, chooseSink, streaming: false }) as Promise<HttpResponse>
   }
 
+  receive(request: BosRequest, chooseLanding: ChooseLanding): Promise<HttpResponse> {
+    return this.#call({ request, chooseLanding, streaming: false }) as Promise<HttpResponse>
+  }
+
   stream(request: BosRequest): Promise<HttpStream> {
-    return this.#call({ request, chooseSink: undefined, streaming: true }) as Promise<HttpStream>
+    return this.#call({ request, streaming: true }) as Promise<HttpStream>
   }
 
   async presign(method: 'GET' | 'HEAD', key: string, expires: Milliseconds): Promise<string> {
@@ -192,8 +204,8 @@ class BosTransport extends BosClient implements Transport {
     return `${origin}${path}${query}`
   }
 
-  close(): Promise<void> {
-    return this.#http.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#http.close(), this.#receiver?.close()])
   }
 
   /** The hook of BosClient. */
@@ -242,7 +254,11 @@ class BosTransport extends BosClient implements Transport {
         response.stream.once('close', () => giveBack('answered'))
         return response
       }
-      const response = await this.#exchange(signed, call.chooseSink)
+      const { chooseLanding } = call
+      const response =
+        chooseLanding === undefined
+          ? await this.#exchange(signed, call.chooseSink)
+          : await this.#land(signed, chooseLanding)
       giveBack('answered')
       return response
     } catch (error) {
@@ -257,6 +273,18 @@ class BosTransport extends BosClient implements Transport {
       refuseForeign(head)
       return chooseSink?.(head)
     })
+    if (!isSuccess(response)) throw responseError(response, this.#now())
+    return response
+  }
+
+  async #land(request: HttpRequest, choose: ChooseLanding): Promise<HttpResponse> {
+    const response = await this.#receiver?.receive(request, head => {
+      refuseForeign(head)
+      return choose(head)
+    })
+    if (response === undefined) {
+      return await this.#exchange(request, head => landingSink(choose(head)))
+    }
     if (!isSuccess(response)) throw responseError(response, this.#now())
     return response
   }

@@ -8,7 +8,6 @@
  * - after the first failure of a part, or a write that was aborted half way, nothing can be committed.
  */
 import { abortable } from '../../util/abort.js'
-import { Semaphore } from '../../util/semaphore.js'
 import { MiB, type Bytes } from '../../util/units.js'
 import type {
   DriverOptions,
@@ -19,12 +18,15 @@ import type {
   WriterOptions,
 } from '../driver.js'
 import { DriverError } from '../errors.js'
-import { partSizeAt } from '../parts.js'
+import { partSizeOf } from '../parts.js'
 import { WriterState } from '../writer-state.js'
+import { copyCommitted } from './append.js'
 import { forPath, type BosContext } from './context.js'
 import { PendingBytes } from './pending.js'
 import { dropLeft, dropUpload, findLeft, leave, type LeftWriter } from './resume.js'
-import { evenRanges } from './transfer.js'
+
+/** Parts under way may hold so many bytes, or be one. */
+const BYTES_IN_FLIGHT: Bytes = 64 * MiB
 
 class BosWriter implements FileWriter {
   readonly #context: BosContext
@@ -33,7 +35,7 @@ class BosWriter implements FileWriter {
   readonly #pending = new PendingBytes()
   readonly #parts = new Map<number, Part>()
   readonly #underWay = new Set<Promise<void>>()
-  readonly #permits: Semaphore
+  #bytesUnderWay: Bytes = 0
   /** Stops the parts under way once the content is lost anyway. */
   readonly #stop = new AbortController()
   /** The upload's id; once asked for it is waited for, so that it can be aborted. */
@@ -50,7 +52,6 @@ class BosWriter implements FileWriter {
     this.#context = context
     this.#path = path
     this.#state = new WriterState(path, context.name)
-    this.#permits = new Semaphore(context.config.partsInFlight)
   }
 
   get size(): Bytes {
@@ -61,10 +62,14 @@ class BosWriter implements FileWriter {
   resume({ uploadId, parts, tail }: LeftWriter): void {
     this.#resumed = true
     this.#upload = Promise.resolve(uploadId)
+    this.#takeOver(parts)
+    this.#pending.append(tail)
+  }
+
+  #takeOver(parts: readonly Part[]): void {
     for (const part of parts) this.#parts.set(part.partNumber, part)
     this.#nextPart = parts.length + 1
     this.#sent = parts.reduce((sum, part) => sum + part.size, 0)
-    this.#pending.append(tail)
   }
 
   /** Goes on behind a committed file: its bytes become parts inside the store, or pending ones. */
@@ -77,13 +82,8 @@ class BosWriter implements FileWriter {
       return
     }
     const uploadId = await this.#uploadId(options)
-    for (const { offset, length } of evenRanges(size, limits.maxPartSize)) {
-      const partNumber = this.#nextPart++
-      const source = { key, etag, first: offset, last: offset + length - 1 }
-      const copied = await api.uploads.copyPart({ key, uploadId, partNumber }, source, options)
-      this.#parts.set(partNumber, { partNumber, etag: copied, size: length })
-      this.#sent += length
-    }
+    const parts = await copyCommitted(this.#context, { key, uploadId, etag, size }, options)
+    this.#takeOver(parts)
   }
 
   write(data: Uint8Array, options: DriverOptions = {}): Promise<void> {
@@ -92,7 +92,7 @@ class BosWriter implements FileWriter {
       let at = 0
       try {
         while (at < data.length) {
-          const room = partSizeAt(this.#sent, this.#context.limits) - this.#pending.length
+          const room = partSizeOf(this.#nextPart, this.#context.limits) - this.#pending.length
           // A full part waits for a byte more: content of exactly one chunk is one PUT.
           if (room <= 0) {
             await this.#sendPart(this.#pending.length, options)
@@ -202,8 +202,7 @@ class BosWriter implements FileWriter {
       throw new DriverError(message, { driver, path: this.#path })
     }
     const uploadId = await this.#uploadId(signal === undefined ? {} : { signal })
-    const release = await this.#permits.acquire(signal)
-    if (this.#failure !== undefined) release()
+    while (!this.#hasRoom(size)) await abortable(Promise.race(this.#underWay), signal)
     this.#assertOpen()
     const data = this.#pending.take(size)
     const partNumber = this.#nextPart++
@@ -214,10 +213,18 @@ class BosWriter implements FileWriter {
       .then(etag => void this.#parts.set(partNumber, { partNumber, etag, size }))
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
-        release()
+        this.#bytesUnderWay -= size
         this.#underWay.delete(job)
       })
     this.#underWay.add(job)
+    this.#bytesUnderWay += size
+  }
+
+  #hasRoom(size: Bytes): boolean {
+    const { config, limits } = this.#context
+    if (this.#underWay.size === 0) return true
+    const most = Math.max(BYTES_IN_FLIGHT, config.partsInFlight * limits.partSize)
+    return this.#underWay.size < config.partsInFlight && this.#bytesUnderWay + size <= most
   }
 
   /**

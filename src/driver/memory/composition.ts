@@ -1,10 +1,12 @@
 /** Parts put together in memory: the memory driver's compositions. */
 import { randomUUID } from 'node:crypto'
 import type {
+  CompleteOptions,
   ComposeOptions,
   Composition,
   CopyRange,
   DriverOptions,
+  Metadata,
   Part,
   PartLimits,
   UploadInfo,
@@ -26,17 +28,24 @@ export interface CompositionHost {
   readonly uploads: Map<string, MemoryUpload>
   now(): Date
   readRange(range: CopyRange): Buffer
-  publish(path: string, content: Buffer, conditions: WriteConditions, etag?: string): WriteResult
+  publish(
+    path: string,
+    content: Buffer,
+    options: WriteConditions & { readonly metadata?: Metadata },
+    etag?: string,
+  ): WriteResult
 }
 
 export class MemoryComposition implements Composition {
   readonly path: string
   readonly uploadId: string = randomUUID()
   readonly #host: CompositionHost
+  readonly #metadata: Metadata | undefined
   #ended = false
 
-  constructor(host: CompositionHost, path: string, _options: ComposeOptions = {}) {
+  constructor(host: CompositionHost, path: string, options: ComposeOptions = {}) {
     this.path = path
+    this.#metadata = options.metadata
     this.#host = host
     host.uploads.set(this.uploadId, {
       path,
@@ -64,10 +73,7 @@ export class MemoryComposition implements Composition {
     return this.#put(partNumber, this.#host.readRange(source))
   }
 
-  async complete(
-    parts: readonly Part[],
-    options: DriverOptions & WriteConditions = {},
-  ): Promise<WriteResult> {
+  async complete(parts: readonly Part[], options: CompleteOptions = {}): Promise<WriteResult> {
     options.signal?.throwIfAborted()
     const upload = this.#upload()
     const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
@@ -88,7 +94,9 @@ export class MemoryComposition implements Composition {
     const content = Buffer.concat(contents)
     const etag =
       ordered.length === 1 ? md5(content) : `-${md5(ordered.map(part => part.etag).join(''))}`
-    const result = this.#host.publish(this.path, content, options, etag)
+    const metadata = options.metadata ?? this.#metadata
+    const published = metadata === undefined ? options : { ...options, metadata }
+    const result = this.#host.publish(this.path, content, published, etag)
     this.#ended = true
     this.#host.uploads.delete(this.uploadId)
     return result

@@ -13,17 +13,23 @@ import type {
   ContentReader,
   DriverCapabilities,
   DriverOptions,
+  EntriesBelowOptions,
   EntriesOptions,
   EntriesPage,
   FileInfo,
   FileWriter,
+  MakeDirectoryOptions,
+  Metadata,
   MoveOptions,
   PartLimits,
+  ReadIntoOptions,
   ReadIntoResult,
   ReadOptions,
   RedirectOptions,
+  SetMetadataOptions,
   StatOptions,
   StorageDriver,
+  SubtreePage,
   UploadInfo,
   WalkDirective,
   WalkOptions,
@@ -35,11 +41,14 @@ import type {
 import {
   ClosedError,
   ConflictError,
+  DriverError,
   InvalidOffsetError,
   PathNotFoundError,
   PreconditionError,
 } from '../errors.js'
+import { metadataSize } from '../metadata.js'
 import { baseName, childPath, isBelow, isReserved, pathChecks } from '../path.js'
+import { SubtreeMerger, type KeyedObject } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
 import { md5, ObjectMap, type StoredObject } from './store.js'
@@ -55,9 +64,13 @@ export interface MemoryDriverOptions {
   /** Default 5 MiB, the part that BOS takes everywhere. */
   minPartSize?: Bytes
   clock?: Pick<Clock, 'now'>
+  /** Listings tell metadata when they are asked to, which not every BOS does; default false. */
+  listsMetadata?: boolean
 }
 
 const EMPTY = Buffer.alloc(0)
+/** As BOS has it. */
+const METADATA_LIMIT: Bytes = 2048
 
 function keyOf(path: string): string {
   return path.slice(1)
@@ -73,9 +86,12 @@ class MemoryDriver implements StorageDriver {
     conditionalWrites: true,
     serverSideCopy: true,
     redirects: false,
+    listsSubtrees: true,
+    metadataLimit: METADATA_LIMIT,
   }
   readonly partLimits: PartLimits
   readonly #pageSize: number
+  readonly #listsMetadata: boolean
   readonly #clock: Pick<Clock, 'now'>
   readonly #objects = new ObjectMap()
   readonly #host: WriterHost
@@ -85,6 +101,7 @@ class MemoryDriver implements StorageDriver {
   constructor(options: MemoryDriverOptions) {
     this.name = options.name ?? 'memory'
     this.#pageSize = options.pageSize ?? 1000
+    this.#listsMetadata = options.listsMetadata ?? false
     this.#clock = options.clock ?? systemClock
     this.partLimits = {
       partSize: options.partSize ?? 10 * MiB,
@@ -107,7 +124,7 @@ class MemoryDriver implements StorageDriver {
         }
         return content.subarray(range.offset, range.offset + range.length)
       },
-      publish: (path, content, conditions, etag) => this.#publish(path, content, conditions, etag),
+      publish: (path, content, given, etag) => this.#publish(path, content, given, etag),
     }
   }
 
@@ -146,14 +163,20 @@ class MemoryDriver implements StorageDriver {
 
   async readInto(
     path: string,
-    target: Uint8Array,
-    options: DriverOptions & { offset?: Bytes; etag?: string } = {},
+    target: Uint8Array | readonly Uint8Array[],
+    options: ReadIntoOptions = {},
   ): Promise<ReadIntoResult> {
     this.#begin(options)
     this.#checks.existing(path)
     const offset = options.offset ?? 0
     const { content, etag } = this.#range(path, offset, options.etag)
-    const bytesRead = content.copy(target, 0, offset, offset + target.length)
+    let position = offset
+    for (const piece of target instanceof Uint8Array ? [target] : target) {
+      const copied = content.copy(piece, 0, position, position + piece.length)
+      position += copied
+      if (copied === piece.length) options.filled?.(piece)
+    }
+    const bytesRead = position - offset
     return { bytesRead, size: content.length, etag }
   }
 
@@ -197,7 +220,8 @@ class MemoryDriver implements StorageDriver {
     if (isReserved(path)) return
     this.#checks.directory(path)
     const { startAfter } = options
-    const wanted = this.#children(path).filter(
+    const isTold = this.#listsMetadata && options.metadata === true
+    const wanted = this.#children(path, isTold).filter(
       entry => startAfter === undefined || compareUtf8(baseName(entry.path), startAfter) > 0,
     )
     for (let at = 0; at < wanted.length; at += this.#pageSize) {
@@ -206,12 +230,50 @@ class MemoryDriver implements StorageDriver {
     }
   }
 
-  async makeDirectory(path: string, options: DriverOptions = {}): Promise<void> {
+  async *entriesBelow(path: string, options: EntriesBelowOptions = {}): AsyncIterable<SubtreePage> {
+    this.#begin(options)
+    if (isReserved(path)) return
+    this.#checks.directory(path)
+    const { from } = options
+    const prefix = prefixOf(path)
+    const merger = new SubtreeMerger<KeyedObject & StoredObject>({
+      path,
+      prefix,
+      from,
+      toInfo: (at, object) => this.#listed(fileInfo(at, object), false),
+    })
+    let last = from === undefined ? '' : prefixOf(from)
+    for (let isLast = false; !isLast;) {
+      options.signal?.throwIfAborted()
+      const left = this.#objects.below(prefix).filter(({ key }) => key > last)
+      const page = left.slice(0, this.#pageSize)
+      isLast = page.length === left.length
+      last = page.at(-1)?.key ?? last
+      yield merger.add(page, isLast)
+    }
+  }
+
+  async makeDirectory(path: string, options: MakeDirectoryOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
     const key = prefixOf(path)
-    if (this.#objects.get(key) !== undefined) return
-    this.#objects.set(key, { content: EMPTY, etag: md5(EMPTY), modTime: this.#now() })
+    const { metadata } = options
+    if (metadata === undefined && this.#objects.get(key) !== undefined) return
+    const modTime = this.#now()
+    this.#objects.set(key, { content: EMPTY, etag: md5(EMPTY), modTime, metadata: metadata ?? {} })
+  }
+
+  async setMetadata(
+    path: string,
+    metadata: Metadata,
+    options: SetMetadataOptions = {},
+  ): Promise<WriteResult> {
+    this.#begin(options)
+    this.#checks.existing(path)
+    const { content, etag } = this.#object(path)
+    const { ifMatch } = options
+    const conditions = ifMatch === undefined ? {} : { ifMatch }
+    return this.#publish(path, content, { ...conditions, metadata }, etag)
   }
 
   async removeDirectoryMarker(path: string, options: DriverOptions = {}): Promise<void> {
@@ -224,8 +286,8 @@ class MemoryDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)
-    const { content, etag } = this.#object(source)
-    return this.#publish(destination, content, options, etag)
+    const { content, etag, metadata } = this.#object(source)
+    return this.#publish(destination, content, { metadata, ...options }, etag)
   }
 
   async move(source: string, destination: string, options: MoveOptions = {}): Promise<void> {
@@ -239,8 +301,8 @@ class MemoryDriver implements StorageDriver {
     if (options.ifNoneMatch === '*' && to !== undefined) throw this.#precondition(destination)
     if (!from.isDir) {
       if (to?.isDir === true) throw this.#conflict(destination, 'is a directory')
-      const { content, etag } = this.#object(source)
-      this.#publish(destination, content, options, etag)
+      const { content, etag, metadata } = this.#object(source)
+      this.#publish(destination, content, { metadata, ...options }, etag)
       this.#objects.delete(keyOf(source))
       return
     }
@@ -332,11 +394,16 @@ class MemoryDriver implements StorageDriver {
   #publish(
     path: string,
     content: Buffer,
-    conditions: WriteConditions,
+    options: WriteConditions & { readonly metadata?: Metadata },
     etag: string = md5(content),
   ): WriteResult {
-    this.#checkConditions(path, conditions)
-    this.#objects.set(keyOf(path), { content, etag, modTime: this.#now() })
+    this.#checkConditions(path, options)
+    const { metadata = {} } = options
+    const size = metadataSize(metadata)
+    if (size > METADATA_LIMIT) {
+      throw new DriverError(`${size} bytes of metadata`, { driver: this.name, path })
+    }
+    this.#objects.set(keyOf(path), { content, etag, modTime: this.#now(), metadata })
     return { etag, size: content.length }
   }
 
@@ -355,15 +422,21 @@ class MemoryDriver implements StorageDriver {
     return new ConflictError(`${path} ${problem}`, { driver: this.name, path })
   }
 
-  #info(path: string, expect?: 'file' | 'directory'): FileInfo | undefined {
+  #info(path: string, expect?: StatOptions['expect']): FileInfo | undefined {
+    if (expect === 'marker') return this.#markerInfo(path)
     if (path === '/') return { path, size: 0, isDir: true }
     if (expect !== 'file' && this.#objects.hasPrefix(prefixOf(path))) {
       return this.#directoryInfo(path)
     }
     const object = expect === 'directory' ? undefined : this.#objects.get(keyOf(path))
-    if (object === undefined) return undefined
-    const { content, etag, modTime } = object
-    return { path, size: content.length, modTime, isDir: false, etag }
+    return object === undefined ? undefined : fileInfo(path, object)
+  }
+
+  #markerInfo(path: string): FileInfo | undefined {
+    const marker = this.#objects.get(prefixOf(path))
+    if (marker === undefined) return undefined
+    const { modTime, metadata } = marker
+    return { path, size: 0, isDir: true, modTime, metadata }
   }
 
   #directoryInfo(path: string): FileInfo {
@@ -372,8 +445,16 @@ class MemoryDriver implements StorageDriver {
     return { path, size: 0, isDir: true, ...time }
   }
 
+  /** As BOS lists: without metadata, and without a marker's time, unless they are asked for. */
+  #listed({ metadata, ...info }: FileInfo, isTold: boolean): FileInfo {
+    const { path, size, isDir } = info
+    if (!isTold) return isDir ? { path, size, isDir } : info
+    if (isDir) return this.#markerInfo(path) ?? { path, size, isDir, metadata: {} }
+    return metadata === undefined ? info : { ...info, metadata }
+  }
+
   /** The direct children in key order, directories in place of files of the same name. */
-  #children(path: string): FileInfo[] {
+  #children(path: string, isTold = false): FileInfo[] {
     const prefix = prefixOf(path)
     const found = new Map<string, FileInfo>()
     for (const key of this.#objects.keysBelow(prefix)) {
@@ -382,16 +463,16 @@ class MemoryDriver implements StorageDriver {
       const name = slash === -1 ? rest : rest.slice(0, slash)
       if (name === '') continue
       const child = childPath(path, name)
+      if (isReserved(child)) continue
       const info = this.#info(child, slash === -1 ? 'file' : 'directory')
-      if (info !== undefined) found.set(name, slash === -1 ? info : withoutTime(info))
+      if (info !== undefined) found.set(name, this.#listed(info, isTold))
     }
     return [...found.values()]
   }
 }
 
-/** As BOS lists directories: a marker's time does not show from the level above. */
-function withoutTime({ path, size, isDir }: FileInfo): FileInfo {
-  return { path, size, isDir }
+function fileInfo(path: string, { content, etag, modTime, metadata }: StoredObject): FileInfo {
+  return { path, size: content.length, modTime, isDir: false, etag, metadata }
 }
 
 /** Makes an empty store. */

@@ -3,11 +3,13 @@
  * binary search. Keys are paths without their leading slash; a directory marker ends with a slash.
  */
 import { createHash } from 'node:crypto'
+import type { Metadata } from '../driver.js'
 
 export interface StoredObject {
   readonly content: Buffer
   readonly etag: string
   readonly modTime: Date
+  readonly metadata: Metadata
 }
 
 export class ObjectMap {
@@ -44,6 +46,14 @@ export class ObjectMap {
       keys.push(key)
     }
     return keys
+  }
+
+  /** The objects whose keys start with `prefix`, at this moment. */
+  below(prefix: string): (StoredObject & { readonly key: string })[] {
+    return this.keysBelow(prefix).flatMap(key => {
+      const object = this.#objects.get(key)
+      return object === undefined ? [] : [{ key, ...object }]
+    })
   }
 
   #lowerBound(key: string): number {

@@ -9,7 +9,9 @@ import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Notifier } from '../operations.js'
 import type { AttributeDefaults } from './attributes.js'
 import type { InodeTable } from './inode-table.js'
+import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
+import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
   /** How long attributes and dentries may be believed without asking the store. */
@@ -28,6 +30,8 @@ export interface Core {
   readonly blocks: BlockCache
   readonly writeBack: WriteBack
   readonly markers: Markers
+  readonly unlinked: UnlinkedFiles
+  readonly ledger: Ledger
   /**
    * Shared by whatever changes the store below a path; exclusive while a directory is renamed, when
    * the paths of all that is below it change.

@@ -1,10 +1,11 @@
 /**
  * Open directories: opendir, readdir and releasedir.
  *
- * Model: a handle collects entries as it goes and hands each out under its index, so cookies stay
- * right whatever is made or removed meanwhile (rm -rf reads while it deletes), and seekdir works. The
- * store's pages are asked for only when the reader gets there: the first entries of a huge directory
- * come before its last page was fetched. Reading from the start again begins a new listing.
+ * Model: a handle collects entries as it goes (entry-log.ts) and hands each out under its index, so
+ * cookies stay right whatever is made or removed meanwhile (rm -rf reads while it deletes), and seekdir
+ * works. The store's pages come as the reader gets there, one page ahead of him: the first entries of
+ * a huge directory are read before its last page was fetched. Reading from the start again begins a new
+ * listing.
  *
  * What only this mount knows comes first; names removed here since a page was asked for are left out.
  * A reader who is interrupted loses no page, and a listing that fails, or whose directory is renamed,
@@ -12,7 +13,9 @@
  */
 import type { ListingUnderWay } from '../../cache/metadata-cache.js'
 import type { EntriesPage, FileInfo } from '../../driver/driver.js'
+import { baseName } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
+import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import { hash53 } from '../../util/hash.js'
 import type {
@@ -25,21 +28,17 @@ import type {
 } from '../operations.js'
 import { S_IFDIR, S_IFREG } from './attributes.js'
 import type { Core } from './core.js'
+import { EntryLog } from './entry-log.js'
+import type { Listed, ListedAt } from './entry-log.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
 import type { Lookup } from './lookup.js'
 
-interface Listed {
-  readonly name: string
-  /** undefined for what this mount made and has not stored yet. */
-  readonly info: FileInfo | undefined
-  readonly seen: Milliseconds
-}
-
 interface Listing {
-  readonly entries: Listed[]
-  readonly names: Set<string>
+  readonly entries: EntryLog
+  /** Names that need not come again: those only this mount knows; all, when a listing began again. */
+  names: Set<string>
   /** undefined once the last page was read, or when none is needed. */
   pages: Pages | undefined
 }
@@ -50,8 +49,13 @@ interface Pages {
   readonly path: string
   readonly underWay: ListingUnderWay
   readonly iterator: AsyncIterator<EntriesPage>
-  /** Asked for and not taken yet: whoever asked may have been interrupted. */
-  next: Promise<IteratorResult<EntriesPage>> | undefined
+  /** Asked for and not taken yet: ahead of need, or by a reader who was interrupted. */
+  next: Page | undefined
+}
+
+interface Page {
+  readonly asked: Milliseconds
+  readonly result: Promise<IteratorResult<EntriesPage>>
 }
 
 interface DirectoryHandle {
@@ -135,7 +139,7 @@ export class Directories {
         if (index > Math.max(0, offset - DOTS) && listing.pages !== undefined) return
         if (!(await this.#nextPage(context, handle, listing))) return
       }
-      const listed = listing.entries[index]
+      const listed = listing.entries.at(index)
       if (listed === undefined) return
       if (!this.#add(handle.directory, listed, { cookie: index + DOTS + 1, plus, add })) return
     }
@@ -146,17 +150,27 @@ export class Directories {
     const { inodes, metadata } = this.#core
     const path = inodes.path(directory)
     const seen = metadata.now()
-    const listing: Listing = { entries: [], names: new Set(), pages: undefined }
+    const listing: Listing = { entries: new EntryLog(), names: new Set(), pages: undefined }
     handle.listing = listing
     for (const child of directory.children.values()) {
-      if (isLocal(child)) take(listing, { name: child.name, info: undefined, seen })
+      if (!isLocal(child)) continue
+      const { name, kind } = child
+      listing.names.add(name)
+      listing.entries.add({
+        name,
+        isDir: kind === 'directory',
+        isLocal: true,
+        info: undefined,
+        began: seen,
+        seen,
+      })
     }
     if (directory.presence === 'made' || !inodes.isLinked(directory)) return
     const known = metadata.listing(path)
     if (known !== undefined) {
       for (const info of known) {
-        const name = nameOf(info)
-        take(listing, { name, info, seen: metadata.get(path, name)?.seen ?? -Infinity })
+        const seen = metadata.get(path, baseName(info.path))?.seen ?? -Infinity
+        take(listing, info, { began: seen, seen })
       }
       return
     }
@@ -184,19 +198,19 @@ export class Directories {
       listing.pages = undefined
       return false
     }
-    const result = await this.#fetch(context, handle, listing, pages)
+    const { asked, page } = await this.#fetch(context, handle, listing, pages)
     const path = inodes.path(directory)
     if (path !== pages.path) {
       // Renamed meanwhile: where it was there is nothing, or something else. What is known stays.
-      listing.pages = this.#pages(handle, path)
+      this.#again(handle, listing, path)
       return true
     }
-    if (result.done === true) {
+    if (page.done === true) {
       listing.pages = undefined
       this.#core.metadata.complete(path, pages.underWay)
       return false
     }
-    this.#takePage(listing, pages, result.value)
+    this.#takePage(listing, pages, page.value, asked)
     return true
   }
 
@@ -205,31 +219,53 @@ export class Directories {
     handle: DirectoryHandle,
     listing: Listing,
     pages: Pages,
-  ): Promise<IteratorResult<EntriesPage>> {
+  ): Promise<{ readonly asked: Milliseconds; readonly page: IteratorResult<EntriesPage> }> {
     const { tree } = this.#core
-    pages.next ??= pages.iterator.next()
+    pages.next ??= this.#askPage(pages)
+    const { asked, result } = pages.next
     try {
-      const result = await abortable(pages.next, context.signal)
+      const page = await abortable(result, context.signal)
       await abortable(tree.settled(), context.signal)
-      pages.next = undefined
-      return result
+      // The page after this one is under way while the kernel takes this one.
+      pages.next = page.done === true ? undefined : this.#askPage(pages)
+      return { asked, page }
     } catch (error) {
       // A listing that has failed is at its end; the next reader has it begin again. One that was only
       // waited for goes on, and its page is the next reader's.
-      if (!context.signal.aborted) listing.pages = this.#pages(handle, pages.path)
+      if (!context.signal.aborted) this.#again(handle, listing, pages.path)
       throw error
     }
   }
 
-  #takePage(listing: Listing, { path, underWay }: Pages, { entries, hidden }: EntriesPage): void {
+  #askPage({ iterator }: Pages): Page {
+    const asked = this.#core.metadata.now()
+    const result = iterator.next()
+    // Whoever comes to read it gets the error.
+    result.catch(() => undefined)
+    return { asked, result }
+  }
+
+  /** Lists from the first page again; what was listed before does not come again. */
+  #again(handle: DirectoryHandle, listing: Listing, path: string): void {
+    if (!listing.entries.isWhole) throw new ErrnoError('EIO', `cannot list ${path} again`)
+    listing.names = new Set(listing.entries.names())
+    listing.pages = this.#pages(handle, path)
+  }
+
+  #takePage(
+    listing: Listing,
+    { path, underWay }: Pages,
+    { entries, hidden }: EntriesPage,
+    asked: Milliseconds,
+  ): void {
     const { log, metadata } = this.#core
     const { began } = underWay
     if (hidden > 0) {
       log.warn({ path, hidden }, 'objects are not shown: no path can express their keys')
     }
-    const named = entries.map(info => [nameOf(info), info] as const)
-    metadata.putPage(path, named, began)
-    for (const [name, info] of named) take(listing, { name, info, seen: began })
+    const named = entries.map(info => [baseName(info.path), info] as const)
+    metadata.putPage(path, named, began, asked)
+    for (const info of entries) take(listing, info, { began, seen: asked })
   }
 
   #addDots(directory: DirectoryInode, offset: number, add: AddEntry): boolean {
@@ -248,10 +284,11 @@ export class Directories {
     const { name } = listed
     const child = directory.children.get(name)
     // What was removed or stored here since it was listed is so now.
-    const { info, seen } =
-      metadata.changedSince(inodes.path(directory), name, listed.seen) ?? listed
-    if (info === undefined && child === undefined) return true
-    const isDirectory = child === undefined ? info?.isDir === true : child.kind === 'directory'
+    const changed = metadata.changedSince(inodes.path(directory), name, listed.began)
+    const { info, seen } = changed ?? listed
+    const isGone = changed === undefined ? listed.isLocal : changed.info === undefined
+    if (isGone && child === undefined) return true
+    const isDirectory = child === undefined ? (info ?? listed).isDir : child.kind === 'directory'
     const plain: DirectoryEntry = {
       name,
       ino: child?.number ?? hash53(inodes.childPath(directory, name)),
@@ -269,12 +306,7 @@ export class Directories {
   }
 }
 
-function take(listing: Listing, listed: Listed): void {
-  if (listing.names.has(listed.name)) return
-  listing.names.add(listed.name)
-  listing.entries.push(listed)
-}
-
-function nameOf(info: FileInfo): string {
-  return info.path.slice(info.path.lastIndexOf('/') + 1)
+function take({ entries, names }: Listing, info: FileInfo, times: ListedAt): void {
+  const name = baseName(info.path)
+  if (!names.has(name)) entries.add({ name, isDir: info.isDir, isLocal: false, info, ...times })
 }

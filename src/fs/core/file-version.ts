@@ -40,6 +40,11 @@ export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Millise
   if (before?.etag === version.etag && before.size === version.size) {
     // The same version at the same place: only the store's own idea of the time may be news.
     if (version.modTime !== undefined) file.version = version
+    file.unsettled = false
+    return file
+  }
+  if (file.unsettled && before?.size === version.size) {
+    follow(core, file, info)
     return file
   }
   file.version = version
@@ -58,6 +63,7 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   const hadPages = file.pagesOf !== undefined && file.pagesOf === file.version?.etag
   if (hadPages) file.pagesOf = version.etag
   file.version = version
+  file.unsettled = false
   file.seen = core.metadata.now()
   file.confirmed = file.seen
   const { etag, size } = version

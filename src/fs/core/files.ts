@@ -10,6 +10,7 @@ import type { DirtyFile, Observer } from '../../cache/dirty-file.js'
 import type { FileStore } from '../../cache/file-store.js'
 import type { ObjectId } from '../../cache/object-id.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
+import { isUnlinked } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
@@ -28,6 +29,7 @@ import { timestamp } from './attributes.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
+import { recorded } from './ledger.js'
 import type { DirectoryInode, FileInode } from './inode.js'
 
 const O_ACCMODE = 0o3
@@ -130,6 +132,10 @@ export class Files {
       await atRest(this.#core, file, context.signal)
       if (file.dirty?.isDirty === true || !isSame(object, objectOf(this.#core, file))) {
         // Stored anew or moved by this mount: the bytes are there, in another version or place.
+        return this.read(context, fh, offset, size)
+      }
+      if (file.unsettled && !isGone) {
+        await this.#settle(file, context.signal)
         return this.read(context, fh, offset, size)
       }
       if (!isGone) throw error
@@ -249,7 +255,7 @@ export class Files {
 
   /** When this resolves the store has all that was written to the file. */
   async flush(context: RequestContext, file: FileInode): Promise<void> {
-    // An unlinked file has no place in the store; its holders lose it when they close it.
+    // An unlinked file is stored only when memory runs short; its holders lose it when they close it.
     if (file.dirty === undefined || file.parent === undefined) return
     await file.dirty.flush(context.signal)
   }
@@ -299,8 +305,8 @@ export class Files {
   async flushAll(context: RequestContext): Promise<void> {
     const failures: unknown[] = []
     for (const dirty of this.#core.writeBack.dirtyFiles) {
-      // Unlinked while open: it has no place in the store.
-      if (!dirty.isLinked) continue
+      // Unlinked while open: nobody but its holders ever sees it.
+      if (!dirty.isLinked || isUnlinked(dirty.path)) continue
       await abortable(dirty.flush(), context.signal).catch((error: unknown) => {
         failures.push(error)
         this.#core.log.error({ path: dirty.path, err: error }, 'cannot store a file')
@@ -312,7 +318,8 @@ export class Files {
   /** Makes sure that `file.version` is what the store has now: what open(2) promises. */
   async revalidate(context: RequestContext, file: FileInode): Promise<void> {
     const { driver, inodes, metadata } = this.#core
-    if (file.dirty?.isDirty === true || file.version === undefined) return
+    // What has no name any more is nobody else's to change.
+    if (file.dirty?.isDirty === true || file.version === undefined || file.hidden) return
     const began = metadata.now()
     if (began - file.confirmed < SAME_OPEN) return
     if (file.parent === undefined)
@@ -391,9 +398,15 @@ export class Files {
     const path = (): string => inodes.path(file)
     return {
       path,
-      isLinked: () => inodes.isLinked(file),
-      put: (content, conditions) => driver.putContent(path(), content, conditions),
-      compose: () => driver.compose(path()),
+      isLinked: () => file.hidden || inodes.isLinked(file),
+      put: async (content, conditions) => {
+        await this.#announce(file)
+        return driver.putContent(path(), content, conditions)
+      },
+      compose: async () => {
+        await this.#announce(file)
+        return recorded(await driver.compose(path()), this.#core)
+      },
       moveHere: async publishedAt => {
         const here = path()
         await driver.move(publishedAt, here)
@@ -413,6 +426,21 @@ export class Files {
         markers.stored(file)
       },
     }
+  }
+
+  /** Finds out which etag a file has where this mount has moved it. */
+  async #settle(file: FileInode, signal: AbortSignal): Promise<void> {
+    const { driver, inodes, metadata } = this.#core
+    const began = metadata.now()
+    const info = await driver.stat(inodes.path(file), { expect: 'file', signal })
+    file.unsettled &&= file.version?.size === info.size
+    adopt(this.#core, file, info, began)
+    file.unsettled = false
+  }
+
+  /** What is stored of an unlinked file must not be left behind. */
+  async #announce(file: FileInode): Promise<void> {
+    if (file.hidden) await this.#core.unlinked.announce(this.#core.inodes.path(file))
   }
 
   /** Nobody waits for it, so nobody can interrupt it. */
@@ -440,6 +468,8 @@ export class Files {
       if (file.version === undefined) inodes.unlink(file)
     }
     await dirty?.discard()
+    // Opened again meanwhile: the kernel keeps the inode of an open file, name or not.
+    if (file.hidden && file.handles === 0) await this.#core.unlinked.remove(inodes.path(file))
     inodes.drop(file)
   }
 }

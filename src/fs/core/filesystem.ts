@@ -6,6 +6,7 @@
  *
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
+import { randomUUID } from 'node:crypto'
 import { BlockCache } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
 import { Staging } from '../../cache/staging.js'
@@ -48,10 +49,13 @@ import { Files } from './files.js'
 import { InodeTable } from './inode-table.js'
 import { isLocal } from './inode.js'
 import type { Inode } from './inode.js'
+import { noLedger } from './ledger.js'
+import type { Ledger } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
 import { toErrnoError, toFailure } from './to-errno.js'
+import { UnlinkedFiles } from './unlinked-files.js'
 
 export interface FileSystemOptions {
   driver: StorageDriver
@@ -68,6 +72,10 @@ export interface FileSystemOptions {
   clock?: () => Milliseconds
   /** A clock that never goes back; default performance.now. */
   monotonic?: () => Milliseconds
+  /** What this mount leaves in the store if it is killed; default nowhere. */
+  ledger?: Ledger
+  /** Different for every mount there ever is; default random. */
+  mountId?: string
   log?: Logger
 }
 
@@ -135,6 +143,7 @@ export class FileSystem implements Operations {
       this.#core.markers.flushAll(),
     ])
     await this.#core.writeBack.close()
+    await this.#core.unlinked.close()
     this.#core.blocks.close()
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') throw toErrnoError(outcome.reason)
@@ -451,7 +460,8 @@ export class FileSystem implements Operations {
 }
 
 function createCore(options: FileSystemOptions): Core {
-  const { driver, config, staging, log = silentLogger } = options
+  const { driver, config, staging, log = silentLogger, ledger = noLedger } = options
+  const { mountId = randomUUID() } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
@@ -484,6 +494,8 @@ function createCore(options: FileSystemOptions): Core {
       log,
     }),
     markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
+    unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
+    ledger,
     notifier: NO_NOTIFIER,
   }
 }

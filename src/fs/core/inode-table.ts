@@ -14,6 +14,8 @@ import type { DirectoryInode, FileInode, Inode } from './inode.js'
 export class InodeTable {
   readonly root: DirectoryInode
   readonly #inodes = new Map<Ino, Inode>()
+  /** st_ino of all living inodes. */
+  readonly #numbers = new Set<number>([ROOT_INO])
   readonly #clock: () => Milliseconds
   #nextIno = ROOT_INO + 1
   #renames = 0
@@ -60,7 +62,7 @@ export class InodeTable {
     return inode
   }
 
-  /** The driver path, or for an unlinked inode the one it had. */
+  /** The driver path; for an unlinked inode its home in the store, or the path it had. */
   path(inode: Inode): string {
     let path = ''
     let at: Inode = inode
@@ -95,6 +97,8 @@ export class InodeTable {
       covers: false,
       seen: -Infinity,
       confirmed: -Infinity,
+      hidden: false,
+      unsettled: false,
       moving: undefined,
       dirty: undefined,
       pagesOf: undefined,
@@ -107,15 +111,20 @@ export class InodeTable {
     return this.#add(this.#directory(this.#mint(), parent, name), parent)
   }
 
-  /** The name is gone; the inode lives on while it is retained. */
-  unlink(inode: Inode): void {
+  /**
+   * The name is gone; the inode lives on while it is retained.
+   *
+   * @param home  where its content lies from now on
+   */
+  unlink(inode: Inode, home?: string): void {
     const { parent } = inode
     if (parent === undefined) return
     // The whole path, so that messages about an unlinked inode still say which it was.
-    const path = this.path(inode)
+    const path = home ?? this.path(inode)
     if (parent.children.get(inode.name) === inode) parent.children.delete(inode.name)
     inode.parent = undefined
     inode.name = path.slice(1)
+    if (inode.kind === 'file') inode.hidden = home !== undefined
     this.#renames += 1
     this.drop(inode)
     this.drop(parent)
@@ -143,7 +152,7 @@ export class InodeTable {
   drop(inode: Inode): void {
     if (inode === this.root || isRetained(inode)) return
     const { parent } = inode
-    this.#inodes.delete(inode.ino)
+    if (this.#inodes.delete(inode.ino)) this.#numbers.delete(inode.number)
     if (parent === undefined) return
     if (parent.children.get(inode.name) === inode) parent.children.delete(inode.name)
     this.drop(parent)
@@ -184,15 +193,27 @@ export class InodeTable {
 
   #add<T extends Inode>(inode: T, parent: DirectoryInode): T {
     this.#inodes.set(inode.ino, inode)
+    this.#numbers.add(inode.number)
     parent.children.set(inode.name, inode)
     return inode
   }
 
   #record(ino: Ino, parent: DirectoryInode | undefined, name: string) {
     const path = parent === undefined ? '/' : this.childPath(parent, name)
-    const number = parent === undefined ? ROOT_INO : Math.max(hash53(path), ROOT_INO + 1)
+    const number = parent === undefined ? ROOT_INO : this.#number(path)
     const born = this.#clock()
     return { ino, number, parent, name, lookups: 0, handles: 0, overrides: {}, born }
+  }
+
+  /**
+   * The st_ino of a path. Two living inodes never share one, also when a file was renamed and its name
+   * is used again: programs take files of the same number for the same file.
+   */
+  #number(path: string): number {
+    for (let attempt = 0; ; attempt += 1) {
+      const number = hash53(attempt === 0 ? path : `${path}\0${attempt}`)
+      if (number > ROOT_INO && !this.#numbers.has(number)) return number
+    }
   }
 
   #directory(ino: Ino, parent: DirectoryInode | undefined, name: string): DirectoryInode {

@@ -47,7 +47,11 @@ export interface FileInode extends InodeRecord {
   seen: Milliseconds
   /** When the store was last asked for this very file, by the same clock; a listing may lag behind. */
   confirmed: Milliseconds
-  /** A rename under way. Never rejects. */
+  /** Unlinked while open: its path is a home of unlinked-files.ts until its last handle goes. */
+  hidden: boolean
+  /** Moved by this mount, and the store has not said yet which etag it has there. */
+  unsettled: boolean
+  /** A rename under way, or an unlink. Never rejects. */
   moving: Promise<void> | undefined
   /** Present from the first write until the last handle that wrote is released. */
   dirty: DirtyFile | undefined

@@ -12,6 +12,7 @@ import type { Core } from './core.js'
 import { follow } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
+import { bury, carry, NOT_CARRIED, withContent } from './last-holders.js'
 import type { Lookup } from './lookup.js'
 
 /** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
@@ -122,14 +123,17 @@ export class Namespace {
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
     const { driver, inodes, markers, tree, writeBack } = this.#core
     await writeBack.settle(inodes.path(child))
-    const remove = async (): Promise<void> => {
+    const remove = async (carries: boolean): Promise<void> => {
       const maybeStored = mayBeStored(child)
-      if (maybeStored) await driver.deleteFile(inodes.path(child))
+      const taken = carries ? await carry(this.#core, child, 'move') : NOT_CARRIED
+      if (maybeStored && taken.version === undefined) await driver.deleteFile(inodes.path(child))
       this.#gone(parent, child.name)
-      inodes.unlink(child)
+      bury(this.#core, child, taken)
       if (maybeStored) markers.childRemoved(parent)
     }
-    await tree.shared(() => child.dirty?.alone(remove) ?? remove())
+    const removed = tree.shared(() => withContent(this.#core, child, remove))
+    child.moving = removed.catch(() => undefined)
+    await removed.finally(() => (child.moving = undefined))
     if (child.handles === 0) await dropDirty(child)
   }
 
@@ -150,20 +154,24 @@ export class Namespace {
     const { target } = place
     if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
     await writeBack.settle(inodes.path(source), inodes.childPath(place.parent, place.name))
-    const move = async (): Promise<void> => {
+    const move = async (carries: boolean): Promise<void> => {
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
       const wasStored = source.version !== undefined
       const leftObject = wasStored || source.covers
+      // The name keeps its old content until the new one takes its place.
+      const taken =
+        carries && target !== undefined ? await carry(this.#core, target, 'copy') : NOT_CARRIED
       let info: FileInfo | undefined
-      if (wasStored) {
-        await driver.move(from.path, path)
-        info = await driver.stat(path, { expect: 'file' })
-      } else if (source.covers) {
-        await driver.deleteFile(from.path)
+      try {
+        if (wasStored) info = await this.#moveObject(source, path)
+        else if (source.covers) await driver.deleteFile(from.path)
+      } catch (error) {
+        if (taken.home !== undefined) await this.#core.unlinked.remove(taken.home)
+        throw error
       }
       source.covers = !wasStored && target !== undefined && mayBeStored(target)
-      if (target !== undefined) inodes.unlink(target)
+      if (target !== undefined) bury(this.#core, target, taken)
       inodes.rename(source, place.parent, place.name)
       if (from.parent !== undefined) {
         this.#gone(from.parent, from.name)
@@ -176,7 +184,8 @@ export class Namespace {
     }
     // What is on its way to the new name must not arrive after the file that replaces it. Both files
     // are held then; the kernel lets no other rename of either begin meanwhile.
-    const replace = (): Promise<void> => target?.dirty?.alone(move) ?? move()
+    const replace = (): Promise<void> =>
+      target === undefined ? move(false) : withContent(this.#core, target, move)
     const moved = tree.shared(async () => {
       const { dirty } = source
       if (dirty === undefined) await replace()
@@ -185,8 +194,25 @@ export class Namespace {
       else await dirty.flushAnd(replace)
     })
     source.moving = moved.catch(() => undefined)
-    await moved.finally(() => (source.moving = undefined))
+    if (target !== undefined) target.moving = source.moving
+    await moved.finally(() => {
+      source.moving = undefined
+      if (target !== undefined) target.moving = undefined
+    })
     if (target?.handles === 0) await dropDirty(target)
+  }
+
+  /** Once it has moved, that the store does not say what it is now is no reason to fail. */
+  async #moveObject(source: FileInode, path: string): Promise<FileInfo | undefined> {
+    const { driver, inodes, log } = this.#core
+    await driver.move(inodes.path(source), path)
+    try {
+      return await driver.stat(path, { expect: 'file' })
+    } catch (error) {
+      log.warn({ path, err: error }, 'a file was moved, and cannot be looked at now')
+      source.unsettled = true
+      return source.version === undefined ? undefined : { ...source.version, path }
+    }
   }
 
   async #renameDirectory(
@@ -213,7 +239,7 @@ export class Namespace {
 
   /** For callers that hold the tree exclusively: nothing below is published meanwhile. */
   async #moveTree(source: DirectoryInode, place: Place): Promise<void> {
-    const { driver, inodes, markers, metadata } = this.#core
+    const { driver, inodes, log, markers, metadata } = this.#core
     const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
     const path = inodes.childPath(place.parent, place.name)
     const wasStored = source.presence !== 'made'
@@ -244,7 +270,12 @@ export class Namespace {
       inode.seen = -Infinity
       inode.confirmed = -Infinity
       if (inode.handles === 0) continue
-      follow(this.#core, inode, await driver.stat(inodes.path(inode), { expect: 'file' }))
+      const at = inodes.path(inode)
+      inode.unsettled = true
+      await driver.stat(at, { expect: 'file' }).then(
+        info => follow(this.#core, inode, info),
+        (error: unknown) => log.warn({ path: at, err: error }, 'cannot look at a moved file now'),
+      )
     }
     if (source.presence === 'stored') markers.stored(source)
     if (wasStored && from.parent !== undefined) markers.childRemoved(from.parent)

@@ -83,6 +83,21 @@ const METHODS: readonly Method[] = [
     },
   },
   {
+    name: 'readInto of several targets',
+    run: async ({ store, at }) => {
+      const targets = [Buffer.alloc(50_000), Buffer.alloc(30_000), Buffer.alloc(100_000)]
+      const { bytesRead } = await store.readInto(`${at}/large`, targets)
+      assertBytes(Buffer.concat(targets).subarray(0, bytesRead), LARGE)
+      // A part has no checksum: only its length can be told.
+      let filled = 0
+      const part = await store.readInto(`${at}/large`, targets, {
+        offset: 10,
+        filled: target => void (filled += target.length),
+      })
+      if (part.bytesRead !== LARGE.length - 10 || filled !== 80_000) throw new Error('too short')
+    },
+  },
+  {
     name: 'stat',
     run: async ({ store, at }) => {
       const { size, isDir } = await store.stat(`${at}/small`)

@@ -157,3 +157,35 @@ void t.test('an append copies the old content inside the store', async t => {
   t.ok(log.every(entry => entry.bytesOut < 10_000 && entry.bytesIn < 10_000))
   t.ok((await store.getContent('/grown')).equals(Buffer.concat([bytes(PART + 5, 1), bytes(10, 2)])))
 })
+
+void t.test('a large file is appended to by copying its parts at once, within a bound', async t => {
+  const { driver, log, server } = await startDriverHarness(t)
+  const copies = { copyThreshold: PART, copyPartSize: PART, copiesInFlight: 3 }
+  const store = await driver({}, copies)
+  const content = bytes(8 * PART + 5, 1)
+  await store.putContent('/grown', content)
+  server.faults.add({ operation: 'UploadPartCopy', fault: { kind: 'delay', delay: 50 } })
+  const writer = await store.writer('/grown', { append: true })
+  const spans = log
+    .filter(({ operation }) => operation === 'UploadPartCopy')
+    .map(({ time, milliseconds }) => [Date.parse(time), Date.parse(time) + milliseconds] as const)
+  const atOnce = spans.map(([at]) => spans.filter(([from, to]) => from <= at && at < to).length)
+  t.equal(spans.length, 8, 'what is too small for a part goes with the one before it')
+  t.ok(Math.max(...atOnce) > 1 && Math.max(...atOnce) <= 3, `${Math.max(...atOnce)} at once`)
+  t.equal(writer.size, content.length)
+  await writer.write(bytes(10, 2))
+  await writer.commit()
+  await writer.close()
+  t.ok((await store.getContent('/grown')).equals(Buffer.concat([content, bytes(10, 2)])))
+})
+
+void t.test('an append that cannot copy the old content leaves no upload behind', async t => {
+  const { driver, server } = await startDriverHarness(t)
+  const store = await driver({}, { copyThreshold: PART, copyPartSize: PART })
+  await store.putContent('/kept', bytes(3 * PART, 1))
+  const fault = { kind: 'error', status: 403, code: 'AccessDenied' } as const
+  server.faults.add({ operation: 'UploadPartCopy', skip: 1, fault })
+  const refused = await failure(store.writer('/kept', { append: true }))
+  t.match(refused, { code: 'ACCESS_DENIED', path: '/kept' })
+  for await (const upload of store.uploads('/')) t.fail(`left over: ${upload.uploadId}`)
+})

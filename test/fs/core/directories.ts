@@ -79,6 +79,55 @@ scene('a directory costs one request per thousand entries', async s => {
   os.fs.forget(ino, 1)
 })
 
+scene(
+  'any place in a directory of 20,000 entries can be read again',
+  async s => {
+    const { t, os, watch } = s
+    const names = await fill(s, '/d', 20_000)
+    const reading = await Reading.open(os, '/d')
+    const places = new Map<number, string | undefined>()
+    for (;;) {
+      const at = reading.offset
+      const [first] = await reading.next(500)
+      if (first === undefined) break
+      if (at > 0) places.set(at, first)
+    }
+    t.ok(places.size >= 40)
+    await os.unlink('/d/f00003')
+    watch.requests.length = 0
+    for (const [offset, name] of [...places].toReversed()) {
+      reading.offset = offset
+      t.same(await reading.next(1), [name])
+    }
+    reading.offset = 2
+    t.same(await reading.next(4), names.slice(0, 5).toSpliced(3, 1), 'without what is gone')
+    t.equal(watch.count(), 0)
+    reading.offset = 3000
+    const again = await reading.next(5, { plus: true })
+    t.same(again, names.slice(2998, 3003))
+    await reading.close()
+  },
+  { config: { metadataTtl: 60_000 } },
+)
+
+scene(
+  'the page that comes next is asked for before it is needed',
+  async s => {
+    const { t, os, watch } = s
+    await fill(s, '/d', 35)
+    const reading = await Reading.open(os, '/d')
+    watch.requests.length = 0
+    t.equal((await reading.next(4)).length, 2)
+    await turns()
+    t.equal(watch.count('entries'), 2, 'one page ahead, and no more')
+    const seen = await reading.rest()
+    t.equal(seen.length, 33)
+    t.equal(watch.count('entries'), 4)
+    await reading.close()
+  },
+  { pageSize: 10 },
+)
+
 scene('. and .. come first', async ({ t, os }) => {
   await os.mkdir('/d')
   const { ino, attributes } = await os.lookup('/d')

@@ -113,8 +113,26 @@ void t.test('an unlinked inode keeps its path for messages, and has no place', t
   t.equal(directory.children.get('f'), again, 'its successor is not touched')
   t.equal(inodes.path(again), '/d/f')
   t.not(again.ino, file.ino)
-  t.equal(again.number, file.number)
+  t.not(again.number, file.number, 'nor taken for it')
   inodes.checkInvariants()
+  t.end()
+})
+
+void t.test('a renamed file and the next of its old name have numbers of their own', t => {
+  const inodes = table()
+  const moved = inodes.addFile(inodes.root, 'f')
+  const { number } = moved
+  moved.lookups = 1
+  inodes.rename(moved, inodes.root, 'g')
+  const next = inodes.addFile(inodes.root, 'f')
+  next.lookups = 1
+  t.equal(moved.number, number)
+  t.not(next.number, number)
+  inodes.forget(moved.ino, 1)
+  inodes.forget(next.ino, 1)
+  inodes.drop(moved)
+  const again = inodes.addFile(inodes.root, 'f')
+  t.equal(again.number, number, 'free again once nobody knows the other')
   t.end()
 })
 

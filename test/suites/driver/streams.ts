@@ -31,10 +31,10 @@ export function readers(behaviour: Behaviour): void {
       ['/empty', 1],
     ] as const) {
       for (const call of [
-        driver.reader(path, { offset }),
-        driver.readInto(path, Buffer.alloc(4), { offset }),
+        () => driver.reader(path, { offset }),
+        () => driver.readInto(path, Buffer.alloc(4), { offset }),
       ]) {
-        const error = await failure(call)
+        const error = await failure(call())
         if (!(error instanceof InvalidOffsetError)) throw error
         t.match(error, { path, offset, driver: driver.name })
       }
@@ -59,6 +59,17 @@ export function readers(behaviour: Behaviour): void {
       t.same(result, { bytesRead: expected.length, size: content.length, etag })
       t.ok(target.subarray(0, expected.length).equals(expected))
       t.ok(target.subarray(expected.length).every(byte => byte === 0))
+    }
+    for (const sizes of [[10, 20], [0, 5, 0], [100_000], [99_990, 10], [50_000, 60_000, 5]]) {
+      const targets = sizes.map(size => Buffer.alloc(size))
+      const filled: Uint8Array[] = []
+      const { bytesRead } = await driver.readInto('/range', targets, {
+        filled: target => void filled.push(target),
+      })
+      const room = sizes.reduce((sum, size) => sum + size, 0)
+      t.equal(bytesRead, Math.min(room, content.length))
+      t.ok(Buffer.concat(targets).subarray(0, bytesRead).equals(content.subarray(0, bytesRead)))
+      t.ok(filled.every((target, i) => target === targets[i]))
     }
     t.match(await driver.readInto('/range', Buffer.alloc(0)), { bytesRead: 0, size: 100_000 })
   })

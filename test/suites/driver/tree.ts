@@ -111,7 +111,7 @@ export function listings(behaviour: Behaviour): void {
     const entries = await entriesOf(driver, '/dir')
     const file = entries.find(entry => !entry.isDir)
     t.match(file, { path: '/dir/file', size: 123, etag })
-    t.same(file, await driver.stat('/dir/file'))
+    t.match(await driver.stat('/dir/file'), { ...file })
     const directory = entries.find(entry => entry.isDir)
     t.match(directory, { path: '/dir/sub', size: 0 })
     t.same(await entriesOf(driver, '/absent'), [], 'an absent directory has none')
@@ -178,6 +178,28 @@ export function listings(behaviour: Behaviour): void {
     t.match(await failure(driver.makeDirectory('/.bosmount')), { code: 'INVALID_PATH' })
     const cancelled = await driver.writer('/unfinished', { append: true })
     await cancelled.cancel()
+  })
+
+  behaviour('what was unlinked while open can be used, and is never listed', async (t, driver) => {
+    const path = '/.bosmount/unlinked/1'
+    await driver.putContent('/file', bytes(10))
+    await driver.move('/file', path)
+    t.ok((await driver.getContent(path)).equals(bytes(10)))
+    const { etag } = await driver.stat(path, { expect: 'file' })
+    const target = Buffer.alloc(4)
+    await driver.readInto(path, target, { offset: 6, ...(etag === undefined ? {} : { etag }) })
+    t.ok(target.equals(bytes(10).subarray(6)))
+    await driver.putContent(path, bytes(20))
+    await driver.copy(path, '/.bosmount/unlinked/2')
+    t.same(await driver.list('/'), [])
+    t.same(await entriesOf(driver, '/'), [])
+    t.same(await entriesOf(driver, '/.bosmount/unlinked'), [])
+    t.same(await walked(driver, '/'), [])
+    for (const each of [path, '/.bosmount/unlinked/2']) {
+      t.equal((await driver.getContent(each)).length, 20)
+      await driver.deleteFile(each)
+      await isNotFound(t, driver, each, driver.stat(each))
+    }
   })
 }
 

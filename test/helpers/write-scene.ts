@@ -12,8 +12,8 @@ import type { WriteBackOptions } from '../../src/cache/write-back.js'
 import { SharedLock } from '../../src/util/lock.js'
 import { silentLogger } from '../../src/util/log.js'
 import { KiB, MiB } from '../../src/util/units.js'
-import { FakeBucket, FakeFile, LIMITS } from './fake-store.js'
-import type { Method } from './fake-store.js'
+import { FakeBucket, FakeFile, LIMITS } from '../cache/fake-store.js'
+import type { Method } from '../cache/fake-store.js'
 
 /** Local disk for one test. */
 export async function makeStaging(t: Test, capacity = 100 * MiB): Promise<Staging> {

@@ -1,0 +1,101 @@
+/** `bosmount rm`: removes files, and directories with all that is below if that is asked for. */
+import { PathNotFoundError } from '../../driver/errors.js'
+import type { FileInfo } from '../../driver/driver.js'
+import { scan } from '../../driver/scan.js'
+import {
+  addPathOptions,
+  command,
+  forEachOperand,
+  matches,
+  withOperands,
+  written,
+} from '../command.js'
+import type { Operand, PathArguments } from '../command.js'
+import { CommandError, EXIT } from '../errors.js'
+import { Lines, printable } from '../output.js'
+import type { Store } from '../store.js'
+
+interface RmArguments extends PathArguments {
+  readonly recursive: boolean
+  readonly force: boolean
+  readonly 'dry-run': boolean
+}
+
+export const rmCommand = command<RmArguments>({
+  command: 'rm <paths..>',
+  aliases: ['delete'],
+  describe: 'Delete files',
+  builder: yargs =>
+    addPathOptions(yargs)
+      .option('recursive', {
+        alias: ['r', 'R'],
+        type: 'boolean',
+        default: false,
+        describe: 'directories too, with all that is in them',
+      })
+      .option('force', {
+        alias: 'f',
+        type: 'boolean',
+        default: false,
+        describe: 'what is not there is no error',
+      })
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'only tell what would be deleted',
+      }),
+  handler: async argv => {
+    if (argv.paths.length === 0) throw new CommandError('rm: name what to delete', EXIT.usage)
+    await withOperands(argv, argv.paths, (store, operands) =>
+      forEachOperand(
+        operands,
+        ({ text }) => text,
+        operand => removeOperand(argv, store, operand),
+      ),
+    )
+  },
+})
+
+async function removeOperand(argv: RmArguments, store: Store, operand: Operand): Promise<void> {
+  const found: FileInfo[] = []
+  try {
+    for await (const info of matches(store, operand, argv.literal)) found.push(info)
+  } catch (error) {
+    const isAbsent = error instanceof PathNotFoundError || error instanceof CommandError
+    if (!argv.force || !isAbsent) throw error
+  }
+  const { text } = operand
+  for (const info of found) {
+    if (info.path === '/')
+      throw new CommandError(`${text}: the root cannot be deleted; try ${text}/*`)
+    const shown = written(info.path, operand.location)
+    if (info.isDir && !argv.recursive) {
+      throw new CommandError(`${shown}: is a directory (add -r)`)
+    }
+    if (argv['dry-run']) await tellWhat(store, info, operand)
+    else await remove(store, info, argv.force)
+  }
+}
+
+async function remove({ driver, signal }: Store, info: FileInfo, force: boolean): Promise<void> {
+  try {
+    await driver.delete(info.path, { signal })
+  } catch (error) {
+    // A pattern such as ** has named it and the directory it was in.
+    if (!force && !(error instanceof PathNotFoundError)) throw error
+  }
+}
+
+async function tellWhat(store: Store, info: FileInfo, { location }: Operand): Promise<void> {
+  const lines = new Lines(store.signal)
+  if (!info.isDir) await lines.add(printable(written(info.path, location)))
+  else {
+    for await (const page of scan(store.driver, info.path, { signal: store.signal })) {
+      for (const { path, isDir } of page) {
+        if (!isDir) await lines.add(printable(written(path, location)))
+      }
+    }
+    await lines.add(`${printable(written(info.path, location))}/`)
+  }
+  await lines.flush()
+}

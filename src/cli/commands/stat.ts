@@ -1,0 +1,58 @@
+/** `bosmount stat`: what BOS knows about single files. */
+import type { FileInfo } from '../../driver/driver.js'
+import {
+  addPathOptions,
+  command,
+  forEachOperand,
+  matches,
+  withOperands,
+  written,
+} from '../command.js'
+import type { Operand, PathArguments } from '../command.js'
+import { CommandError, EXIT } from '../errors.js'
+import { formatTime, printable, write } from '../output.js'
+import { asJson } from './ls.js'
+
+interface StatArguments extends PathArguments {
+  readonly json: boolean
+}
+
+export const statCommand = command<StatArguments>({
+  command: 'stat <paths..>',
+  describe: 'Show size, time and version of files',
+  builder: yargs =>
+    addPathOptions(yargs).option('json', {
+      type: 'boolean',
+      default: false,
+      describe: 'one JSON object per line: path, type, size, modTime, etag',
+    }),
+  handler: async argv => {
+    if (argv.paths.length === 0) throw new CommandError('stat: name a file', EXIT.usage)
+    await withOperands(argv, argv.paths, (store, operands) =>
+      forEachOperand(
+        operands,
+        ({ text }) => text,
+        async operand => {
+          for await (const info of matches(store, operand, argv.literal)) {
+            const text = argv.json ? JSON.stringify(asJson(info)) : describe(info, operand)
+            await write(`${text}\n`, store.signal)
+          }
+        },
+      ),
+    )
+  },
+})
+
+function describe(info: FileInfo, { location }: Operand): string {
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ['path', printable(written(info.path, location))],
+    ['type', info.isDir ? 'directory' : 'file'],
+    ['size', info.isDir ? undefined : `${info.size}`],
+    ['modified', info.modTime === undefined ? undefined : formatTime(info.modTime)],
+    ['etag', info.etag],
+  ]
+  return rows
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${`${name}:`.padEnd(10)}${value ?? ''}`)
+    .join('\n')
+}

@@ -1,0 +1,193 @@
+/** Connections that are kept, break, hang or are answered oddly, over real sockets. */
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Receiver, type ReceiverOptions } from '../../../../src/driver/bos/receive/receiver.js'
+import { bytes, failure } from '../../helpers.js'
+
+const BODY = bytes(100_000)
+const OK = `HTTP/1.1 206 Partial Content\r\nContent-Length: ${BODY.length}\r\n\r\n`
+
+interface Scene {
+  readonly receiver: Receiver
+  /** Requests so far, by connection. */
+  readonly requests: number[]
+  readonly sockets: Socket[]
+  /** One GET of BODY into new memory. */
+  readonly get: (options?: {
+    signal?: AbortSignal
+    timeout?: number
+    path?: string
+  }) => Promise<Buffer | string>
+}
+
+type Answer = (socket: Socket, request: number, connection: number) => void
+
+const whole: Answer = socket => {
+  socket.write(OK)
+  socket.write(BODY)
+}
+
+async function scene(
+  t: Test,
+  answer: Answer,
+  options: Partial<ReceiverOptions> = {},
+): Promise<Scene> {
+  const requests: number[] = []
+  const sockets: Socket[] = []
+  let total = 0
+  const server = createServer(socket => {
+    const connection = sockets.push(socket) - 1
+    requests.push(0)
+    socket.on('error', () => undefined)
+    socket.on('data', () => {
+      requests[connection] = (requests[connection] ?? 0) + 1
+      answer(socket, total++, connection)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const receiver = new Receiver({ origin: `http://127.0.0.1:${port}`, ...options })
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+    await receiver.close()
+  })
+  return {
+    receiver,
+    requests,
+    sockets,
+    get: async ({ signal, timeout = 5000, path = '/' } = {}) => {
+      const target = Buffer.alloc(BODY.length)
+      const half = target.length >> 1
+      const buffers = [target.subarray(0, half), target.subarray(half)]
+      const request = { method: 'GET', path, headers: { host: 'x' }, timeout, signal }
+      const received = await receiver.receive(request, () => ({ buffers }))
+      return received === undefined ? 'odd' : target
+    },
+  }
+}
+
+void t.test('requests one after the other share a connection', async t => {
+  const { get, requests, receiver } = await scene(t, whole)
+  for (let i = 0; i < 3; i += 1) t.ok(BODY.equals((await get()) as Buffer))
+  t.same(requests, [3])
+  t.equal(receiver.idleConnections, 1)
+  await Promise.all([get(), get()])
+  t.equal(requests.length, 2)
+  t.equal(receiver.idleConnections, 2)
+})
+
+void t.test('a connection that was closed while it was not used costs no error', async t => {
+  for (const close of ['end', 'resetAndDestroy'] as const) {
+    // The answer to the first request on a connection; the second finds it closed.
+    const { get, requests } = await scene(t, (socket, request, connection) => {
+      if (request === 1 && connection === 0) socket[close]()
+      else whole(socket, request, connection)
+    })
+    await get()
+    t.ok(BODY.equals((await get()) as Buffer))
+    t.same(requests, [2, 1], 'the same request went out on a new one')
+  }
+})
+
+void t.test('a new connection that breaks is an error, as is one inside an answer', async t => {
+  const fresh = await scene(t, socket => void socket.end())
+  t.match(await failure(fresh.get()), { kind: 'network' })
+  t.same(fresh.requests, [1])
+
+  const inside = await scene(t, (socket, request, connection) => {
+    if (request === 0) whole(socket, request, connection)
+    else socket.end(OK.slice(0, 20))
+  })
+  await inside.get()
+  t.match(await failure(inside.get()), { kind: 'network' })
+  t.same(inside.requests, [2])
+})
+
+void t.test('where nobody listens is no connection', async t => {
+  const receiver = new Receiver({ origin: 'http://127.0.0.1:1' })
+  const request = { method: 'GET', path: '/', headers: {}, timeout: 5000 }
+  const refused = receiver.receive(request, () => ({ buffers: [] }))
+  t.match(await failure(refused), { kind: 'connect', message: /ECONNREFUSED/ })
+  await receiver.close()
+})
+
+void t.test('a server that says nothing, or stops in the middle, is given up', async t => {
+  const silent = await scene(t, () => undefined)
+  t.match(await failure(silent.get({ timeout: 30 })), { kind: 'timeout' })
+  const stopping = await scene(
+    t,
+    socket => {
+      socket.write(OK)
+      socket.write(BODY.subarray(0, 1000))
+    },
+    { idleTimeout: 30 },
+  )
+  t.match(await failure(stopping.get()), { kind: 'timeout' })
+  t.equal(stopping.receiver.idleConnections, 0)
+})
+
+void t.test('a signal ends a request at once, and its connection', async t => {
+  const reason = new Error('interrupted')
+  const { get, receiver, sockets } = await scene(t, socket => {
+    socket.write(OK)
+    socket.write(BODY.subarray(0, 1000))
+  })
+  const controller = new AbortController()
+  const ended = failure(get({ signal: controller.signal }))
+  await sleep(20)
+  controller.abort(reason)
+  t.equal(await ended, reason)
+  t.equal(await failure(get({ signal: controller.signal })), reason)
+  t.equal(sockets.length, 1, 'what was aborted before is not sent')
+  t.equal(receiver.idleConnections, 0)
+})
+
+void t.test('a connection is kept no longer than the server says', async t => {
+  const { get, requests, receiver } = await scene(t, socket => {
+    socket.write(OK.replace('\r\n\r\n', '\r\nKeep-Alive: timeout=1\r\n\r\n'))
+    socket.write(BODY)
+  })
+  await get()
+  t.equal(receiver.idleConnections, 0)
+  await get()
+  t.same(requests, [1, 1])
+})
+
+void t.test(
+  'a service that answers oddly again and again is left to others for a while',
+  async t => {
+    let now = 0
+    const clock = { now: () => now, sleep: () => Promise.resolve() }
+    const { get, requests } = await scene(
+      t,
+      socket => void socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+      { clock },
+    )
+    for (let i = 0; i < 5; i += 1) t.equal(await get(), 'odd')
+    t.equal(requests.length, 3)
+    now += 10 * 60_000
+    t.equal(await get(), 'odd')
+    t.equal(requests.length, 4)
+  },
+)
+
+void t.test('what cannot be said on the wire is left to others', async t => {
+  const { get, requests } = await scene(t, whole)
+  t.equal(await get({ path: '/a b' }), 'odd')
+  t.equal(await get({ path: '/a\r\nx: y' }), 'odd')
+  t.same(requests, [])
+})
+
+void t.test('closing waits for what is under way', async t => {
+  const { get, receiver } = await scene(t, (socket, request, connection) => {
+    setTimeout(() => whole(socket, request, connection), 30)
+  })
+  const last = get()
+  await receiver.close()
+  t.ok(BODY.equals((await last) as Buffer))
+  t.equal(await get(), 'odd', 'nothing is sent afterwards')
+})
