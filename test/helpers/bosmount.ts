@@ -47,7 +47,11 @@ export interface Server {
 }
 
 /** Starts an embedded server with one bucket, BUCKET, whose data lies below `folder`. */
-export async function startServer(t: Owner, folder: string): Promise<Server> {
+export async function startServer(
+  t: Owner,
+  folder: string,
+  args: readonly string[] = [],
+): Promise<Server> {
   const accessLog = join(folder, 'access.log')
   const process_ = new Background(
     t,
@@ -63,6 +67,7 @@ export async function startServer(t: Owner, folder: string): Promise<Server> {
       BUCKET,
       '--access-log',
       accessLog,
+      ...args,
     ],
     { env: environment() },
   )
