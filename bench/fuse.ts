@@ -90,6 +90,10 @@ function benchOperations(): Operations {
     syncfs: nothing,
     statfs: refuse,
     access: nothing,
+    getxattr: refuse,
+    listxattr: () => [],
+    setxattr: refuse,
+    removexattr: refuse,
   }
 }
 

@@ -191,8 +191,40 @@ export const OPTIONS: readonly Option[] = [
     fallback: 'the mounter',
     help: 'group of what the bucket holds',
   }),
-  own('file-mode', { type: 'octal', group: 'Mount', fallback: '0644', help: 'mode of files' }),
-  own('dir-mode', { type: 'octal', group: 'Mount', fallback: '0755', help: 'mode of directories' }),
+  own('attributes', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'derived',
+    choices: ['derived', 'stored'],
+    help:
+      'mode, owner, time, extended attributes and links: derived from the options below, or ' +
+      'stored with each object',
+  }),
+  own('umask', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: '(none)',
+    help: 'permissions to take from 0666 of files and 0777 of directories',
+  }),
+  own('fmask', { type: 'octal', group: 'Mount', fallback: 'umask', help: 'umask of files alone' }),
+  own('dmask', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: 'umask',
+    help: 'umask of directories alone',
+  }),
+  own('file-mode', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: '0644, or by fmask',
+    help: 'mode of files',
+  }),
+  own('dir-mode', {
+    type: 'octal',
+    group: 'Mount',
+    fallback: '0755, or by dmask',
+    help: 'mode of directories',
+  }),
   own('metadata-ttl', {
     type: 'duration',
     group: 'Cache',
@@ -250,6 +282,7 @@ export interface MountConfig {
   readonly binding: 'fuse' | 'fuse-native'
   readonly allowOther: boolean
   readonly readOnly: boolean
+  readonly attributes: 'derived' | 'stored'
   readonly uid: number
   readonly gid: number
   readonly fileMode: number
@@ -307,15 +340,17 @@ export function inspectConfig(sources: Sources): Inspection {
     const found = group === 'BOS' ? given.get(name) : undefined
     if (found !== undefined) bosGiven[name] = found.value
   }
+  const umask = read('umask', 0o022)
   const config: MountConfig = {
     bos: bosGiven,
     binding: read('binding', 'fuse'),
     allowOther: read('allow-other', false),
     readOnly: read('read-only', false),
+    attributes: read('attributes', 'derived'),
     uid: read('uid', process.getuid?.() ?? 0),
     gid: read('gid', process.getgid?.() ?? 0),
-    fileMode: read('file-mode', 0o644),
-    directoryMode: read('dir-mode', 0o755),
+    fileMode: read('file-mode', 0o666 & ~read('fmask', umask)),
+    directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', GiB / 4),
     readAhead: read('read-ahead', 16 * MiB),

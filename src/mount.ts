@@ -89,10 +89,11 @@ function createFileSystem({
   readonly log: Logger
   readonly ledger: LedgerFile | undefined
 }): FileSystem {
-  const { uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  const { attributes, uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
+      attributes,
       uid,
       gid,
       fileMode,

@@ -21,6 +21,7 @@ const UTIL = 'src/util/'
 const CONTRACT = [
   'src/driver/driver.ts',
   'src/driver/errors.ts',
+  'src/driver/metadata.ts',
   'src/driver/parts.ts',
   'src/driver/path.ts',
 ]
@@ -43,7 +44,7 @@ const LAYERS: readonly Layer[] = [
   { name: 'src/config/', imports: [UTIL] },
   { name: 'src/config.ts', imports: [UTIL, 'src/config/'] },
   // The layout of a registry, on any driver.
-  { name: 'src/registry/', imports: [UTIL, ...CONTRACT] },
+  { name: 'src/registry/', imports: [UTIL, ...CONTRACT, 'src/driver/'] },
   { name: 'src/embedded.ts', imports: [UTIL, 'src/server/'] },
   { name: 'src/mount.ts', imports: ['src/'] },
   { name: 'src/cli/', imports: ['src/'] },

@@ -187,6 +187,13 @@ export class MetadataCache {
   }
 }
 
+/** The metadata that was told of the same version at the same time still holds. */
+function withMetadata(info: FileInfo, before: FileInfo | undefined): FileInfo {
+  if (before?.metadata === undefined || info.metadata !== undefined || info.isDir) return info
+  const isSame = before.etag === info.etag && before.modTime?.getTime() === info.modTime?.getTime()
+  return isSame ? { ...info, metadata: before.metadata } : info
+}
+
 function learn(
   record: Directory,
   name: string,
@@ -196,5 +203,6 @@ function learn(
 ): void {
   const known = record.names.get(name)
   if (known !== undefined && (known.changed >= began || known.seen > asked)) return
-  record.names.set(name, { info, seen: asked, changed: known?.changed ?? -Infinity })
+  const told = info === undefined ? undefined : withMetadata(info, known?.info)
+  record.names.set(name, { info: told, seen: asked, changed: known?.changed ?? -Infinity })
 }

@@ -49,6 +49,8 @@ const PARALLELISM = 8
 export async function publish(publication: Publication): Promise<ObjectId> {
   const { size, owner, session, pieces } = publication
   const { limits, layout } = owner
+  const original = wholeOriginal(publication)
+  if (original !== undefined) return copyWhole(publication, original)
   const isSmall = session.sent.size === 0 && size <= layout.part(1).size
   const plan = planParts({ size, limits, layout, sent: session.indexes, pieces })
   const isCopied = plan.length > 0 && plan.every(({ kind }) => kind === 'copy')
@@ -64,6 +66,21 @@ async function putWhole(publication: Publication): Promise<ObjectId> {
   const content = await publication.assemble(pieces)
   const stored = await store.put(content, conditions)
   return { path, etag: stored.etag, size: stored.size }
+}
+
+/** The object that the file is a copy of, if it is that, and large enough to be copied. */
+function wholeOriginal({ size, owner, session, pieces }: Publication): ObjectId | undefined {
+  const [only, ...others] = pieces(0, size)
+  if (session.sent.size > 0 || size < owner.limits.minPartSize || others.length > 0) return
+  if (only?.kind !== 'stored' || only.source === 'base' || only.from !== 0) return
+  return only.source.size === size ? only.source : undefined
+}
+
+async function copyWhole(publication: Publication, original: ObjectId): Promise<ObjectId> {
+  const { path, session, store } = publication
+  await session.drop()
+  const { etag, size } = await store.copy(original, conditionsOf(publication))
+  return { path, etag, size }
 }
 
 async function composeWhole(

@@ -16,6 +16,7 @@ import { CommandError, EXIT } from './errors.js'
 import { interruptible } from './interrupt.js'
 import { createLogger } from './logger.js'
 import { addConfigOptions } from './option-flags.js'
+import { UNKNOWN_FLAGS } from './unknown-flags.js'
 
 /** The flags of `addStoreOptions`. */
 export interface StoreArguments {
@@ -91,13 +92,15 @@ export async function inspectArguments(
   named: Readonly<Record<string, unknown>> = {},
   mountOptions: readonly string[] = [],
 ): Promise<Inspection> {
-  return inspectConfig({
+  const inspection = inspectConfig({
     flags: { ...argv, ...named },
     mountOptions,
     environment: process.env,
     ...(argv.config === undefined ? {} : { file: await readConfigFile(argv.config) }),
     ...(argv.embedded === undefined ? await commonCredentials() : {}),
   })
+  const unknown = (argv[UNKNOWN_FLAGS] ?? []) as readonly string[]
+  return { ...inspection, mistakes: [...unknown, ...inspection.mistakes] }
 }
 
 /**

@@ -70,6 +70,7 @@ function refusal(key: string): string | undefined {
     return `${key}: say credentialsfile=FILE`
   }
   if (key === 'allow_root') return `${key}: there is allow_other only`
+  if (key === 'remount') return 'remount: unmount, and mount again with the other options'
   if (key === 'url' || key === 'host') return `${key}: say endpoint=URL`
   return undefined
 }

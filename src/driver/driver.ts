@@ -241,6 +241,8 @@ export interface EntriesPage {
 }
 
 export interface EntriesBelowOptions extends DriverOptions {
+  /** As of `EntriesOptions`; of files. */
+  metadata?: boolean
   /** A directory below the path to begin with: what the store lists before it is left out. */
   from?: string
 }
@@ -263,6 +265,11 @@ export interface SubtreePage {
 export interface MoveOptions extends DriverOptions, WriteConditions {
   /** Of the new name, in place of what the source has; for files only. */
   metadata?: Metadata
+}
+
+export interface CopyOptions extends MoveOptions {
+  /** The source must be this version. */
+  etag?: string
 }
 
 export interface RedirectOptions {
@@ -297,6 +304,9 @@ export interface StorageDriver {
    * @throws InvalidPathError, PathTooLongError
    */
   checkPath(path: string): void
+
+  /** The name of the file's object in the store, without asking the store. */
+  keyOf(path: string): string
 
   /**
    * Reads a whole small file.
@@ -374,7 +384,7 @@ export interface StorageDriver {
   setMetadata(path: string, metadata: Metadata, options?: SetMetadataOptions): Promise<WriteResult>
 
   /** Copies one file inside the store. @throws PathNotFoundError, PreconditionError */
-  copy(source: string, destination: string, options?: MoveOptions): Promise<WriteResult>
+  copy(source: string, destination: string, options?: CopyOptions): Promise<WriteResult>
 
   /**
    * Renames a file or a whole directory, replacing a file at the destination. The source goes only

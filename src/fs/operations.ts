@@ -95,6 +95,8 @@ export interface SetAttributes {
   readonly atime?: Timestamp | 'now'
   readonly mtime?: Timestamp | 'now'
   readonly ctime?: Timestamp
+  /** The change takes away set-user-id and set-group-id bits. */
+  readonly killPrivileges?: boolean
 }
 
 export interface OpenReply {
@@ -151,6 +153,14 @@ export interface WriteRequest {
   readonly data: Uint8Array
   /** Written back from the page cache, perhaps by another process than the writer. */
   readonly fromPageCache: boolean
+  /** The write takes away set-user-id and set-group-id bits. */
+  readonly killPrivileges?: boolean
+}
+
+export interface SetXattrRequest {
+  readonly name: string
+  readonly value: Uint8Array
+  readonly flags: number
 }
 
 export interface AllocateRequest {
@@ -229,7 +239,13 @@ export interface Operations {
   link(context: RequestContext, ino: Ino, newParent: Ino, newName: string): MaybePromise<Entry>
 
   /** `flags` are open(2)'s without O_CREAT, O_EXCL and O_NOCTTY. */
-  open(context: RequestContext, ino: Ino, flags: number): MaybePromise<OpenReply>
+  open(
+    context: RequestContext,
+    ino: Ino,
+    flags: number,
+    /** As in `SetAttributes`, for a truncation by O_TRUNC. */
+    options?: { readonly killPrivileges?: boolean },
+  ): MaybePromise<OpenReply>
   create(
     context: RequestContext,
     parent: Ino,
@@ -272,6 +288,13 @@ export interface Operations {
   fsyncdir(context: RequestContext, ino: Ino, fh: Fh): MaybePromise<void>
   /** syncfs(2) and sync(2): all that was written is in the store. */
   syncfs(context: RequestContext): MaybePromise<void>
+
+  /** @throws ErrnoError ENODATA where there is none of that name, EOPNOTSUPP where there never is */
+  getxattr(context: RequestContext, ino: Ino, name: string): MaybePromise<Uint8Array>
+  listxattr(context: RequestContext, ino: Ino): MaybePromise<readonly string[]>
+  /** `value` is valid during the call only; `flags` are XATTR_CREATE 1 and XATTR_REPLACE 2. */
+  setxattr(context: RequestContext, ino: Ino, request: SetXattrRequest): MaybePromise<void>
+  removexattr(context: RequestContext, ino: Ino, name: string): MaybePromise<void>
 
   statfs(context: RequestContext): MaybePromise<StatfsReply>
   access(context: RequestContext, ino: Ino, mask: number): MaybePromise<void>

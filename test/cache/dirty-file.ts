@@ -165,8 +165,22 @@ scene('a copy of a whole object moves no bytes', async (t, { bucket, open }) => 
   await file.flush()
   t.ok(store.content?.equals(data))
   t.equal(bucket.bytesSent, 0)
-  t.equal(bucket.count('copyPart'), Math.ceil((7 * MiB) / LIMITS.maxPartSize))
+  t.same(
+    bucket.requests.map(({ method }) => method),
+    ['copy'],
+  )
   t.same(file.copiedFrom, [])
+})
+
+scene('a copy of a part of an object is put together from parts', async (t, s) => {
+  const data = pattern(7 * MiB)
+  const object = s.bucket.seed('/from', data)
+  const { file, store } = s.open('/to')
+  await file.copyFrom({ object, from: 5, length: 6 * MiB }, 0, { isCurrent: () => true })
+  await file.flush()
+  t.ok(store.content?.equals(data.subarray(5, 6 * MiB + 5)))
+  t.equal(s.bucket.bytesSent, 0)
+  t.equal(s.bucket.count('copyPart'), (6 * MiB) / LIMITS.maxPartSize)
 })
 
 scene('nothing is copied from what is not current any more', async (t, { bucket, open }) => {

@@ -25,7 +25,15 @@ export const LIMITS: PartLimits = {
 }
 
 export type Method =
-  'put' | 'compose' | 'uploadPart' | 'copyPart' | 'complete' | 'abort' | 'moveHere' | 'readBase'
+  | 'put'
+  | 'copy'
+  | 'compose'
+  | 'uploadPart'
+  | 'copyPart'
+  | 'complete'
+  | 'abort'
+  | 'moveHere'
+  | 'readBase'
 
 export interface Request {
   readonly method: Method
@@ -206,6 +214,13 @@ export class FakeFile implements FileStore {
     const path = this.#path
     await this.bucket.request({ method: 'put', bytes })
     return this.bucket.publish(path, Buffer.concat(content), conditions)
+  }
+
+  async copy({ path, etag, size }: ObjectId, conditions: WriteConditions): Promise<WriteResult> {
+    const here = this.#path
+    await this.bucket.request({ method: 'copy', bytes: size })
+    const content = this.bucket.range({ path, etag, offset: 0, length: size })
+    return this.bucket.publish(here, content, conditions)
   }
 
   async compose(): Promise<Composition> {

@@ -655,6 +655,7 @@ const length = fc.oneof(fc.nat(3000), fc.nat(1.5 * MiB), fc.constantFrom(0, 1, M
 const seed = fc.nat(255)
 const METHODS: readonly Method[] = [
   'put',
+  'copy',
   'compose',
   'uploadPart',
   'copyPart',

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { mountHelperArguments } from '../../src/cli/main.js'
-import { forEachParallel } from '../../src/util/semaphore.js'
 import { bosmount, environment, SECRET_ACCESS_KEY } from '../helpers/bosmount.js'
+import { CliSession } from '../helpers/cli-session.js'
 import { run } from '../helpers/processes.js'
 import { executable, projectPath } from '../helpers/project.js'
 import { scratchFolder } from '../helpers/scratch.js'
@@ -111,8 +111,9 @@ const MISTAKES: readonly Mistake[] = [
 ]
 
 void t.test('mistakes have exit code 2, one message and no secret', async t => {
-  const check = async ({ title, args, says, code = 2, env }: Mistake): Promise<void> => {
-    const finished = await bosmount(args, { env: environment(env) })
+  const session = new CliSession(t)
+  for (const { title, args, says, code = 2, env = {} } of MISTAKES) {
+    const finished = await session.run(args, env)
     t.equal(finished.code, code, title)
     t.match(finished.stderr, says, title)
     t.equal(finished.text, '', `${title}: nothing on stdout`)
@@ -120,7 +121,6 @@ void t.test('mistakes have exit code 2, one message and no secret', async t => {
     t.equal(finished.stderr.match(/^bosmount: /gm)?.length, 1, `${title}: said once`)
     t.notOk(finished.stderr.includes(SECRET_ACCESS_KEY), `${title}: no secret`)
   }
-  await forEachParallel(MISTAKES, check, { limit: 3 })
 })
 
 void t.test('a configuration file that is no YAML is not quoted', async t => {

@@ -6,7 +6,8 @@ import { main } from '../../src/cli/main.js'
 
 export interface SessionRequest {
   readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Changes; null removes. */
+  readonly env: Readonly<Record<string, string | null>>
 }
 
 export interface SessionAnswer {
@@ -15,10 +16,9 @@ export interface SessionAnswer {
   readonly stderr: string
 }
 
-async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer> {
+async function answer({ args, env }: SessionRequest): Promise<SessionAnswer> {
   const printed = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   const before = { ...process.env }
-  const real = { stdout: process.stdout.write, stderr: process.stderr.write }
   for (const name of ['stdout', 'stderr'] as const) {
     process[name].write = (data: string | Uint8Array) => {
       printed[name].push(Buffer.from(data as string))
@@ -26,7 +26,7 @@ async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer
     }
   }
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined) delete process.env[name]
+    if (value === null) delete process.env[name]
     else process.env[name] = value
   }
   try {
@@ -34,8 +34,9 @@ async function answer({ args, env = {} }: SessionRequest): Promise<SessionAnswer
     const text = (chunks: Buffer[]) => Buffer.concat(chunks).toString('latin1')
     return { code, stdout: text(printed.stdout), stderr: text(printed.stderr) }
   } finally {
-    process.stdout.write = real.stdout
-    process.stderr.write = real.stderr
+    // What was put before the stream's own method goes away.
+    Reflect.deleteProperty(process.stdout, 'write')
+    Reflect.deleteProperty(process.stderr, 'write')
     process.env = before
   }
 }

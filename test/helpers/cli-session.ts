@@ -26,7 +26,9 @@ export class CliSession {
   /** Runs one to its end; one at a time. */
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
     const answered = once(this.#child, 'message', { signal: AbortSignal.timeout(60_000) })
-    const request: SessionRequest = { args, env }
+    // A message has no undefined.
+    const changes = Object.entries(env).map(([name, value]) => [name, value ?? null] as const)
+    const request: SessionRequest = { args, env: Object.fromEntries(changes) }
     this.#child.send(request)
     const [answer] = (await answered) as [SessionAnswer]
     const bytes = Buffer.from(answer.stdout, 'latin1')

@@ -19,6 +19,7 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
   return new FileSystem({
     driver,
     config: {
+      attributes: 'derived',
       uid: 0,
       gid: 0,
       fileMode: 0o644,

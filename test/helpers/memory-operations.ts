@@ -26,6 +26,7 @@ import type {
   RequestContext,
   SessionInfo,
   SetAttributes,
+  SetXattrRequest,
   StatfsReply,
   Timestamp,
   WriteRequest,
@@ -63,6 +64,7 @@ interface Node {
   readonly children: Map<string, Node>
   readonly target: string
   readonly rdev: number
+  readonly xattrs: Map<string, Uint8Array>
 }
 
 function now(): Timestamp {
@@ -369,6 +371,28 @@ export class MemoryOperations implements Operations {
     }
   }
 
+  getxattr(_: RequestContext, ino: Ino, name: string): Uint8Array {
+    this.#count('getxattr')
+    const value = this.#node(ino).xattrs.get(name)
+    if (value === undefined) throw new ErrnoError('ENODATA', name)
+    return value
+  }
+
+  listxattr(_: RequestContext, ino: Ino): readonly string[] {
+    this.#count('listxattr')
+    return [...this.#node(ino).xattrs.keys()]
+  }
+
+  setxattr(_: RequestContext, ino: Ino, { name, value }: SetXattrRequest): void {
+    this.#count('setxattr')
+    this.#node(ino).xattrs.set(name, Uint8Array.from(value))
+  }
+
+  removexattr(_: RequestContext, ino: Ino, name: string): void {
+    this.#count('removexattr')
+    if (!this.#node(ino).xattrs.delete(name)) throw new ErrnoError('ENODATA', name)
+  }
+
   access(): void {
     this.#count('access')
   }
@@ -454,6 +478,7 @@ export class MemoryOperations implements Operations {
       children: new Map(),
       target: more.target ?? '',
       rdev: more.rdev ?? 0,
+      xattrs: new Map(),
     }
     this.#nodes.set(node.ino, node)
     return node

@@ -21,7 +21,7 @@ export interface Watched {
 }
 
 /** Methods that send nothing. */
-const LOCAL = new Set(['checkPath', 'close'])
+const LOCAL = new Set(['checkPath', 'keyOf', 'close'])
 
 type Method = (...args: unknown[]) => unknown
 

@@ -1,17 +1,17 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommandModule } from 'yargs'
-import { ConfigError } from '../../config.js'
 import type { MountConfig } from '../../config.js'
 import { openMount } from '../../mount.js'
 import type { RunningMount } from '../../mount.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
+import { command } from '../command.js'
 import { createLogger } from '../logger.js'
 import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
-import { addConfigOptions } from '../option-flags.js'
+import { addMountOptions, namedSource } from '../mount-flags.js'
+import { collectUnknownFlags } from '../unknown-flags.js'
 import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
@@ -42,43 +42,25 @@ interface Plan {
 
 const BUSY_POLL: Milliseconds = 250
 
-export const mountCommand: CommandModule<object, MountArguments> = {
+export const mountCommand = command<MountArguments>({
   command: 'mount <operands..>',
   describe: 'Mount BUCKET[/ROOTDIRECTORY] at MOUNTPOINT',
   builder: yargs =>
-    addConfigOptions(
-      yargs
-        .usage('$0 mount BUCKET[/ROOTDIRECTORY] MOUNTPOINT [options]')
-        .usage('$0 mount --embedded DIR [BUCKET] MOUNTPOINT [options]')
-        .positional('operands', { type: 'string', array: true, demandOption: true })
-        .option('o', {
-          type: 'string',
-          array: true,
-          nargs: 1,
-          default: [] as string[],
-          defaultDescription: 'none',
-          describe: 'mount options as in fstab: KEY[=VALUE],…',
-          group: 'Mount:',
-        })
-        .option('foreground', {
-          alias: 'f',
-          type: 'boolean',
-          default: false,
-          describe: 'stay in the foreground',
-          group: 'Mount:',
-        })
-        .option('embedded', {
-          type: 'string',
-          requiresArg: true,
-          describe: 'run the embedded BOS server inside, with its data in this directory',
-          group: 'Mount:',
-        })
-        .option('config', {
-          type: 'string',
-          requiresArg: true,
-          describe: "YAML file of options, or a registry's own config.yml",
-          group: 'Mount:',
-        }),
+    collectUnknownFlags(
+      addMountOptions(
+        yargs
+          .usage('$0 mount BUCKET[/ROOTDIRECTORY] MOUNTPOINT [options]')
+          .usage('$0 mount --embedded DIR [BUCKET] MOUNTPOINT [options]')
+          .positional('operands', { type: 'string', array: true, demandOption: true })
+          .option('foreground', {
+            alias: 'f',
+            type: 'boolean',
+            default: false,
+            describe: 'stay in the foreground',
+            group: 'Mount:',
+          }),
+      ),
+      ['operands'],
     ),
   handler: async argv => {
     const plan = await makePlan(argv)
@@ -87,7 +69,7 @@ export const mountCommand: CommandModule<object, MountArguments> = {
     const { source, logFile } = await startDaemon()
     process.stderr.write(`${source} is mounted at ${mountpoint}; log: ${logFile}\n`)
   },
-}
+})
 
 async function makePlan(argv: MountArguments): Promise<Plan> {
   const { operands, embedded } = argv
@@ -96,7 +78,7 @@ async function makePlan(argv: MountArguments): Promise<Plan> {
   if (operands.length > 2 || mountpoint === undefined) {
     throw new CommandError('give a bucket and a mount point, and options with dashes', EXIT.usage)
   }
-  const inspection = await inspectArguments({ ...argv, ...parseSource(source) }, {}, argv.o)
+  const inspection = await inspectArguments(argv, namedSource(source), argv.o)
   const { config } = inspection
   if (embedded === undefined && config.bos['bucket'] === undefined) {
     throw new CommandError(
@@ -110,15 +92,6 @@ async function makePlan(argv: MountArguments): Promise<Plan> {
     mountpoint: await mountpointPath(mountpoint),
     embedded: embedded === undefined ? undefined : resolve(embedded),
   }
-}
-
-/** `bucket`, `bucket/root` or `bos://bucket/root`. */
-function parseSource(source: string | undefined): Record<string, string> {
-  if (source === undefined) return {}
-  const match = /^(?:bos:\/\/)?([^/]+)(?:\/(.*))?$/.exec(source)
-  if (match === null) throw new ConfigError([`'${source}' is not BUCKET or BUCKET/ROOTDIRECTORY`])
-  const rootdirectory = (match[2] ?? '').replace(/\/+$/, '')
-  return { bucket: match[1] ?? '', ...(rootdirectory === '' ? {} : { rootdirectory }) }
 }
 
 /** Mounts and stays until the mount is gone. */

@@ -49,9 +49,13 @@ export interface RepeatOptions {
   deadline?: Milliseconds
 }
 
-/** A request that must be over within the time that is left for all attempts. */
+/**
+ * A request that must be over within the time that is left for all attempts. Written out, because this
+ * is done for every request and objects of one shape are cheap.
+ */
 export function within(request: BosRequest, { timeLeft }: Attempt): BosRequest {
-  return { ...request, timeLeft }
+  const { method, key, params, headers, body, expectedBytes, patience, signal } = request
+  return { method, key, params, headers, body, expectedBytes, patience, signal, timeLeft }
 }
 
 export class Calls {
@@ -95,7 +99,8 @@ export class Calls {
       policy: this.#policy,
       signal: request.signal,
       onRetry: failed => this.#onRetry?.(request, failed),
-      ...options,
+      retryClass: options.retryClass,
+      retryable: options.retryable,
       deadline,
     })
   }

@@ -87,7 +87,8 @@ function malformed(what: string): BosError {
 }
 
 export function unquote(etag: string): string {
-  return etag.replace(/^"(.*)"$/, '$1')
+  const isQuoted = etag.length > 1 && etag.startsWith('"') && etag.endsWith('"')
+  return isQuoted ? etag.slice(1, -1) : etag
 }
 
 /** A member-by-member view of a JSON object. */

@@ -9,6 +9,7 @@ import { KiB, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
+  CopyOptions,
   ContentReader,
   DriverCapabilities,
   DriverOptions,
@@ -89,6 +90,10 @@ class BosDriver implements StorageDriver {
 
   checkPath(path: string): void {
     this.#checks.target(path)
+  }
+
+  keyOf(path: string): string {
+    return this.#context.keys.file(path)
   }
 
   async getContent(path: string, options: DriverOptions = {}): Promise<Buffer> {
@@ -188,13 +193,13 @@ class BosDriver implements StorageDriver {
       return
     }
     const { keys } = this.#context
-    const { from, signal } = options
+    const { from, signal, metadata } = options
     const prefix = keys.directory(path)
     const merger = new SubtreeMerger({ path, prefix, from, toInfo: listedFile })
     // The marker of `from` says nothing about what is in it.
     const startAfter = from === undefined ? undefined : keys.directory(from).slice(prefix.length)
     const io = signal === undefined ? {} : { signal }
-    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter })
+    const pages = pagesBelow(this.#context, prefix, { ...io, startAfter, metadata })
     for (;;) {
       const next = await this.#at(path, () => pages.next())
       if (next.done === true) return
@@ -229,7 +234,7 @@ class BosDriver implements StorageDriver {
     return await setMetadata(this.#context, path, metadata, options)
   }
 
-  async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
+  async copy(source: string, destination: string, options: CopyOptions = {}): Promise<WriteResult> {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)

@@ -39,11 +39,12 @@ export function timeToMove(bytes: Bytes): Milliseconds {
   return Math.ceil(bytes / SLOWEST_BYTES_PER_MS)
 }
 
+/** One text for each name; undici gives the names in lower case. */
 function plainHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const plain: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined) continue
-    plain[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ')
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) plain[name] = typeof value === 'string' ? value : value.join(', ')
   }
   return plain
 }

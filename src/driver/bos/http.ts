@@ -67,7 +67,15 @@ const JOIN_BELOW: Bytes = 64 * 1024
 export function bodyLength(body: HttpBody | undefined): Bytes {
   if (body === undefined) return 0
   if (body instanceof Uint8Array) return body.length
-  return body.reduce((sum, piece) => sum + piece.length, 0)
+  let length = 0
+  for (const piece of body) length += piece.length
+  return length
+}
+
+const NOTHING = Buffer.alloc(0)
+
+function joined([first = NOTHING, ...rest]: readonly Buffer[]): Buffer {
+  return rest.length === 0 ? first : Buffer.concat([first, ...rest])
 }
 
 function* pieces(list: readonly Uint8Array[]): Generator<Uint8Array> {
@@ -146,7 +154,7 @@ export class Http {
             collected.push(chunk)
           }
         },
-        end: () => resolve({ ...head, body: Buffer.concat(collected) }),
+        end: () => resolve({ status: head.status, headers: head.headers, body: joined(collected) }),
         fail: reject,
       })
     })

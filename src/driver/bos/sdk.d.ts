@@ -23,6 +23,15 @@ declare module '@baiducloud/sdk/src/auth.js' {
       expiration?: number,
       headersToSign?: readonly string[],
     ): string
+    /** @returns the canonical headers, and the names of those that are signed, in their order */
+    headersCanonicalization(
+      headers: Readonly<Record<string, string>>,
+      headersToSign?: readonly string[],
+    ): [string, string[]]
+    /** @returns HMAC-SHA256 in hex; called with the secret first, and then with what that gave */
+    hash(data: string, key: string): string
+    /** @param timestamp  seconds since 1970 */
+    getTimestamp(timestamp: number): string
   }
   export = Auth
 }
@@ -40,8 +49,8 @@ declare module '@baiducloud/sdk/src/bos_client.js' {
 
   class BosClient {
     constructor(config: Readonly<Record<string, unknown>>)
-    /** Completes the arguments and calls `sendHTTPRequest`. */
-    sendRequest(method: string, args: RequestArguments): unknown
+    /** Completes the arguments and calls `sendHTTPRequest`; makes `resource` of bucket and key if absent. */
+    sendRequest(method: string, args: RequestArguments, resource?: string): unknown
     /** Sends one request; made to be overridden. `resource` has lost what normalisation removes. */
     sendHTTPRequest(
       method: string,

@@ -31,7 +31,7 @@ import {
 } from './http.js'
 import { landingSink, type ChooseLanding } from './receive/landing.js'
 import { Receiver } from './receive/receiver.js'
-import { authorization, encodeKey, encodeQuery, timestamp, TOKEN_NAME } from './sign.js'
+import { encodeKey, encodeQuery, Signer, TOKEN_NAME } from './sign.js'
 
 export interface TransportOptions extends HttpOptions {
   bucket: string
@@ -50,17 +50,17 @@ export interface TransportOptions extends HttpOptions {
 export interface BosRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   /** Undefined for the bucket itself. */
-  readonly key?: string
-  readonly params?: Readonly<Record<string, string>>
+  readonly key?: string | undefined
+  readonly params?: Readonly<Record<string, string>> | undefined
   /** Names in lower case. */
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: HttpBody
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: HttpBody | undefined
   /** Bytes that the answer will have, if that is known. */
-  readonly expectedBytes?: Bytes
+  readonly expectedBytes?: Bytes | undefined
   /** Further time for an answer that the service has to work for. */
-  readonly patience?: Milliseconds
+  readonly patience?: Milliseconds | undefined
   /** Longest time for this attempt; default its own deadline. */
-  readonly timeLeft?: Milliseconds
+  readonly timeLeft?: Milliseconds | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -159,12 +159,19 @@ class BosTransport extends BosClient implements Transport {
   readonly #receiver: Receiver | undefined
   readonly #gate: Gate
   readonly #host: string
+  readonly #signer = new Signer()
   readonly #clock: Clock
   /** What to add to this clock to get the service's. */
   #clockOffset: Milliseconds = 0
 
   constructor(options: TransportOptions) {
-    super({ endpoint: options.origin, credentials: { ak: '', sk: '' }, pathStyleEnable: true })
+    super({
+      endpoint: options.origin,
+      credentials: { ak: '', sk: '' },
+      pathStyleEnable: true,
+      // Otherwise BosClient takes the endpoint apart for every request.
+      customGenerateUrl: () => options.origin,
+    })
     this.#options = options
     this.#http = new Http(options)
     this.#receiver = options.proxy === undefined ? new Receiver(options) : undefined
@@ -191,7 +198,7 @@ class BosTransport extends BosClient implements Transport {
     const path = `${pathPrefix}/${encodeKey(key)}`
     const token = credentials.sessionToken?.reveal()
     const params: Record<string, string> = token === undefined ? {} : { [TOKEN_NAME]: token }
-    const signature = authorization(credentials, {
+    const signature = this.#signer.authorization(credentials, {
       method,
       path,
       params,
@@ -220,7 +227,8 @@ class BosTransport extends BosClient implements Transport {
   #call(call: Call): Promise<HttpResponse | HttpStream> {
     const { method, key = '' } = call.request
     const args = { bucketName: this.#options.bucket, key, call }
-    return this.sendRequest(method, args) as Promise<HttpResponse | HttpStream>
+    // With a resource of its own BosClient does not work one out, which would be the wrong one.
+    return this.sendRequest(method, args, '/') as Promise<HttpResponse | HttpStream>
   }
 
   async #send(call: Call): Promise<HttpResponse | HttpStream> {
@@ -311,14 +319,14 @@ class BosTransport extends BosClient implements Transport {
     const now = this.#now()
     const headers: Record<string, string> = {
       host: this.#host,
-      'x-bce-date': timestamp(now),
+      'x-bce-date': this.#signer.timestamp(credentials, now),
       'user-agent': this.#options.userAgent ?? USER_AGENT,
-      ...request.headers,
     }
+    Object.assign(headers, request.headers)
     if (method === 'PUT' || method === 'POST') headers['content-length'] = String(bodyLength(body))
     const token = credentials.sessionToken?.reveal()
     if (token !== undefined) headers[TOKEN_NAME] = token
-    headers['authorization'] = authorization(credentials, {
+    headers['authorization'] = this.#signer.authorization(credentials, {
       method,
       path,
       params,

@@ -6,6 +6,10 @@ import type { Inode } from './inode.js'
 export const S_IFMT = 0o170000
 export const S_IFREG = 0o100000
 export const S_IFDIR = 0o040000
+export const S_IFLNK = 0o120000
+export const S_ISUID = 0o4000
+export const S_ISGID = 0o2000
+export const S_IXGRP = 0o010
 /** Permission bits with setuid, setgid and sticky. */
 export const PERMISSIONS = 0o7777
 
@@ -30,7 +34,8 @@ export function attributesOf(inode: Inode, defaults: AttributeDefaults): Attribu
   const isFile = inode.kind === 'file'
   const size = isFile ? sizeOf(inode) : DIRECTORY_SIZE
   const mtime = overrides.mtime ?? timestamp(modificationTime(inode))
-  const permissions = overrides.mode ?? (isFile ? defaults.fileMode : defaults.directoryMode)
+  const usual = isFile ? defaults.fileMode : defaults.directoryMode
+  const permissions = typeOf(inode) === S_IFLNK ? 0o777 : (overrides.mode ?? usual)
   const linked = inode.parent !== undefined || inode.ino === inode.number
   return {
     ino: inode.number,
@@ -38,15 +43,21 @@ export function attributesOf(inode: Inode, defaults: AttributeDefaults): Attribu
     blocks: Math.ceil(size / BLOCK),
     atime: overrides.atime ?? mtime,
     mtime,
-    ctime: overrides.ctime ?? mtime,
-    mode: (isFile ? S_IFREG : S_IFDIR) | permissions,
+    // What the store changed last, were it metadata alone, has changed then.
+    ctime: overrides.ctime ?? timestamp(modificationTime(inode)),
+    mode: typeOf(inode) | permissions,
     // 1 for directories too: find(1) takes 2 to mean that there are no subdirectories.
     nlink: linked ? 1 : 0,
     uid: overrides.uid ?? defaults.uid,
     gid: overrides.gid ?? defaults.gid,
-    rdev: 0,
+    rdev: overrides.rdev ?? 0,
     blksize: PREFERRED_IO,
   }
+}
+
+/** Type bits of the mode. */
+export function typeOf(inode: Inode): number {
+  return inode.kind === 'directory' ? S_IFDIR : (inode.overrides.type ?? S_IFREG)
 }
 
 export function sizeOf(inode: Inode & { kind: 'file' }): number {

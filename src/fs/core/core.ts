@@ -8,12 +8,15 @@ import type { Logger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Notifier } from '../operations.js'
 import type { AttributeDefaults } from './attributes.js'
+import type { AttributeKeeping } from './attribute-keeping.js'
 import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
+  /** Whether mode, owner and times hold while an inode lives, or are kept in the store. */
+  readonly attributes: 'derived' | 'stored'
   /** How long attributes and dentries may be believed without asking the store. */
   readonly metadataTtl: Milliseconds
   /** Most bytes fetched ahead of a sequential reader. */
@@ -30,6 +33,7 @@ export interface Core {
   readonly blocks: BlockCache
   readonly writeBack: WriteBack
   readonly markers: Markers
+  readonly attributes: AttributeKeeping
   readonly unlinked: UnlinkedFiles
   readonly ledger: Ledger
   /**

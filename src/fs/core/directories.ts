@@ -26,7 +26,7 @@ import type {
   OpenReply,
   RequestContext,
 } from '../operations.js'
-import { S_IFDIR, S_IFREG } from './attributes.js'
+import { S_IFDIR, S_IFREG, typeOf } from './attributes.js'
 import type { Core } from './core.js'
 import { EntryLog } from './entry-log.js'
 import type { Listed, ListedAt } from './entry-log.js'
@@ -34,6 +34,7 @@ import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
 import type { Lookup } from './lookup.js'
+import { typeIn } from './stored-attributes.js'
 
 interface Listing {
   readonly entries: EntryLog
@@ -141,8 +142,28 @@ export class Directories {
       }
       const listed = listing.entries.at(index)
       if (listed === undefined) return
+      if (plus) await this.#prepare(context, handle.directory, listing, index)
       if (!this.#add(handle.directory, listed, { cookie: index + DOTS + 1, plus, add })) return
     }
+  }
+
+  /** Sees to the attributes of the entry, and of some that follow. */
+  async #prepare(
+    context: RequestContext,
+    directory: DirectoryInode,
+    { entries }: Listing,
+    index: number,
+  ): Promise<void> {
+    const { attributes } = this.#core
+    const listed = entries.at(index)
+    if (listed === undefined || !attributes.isUnknown(directory, listed)) return
+    const ahead = Math.min(attributes.ahead, entries.length - index)
+    const following = Array.from({ length: ahead }, (_, i) => entries.at(index + i))
+    await attributes.prepare(
+      context,
+      directory,
+      following.filter(entry => entry !== undefined),
+    )
   }
 
   #start(handle: DirectoryHandle): void {
@@ -180,7 +201,9 @@ export class Directories {
   #pages({ controller }: DirectoryHandle, path: string): Pages {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
-    const iterator = driver.entries(path, { signal: controller.signal })[Symbol.asyncIterator]()
+    const iterator = driver
+      .entries(path, { signal: controller.signal, metadata: true })
+      [Symbol.asyncIterator]()
     return { path, underWay, iterator, next: undefined }
   }
 
@@ -293,16 +316,24 @@ export class Directories {
       name,
       ino: child?.number ?? hash53(inodes.childPath(directory, name)),
       offset: cookie,
-      type: isDirectory ? S_IFDIR : S_IFREG,
+      type: isDirectory ? S_IFDIR : this.#typeOf(child, info),
     }
     if (!plus) return add(plain)
     const inode = info === undefined ? child : this.#lookup.meet(directory, name, info, seen)
     if (inode === undefined) return add(plain)
-    const type = inode.kind === 'directory' ? S_IFDIR : S_IFREG
+    const type = typeOf(inode)
     const taken = add({ ...plain, ino: inode.number, type, entry: this.#entryOf(inode) })
     if (taken) inode.lookups += 1
     else inodes.drop(inode)
     return taken
+  }
+
+  /** Of a file; 0 (DT_UNKNOWN) makes programs ask. */
+  #typeOf(child: Inode | undefined, info: FileInfo | undefined): number {
+    const { isStored } = this.#core.attributes
+    if (child !== undefined && (child.kept.isKnown || !isStored)) return typeOf(child)
+    if (info?.metadata !== undefined) return typeIn(info.metadata)
+    return isStored ? 0 : S_IFREG
   }
 }
 

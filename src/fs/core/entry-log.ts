@@ -14,7 +14,7 @@ export interface ListedAt {
   /** Whatever was changed here since then is as it was changed. */
   readonly began: Milliseconds
   /** From when on it is believed. */
-  readonly seen: Milliseconds
+  seen: Milliseconds
 }
 
 export interface Listed extends ListedAt {
@@ -23,7 +23,7 @@ export interface Listed extends ListedAt {
   /** This mount made it, and the store may not show it. */
   readonly isLocal: boolean
   /** undefined for what only this mount knows, and once the entry is old. */
-  readonly info: FileInfo | undefined
+  info: FileInfo | undefined
 }
 
 /** What is left of a chunk: names behind a NUL each, those of directories with a slash at their end. */

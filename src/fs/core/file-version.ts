@@ -33,6 +33,10 @@ export function note(file: FileInode, info: FileInfo, seen: Milliseconds): FileI
  */
 export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
   if (seen < file.seen) return file
+  if (core.attributes.changesType(file, info)) {
+    removedElsewhere(core.inodes, file)
+    throw new ErrnoError('ESTALE', `${info.path} is another kind of file now`)
+  }
   const version = checked(info)
   const before = file.version
   file.seen = seen
@@ -41,6 +45,7 @@ export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Millise
     // The same version at the same place: only the store's own idea of the time may be news.
     if (version.modTime !== undefined) file.version = version
     file.unsettled = false
+    core.attributes.learn(file, info, seen)
     return file
   }
   if (file.unsettled && before?.size === version.size) {
@@ -48,10 +53,14 @@ export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Millise
     return file
   }
   file.version = version
+  if (before !== undefined) {
+    delete file.overrides.mtime
+    delete file.overrides.ctime
+    core.attributes.replaced(file)
+  }
+  core.attributes.learn(file, info, seen)
   if (before === undefined) return file
   file.replaced += 1
-  delete file.overrides.mtime
-  delete file.overrides.ctime
   rebase(core, file, version)
   core.notifier.invalidateInode(file.ino, 0, 0)
   return file
@@ -66,6 +75,7 @@ export function follow(core: Core, file: FileInode, info: FileInfo): void {
   file.unsettled = false
   file.seen = core.metadata.now()
   file.confirmed = file.seen
+  core.attributes.learn(file, info, file.seen)
   const { etag, size } = version
   if (file.dirty?.isDirty === true) file.dirty.moved({ path: core.inodes.path(file), etag, size })
   else rebase(core, file, version)

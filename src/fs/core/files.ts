@@ -90,13 +90,21 @@ export class Files {
   /** A new file, which its first flush will store, however empty. */
   create(parent: DirectoryInode, name: string, flags: number): { file: FileInode } & OpenReply {
     const file = this.#core.inodes.addFile(parent, name)
+    this.#core.attributes.made(file)
     this.#dirty(file)
     return { file, ...this.#opened(file, flags) }
   }
 
   /** A new file that no handle is open on: stored before this resolves. */
-  async make(context: RequestContext, parent: DirectoryInode, name: string): Promise<FileInode> {
+  async make(
+    context: RequestContext,
+    parent: DirectoryInode,
+    name: string,
+    own: (file: FileInode) => void,
+  ): Promise<FileInode> {
     const file = this.#core.inodes.addFile(parent, name)
+    this.#core.attributes.made(file)
+    own(file)
     const dirty = this.#dirty(file)
     try {
       await dirty.flush(context.signal)
@@ -256,13 +264,18 @@ export class Files {
   /** When this resolves the store has all that was written to the file. */
   async flush(context: RequestContext, file: FileInode): Promise<void> {
     // An unlinked file is stored only when memory runs short; its holders lose it when they close it.
-    if (file.dirty === undefined || file.parent === undefined) return
-    await file.dirty.flush(context.signal)
+    if (file.parent === undefined) return
+    await file.dirty?.flush(context.signal)
+    const { attributes } = this.#core
+    // What was changed after the bytes had been sent.
+    if (attributes.isUnsaved(file)) await abortable(attributes.flush(file), context.signal)
   }
 
   flushHandle(context: RequestContext, fh: Fh): MaybePromise<void> {
     const handle = this.#handles.get(fh)
-    if (handle.file.dirty?.isDirty !== true) return
+    const { file } = handle
+    const isClean = file.dirty?.isDirty !== true && !this.#core.attributes.isUnsaved(file)
+    if (isClean) return
     return this.#flushFor(context, handle)
   }
 
@@ -394,18 +407,32 @@ export class Files {
   }
 
   #storeOf(file: FileInode): FileStore {
-    const { blocks, driver, inodes, markers, metadata } = this.#core
+    const { attributes, blocks, driver, inodes, markers, metadata } = this.#core
     const path = (): string => inodes.path(file)
     return {
       path,
       isLinked: () => file.hidden || inodes.isLinked(file),
       put: async (content, conditions) => {
         await this.#announce(file)
-        return driver.putContent(path(), content, conditions)
+        const { metadata, done } = attributes.saving(file)
+        const io = { ...conditions, ...(metadata && { metadata }) }
+        const result = await driver.putContent(path(), content, io)
+        done()
+        return result
       },
       compose: async () => {
         await this.#announce(file)
-        return recorded(await driver.compose(path()), this.#core)
+        const { metadata } = attributes.saving(file)
+        const composition = await driver.compose(path(), metadata && { metadata })
+        return recorded(attributes.carriedBy(composition, file), this.#core)
+      },
+      copy: async (object, conditions) => {
+        await this.#announce(file)
+        const { metadata = {}, done } = attributes.saving(file)
+        const { etag } = object
+        const result = await driver.copy(object.path, path(), { ...conditions, etag, metadata })
+        done()
+        return result
       },
       moveHere: async publishedAt => {
         const here = path()
@@ -417,7 +444,7 @@ export class Files {
       read: async (object, offset, length) => blocks.read(object, offset, length),
       published: version => {
         const modTime = new Date(this.#core.clock())
-        const info = { ...version, modTime, isDir: false }
+        const info = attributes.published(file, { ...version, modTime, isDir: false })
         follow(this.#core, file, info)
         file.pagesOf = version.etag
         file.covers = false

@@ -14,6 +14,7 @@ import type { StagingOptions } from '../../cache/staging.js'
 import { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
+import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
@@ -39,21 +40,35 @@ import type {
   SeekRequest,
   SessionInfo,
   SetAttributes,
+  SetXattrRequest,
   StatfsReply,
   WriteRequest,
 } from '../operations.js'
-import { attributesOf, PERMISSIONS, S_IFMT, S_IFREG, timestamp } from './attributes.js'
+import { AttributeStore } from './attribute-store.js'
+import {
+  attributesOf,
+  PERMISSIONS,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_ISGID,
+  S_ISUID,
+  S_IXGRP,
+  timestamp,
+} from './attributes.js'
 import type { Core, CoreConfig } from './core.js'
 import { Directories } from './directories.js'
 import { Files } from './files.js'
 import { InodeTable } from './inode-table.js'
 import { isLocal } from './inode.js'
-import type { Inode } from './inode.js'
+import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { noLedger } from './ledger.js'
 import type { Ledger } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
+import { SpecialFiles } from './special-files.js'
+import { Xattrs } from './xattrs.js'
 import { toErrnoError, toFailure } from './to-errno.js'
 import { UnlinkedFiles } from './unlinked-files.js'
 
@@ -105,6 +120,8 @@ export class FileSystem implements Operations {
   readonly #directories: Directories
   readonly #lookup: Lookup
   readonly #namespace: Namespace
+  readonly #specials: SpecialFiles
+  readonly #xattrs: Xattrs
   readonly #log: Logger
   #attributesAnnounced = false
 
@@ -114,6 +131,8 @@ export class FileSystem implements Operations {
     this.#files = new Files(this.#core)
     this.#lookup = new Lookup(this.#core)
     this.#namespace = new Namespace(this.#core, this.#lookup)
+    this.#specials = new SpecialFiles(this.#core, this.#namespace)
+    this.#xattrs = new Xattrs(this.#core)
     this.#directories = new Directories(this.#core, this.#lookup, inode => this.#entry(inode))
   }
 
@@ -142,6 +161,8 @@ export class FileSystem implements Operations {
       this.#files.flushAll(NOBODY),
       this.#core.markers.flushAll(),
     ])
+    // What neither bytes nor markers have taken along.
+    outcomes.push(...(await Promise.allSettled([this.#core.attributes.close()])))
     await this.#core.writeBack.close()
     await this.#core.unlinked.close()
     this.#core.blocks.close()
@@ -154,10 +175,10 @@ export class FileSystem implements Operations {
     return this.#answer('lookup', () =>
       then(
         this.#lookup.resolve(context, this.#core.inodes.directory(parent), name),
-        (inode): Entry | NegativeEntry =>
+        (inode): MaybePromise<Entry | NegativeEntry> =>
           inode === undefined
             ? { ino: undefined, entryValid: this.#core.config.metadataTtl / 1000 }
-            : this.#looked(inode),
+            : this.#lookedUp(context, inode),
       ),
     )
   }
@@ -190,14 +211,17 @@ export class FileSystem implements Operations {
   setattr(context: RequestContext, ino: Ino, set: SetAttributes): MaybePromise<AttributesReply> {
     return this.#answer('setattr', async () => {
       const inode = this.#core.inodes.get(ino)
+      await this.#need(context, inode)
       if (set.size !== undefined) await this.#truncate(context, inode, { ...set, size: set.size })
       this.#override(inode, set)
       return this.#attributes(inode)
     })
   }
 
-  readlink(): never {
-    throw new ErrnoError('EINVAL', 'there are no symbolic links')
+  readlink(context: RequestContext, ino: Ino): MaybePromise<string> {
+    return this.#answer('readlink', () =>
+      this.#specials.readlink(context, this.#core.inodes.file(ino)),
+    )
   }
 
   mknod(
@@ -207,14 +231,16 @@ export class FileSystem implements Operations {
   ): MaybePromise<Entry> {
     return this.#answer('mknod', async () => {
       const type = request.mode & S_IFMT
-      if (type !== S_IFREG && type !== 0) {
-        throw new ErrnoError('EPERM', 'an object store has no device nodes, pipes and sockets')
-      }
       const directory = this.#core.inodes.directory(parent)
+      const own = (file: FileInode): void => this.#owned(context, file, request)
+      if (type !== S_IFREG && type !== 0) {
+        const { name, rdev } = request
+        const file = await this.#specials.make(context, directory, { name, type, rdev }, own)
+        return this.#looked(file)
+      }
       await this.#namespace.checkAbsent(context, directory, request.name)
-      const file = await this.#files.make(context, directory, request.name)
+      const file = await this.#files.make(context, directory, request.name, own)
       this.#namespace.touch(directory)
-      this.#owned(context, file, request)
       return this.#looked(file)
     })
   }
@@ -223,7 +249,9 @@ export class FileSystem implements Operations {
     return this.#answer('mkdir', async () => {
       const parentDirectory = this.#core.inodes.directory(parent)
       const directory = await this.#namespace.mkdir(context, parentDirectory, request.name)
+      this.#core.attributes.made(directory)
       this.#owned(context, directory, request)
+      if (!this.#isUsual(directory)) this.#core.attributes.changed(directory)
       return this.#looked(directory)
     })
   }
@@ -240,8 +268,14 @@ export class FileSystem implements Operations {
     )
   }
 
-  symlink(): never {
-    throw new ErrnoError('EPERM', 'symbolic links are not supported')
+  symlink(context: RequestContext, parent: Ino, name: string, target: string): MaybePromise<Entry> {
+    return this.#answer('symlink', async () => {
+      const directory = this.#core.inodes.directory(parent)
+      const request = { name, mode: PERMISSIONS & 0o777, umask: 0 }
+      const own = (file: FileInode): void => this.#owned(context, file, request)
+      const special = { name, type: S_IFLNK, target }
+      return this.#looked(await this.#specials.make(context, directory, special, own))
+    })
   }
 
   rename(context: RequestContext, request: RenameRequest): MaybePromise<void> {
@@ -252,8 +286,18 @@ export class FileSystem implements Operations {
     throw new ErrnoError('EPERM', 'an object store has no hard links')
   }
 
-  open(context: RequestContext, ino: Ino, flags: number): MaybePromise<OpenReply> {
-    return this.#answer('open', () => this.#files.open(context, this.#core.inodes.file(ino), flags))
+  open(
+    context: RequestContext,
+    ino: Ino,
+    flags: number,
+    { killPrivileges = false }: { readonly killPrivileges?: boolean } = {},
+  ): MaybePromise<OpenReply> {
+    return this.#answer('open', async () => {
+      const file = this.#core.inodes.file(ino)
+      const reply = await this.#files.open(context, file, flags)
+      if (killPrivileges) this.#dropPrivileges(file)
+      return reply
+    })
   }
 
   create(
@@ -286,8 +330,11 @@ export class FileSystem implements Operations {
     return this.#answer('read', () => this.#files.read(context, fh, offset, size))
   }
 
-  write(context: RequestContext, _ino: Ino, fh: Fh, request: WriteRequest): MaybePromise<number> {
-    return this.#answer('write', () => this.#files.write(context, fh, request))
+  write(context: RequestContext, ino: Ino, fh: Fh, request: WriteRequest): MaybePromise<number> {
+    return this.#answer('write', () => {
+      if (request.killPrivileges === true) this.#dropPrivileges(this.#core.inodes.get(ino))
+      return this.#files.write(context, fh, request)
+    })
   }
 
   fallocate(
@@ -339,12 +386,13 @@ export class FileSystem implements Operations {
   /** What lies directly in the directory, and the directory itself, is in the store afterwards. */
   fsyncdir(_context: RequestContext, ino: Ino): MaybePromise<void> {
     return this.#answer('fsyncdir', async () => {
-      const { inodes, markers } = this.#core
+      const { attributes, inodes, markers } = this.#core
       const directory = inodes.directory(ino)
       for (const child of directory.children.values()) {
         if (child.kind === 'directory') await markers.flush(child)
       }
       await markers.flush(directory)
+      await attributes.flush(directory)
     })
   }
 
@@ -352,6 +400,7 @@ export class FileSystem implements Operations {
     return this.#answer('syncfs', async () => {
       await this.#files.flushAll(context)
       await this.#core.markers.flushAll()
+      await abortable(this.#core.attributes.flushAll(), context.signal)
     })
   }
 
@@ -362,6 +411,27 @@ export class FileSystem implements Operations {
   /** The kernel checks permissions itself (default_permissions); all that is left is existence. */
   access(_context: RequestContext, ino: Ino): void {
     this.#core.inodes.get(ino)
+  }
+
+  getxattr(context: RequestContext, ino: Ino, name: string): MaybePromise<Uint8Array> {
+    return this.#answer('getxattr', () =>
+      this.#xattrs.get(context, this.#core.inodes.get(ino), name),
+    )
+  }
+
+  listxattr(_context: RequestContext, ino: Ino): MaybePromise<readonly string[]> {
+    return this.#answer('listxattr', () => this.#xattrs.list(this.#core.inodes.get(ino)))
+  }
+
+  setxattr(_context: RequestContext, ino: Ino, request: SetXattrRequest): MaybePromise<void> {
+    const { name, value, flags } = request
+    return this.#answer('setxattr', () =>
+      this.#xattrs.set(this.#core.inodes.get(ino), { name, value, flags }),
+    )
+  }
+
+  removexattr(_context: RequestContext, ino: Ino, name: string): MaybePromise<void> {
+    return this.#answer('removexattr', () => this.#xattrs.remove(this.#core.inodes.get(ino), name))
   }
 
   #answer<T>(operation: string, work: () => MaybePromise<T>): MaybePromise<T> {
@@ -406,6 +476,27 @@ export class FileSystem implements Operations {
     }
   }
 
+  /** As `#looked`, once the attributes are known. */
+  #lookedUp(context: RequestContext, inode: Inode): MaybePromise<Entry> {
+    const needed = this.#need(context, inode)
+    if (needed === undefined) return this.#looked(inode)
+    // Held meanwhile.
+    inode.lookups += 1
+    return needed.then(
+      () => this.#entry(inode),
+      (error: unknown) => {
+        this.#core.inodes.forget(inode.ino, 1)
+        throw error
+      },
+    )
+  }
+
+  #need(context: RequestContext, inode: Inode): Promise<void> | undefined {
+    return this.#core.attributes.need(context, inode, (asking, file) =>
+      this.#files.revalidate(asking, file),
+    )
+  }
+
   #looked(inode: Inode): Entry {
     inode.lookups += 1
     return this.#entry(inode)
@@ -429,9 +520,12 @@ export class FileSystem implements Operations {
     else await this.#files.truncateHandle(context, set.fh, set.size)
   }
 
-  /** Attributes that BOS does not keep hold as long as the inode lives. */
+  /** Of derived attributes, what is set holds as long as the inode lives. */
   #override(inode: Inode, set: SetAttributes): void {
     const { overrides } = inode
+    const isOwned = set.uid !== undefined || set.gid !== undefined
+    const killsHere = inode.kind === 'file' && isOwned && set.mode === undefined
+    if (set.killPrivileges === true || killsHere) this.#dropPrivileges(inode)
     const now = timestamp(this.#core.clock())
     if (set.mode !== undefined) overrides.mode = set.mode & PERMISSIONS
     if (set.uid !== undefined) overrides.uid = set.uid
@@ -440,7 +534,9 @@ export class FileSystem implements Operations {
     if (set.mtime !== undefined) overrides.mtime = set.mtime === 'now' ? now : set.mtime
     overrides.ctime = now
     const persistent = [set.mode, set.uid, set.gid, set.mtime].every(value => value === undefined)
-    if (persistent || this.#attributesAnnounced) return
+    if (persistent) return
+    this.#core.attributes.changed(inode)
+    if (this.#attributesAnnounced || this.#core.attributes.isStored) return
     this.#attributesAnnounced = true
     this.#log.info(
       { path: this.#core.inodes.path(inode) },
@@ -450,12 +546,31 @@ export class FileSystem implements Operations {
 
   #owned(context: RequestContext, inode: Inode, request: CreateRequest): void {
     const { config } = this.#core
-    const { overrides } = inode
-    const mode = request.mode & PERMISSIONS
-    const usual = inode.kind === 'file' ? config.fileMode : config.directoryMode
-    if (mode !== usual) overrides.mode = mode
-    if (context.uid !== config.uid) overrides.uid = context.uid
-    if (context.gid !== config.gid) overrides.gid = context.gid
+    const { overrides, parent } = inode
+    const above = parent === undefined ? undefined : attributesOf(parent, config)
+    const inherits = above !== undefined && (above.mode & S_ISGID) !== 0
+    const bits = inherits && inode.kind === 'directory' ? S_ISGID : 0
+    overrides.mode = (request.mode & PERMISSIONS) | bits
+    overrides.uid = context.uid
+    overrides.gid = inherits ? above.gid : context.gid
+  }
+
+  /** Whether the mount's options alone would give the inode its attributes. */
+  #isUsual(directory: DirectoryInode): boolean {
+    const { uid, gid, directoryMode } = this.#core.config
+    const { overrides } = directory
+    return overrides.uid === uid && overrides.gid === gid && overrides.mode === directoryMode
+  }
+
+  /** What the kernel does on its own disks when a file is written to or given away. */
+  #dropPrivileges(inode: Inode): void {
+    const { mode } = attributesOf(inode, this.#core.config)
+    // Without the group's right to execute it, set-group-id means mandatory locking.
+    const taken = S_ISUID | ((mode & S_IXGRP) !== 0 ? S_ISGID : 0)
+    if (inode.kind === 'directory' || (mode & taken) === 0) return
+    inode.overrides.mode = mode & PERMISSIONS & ~taken
+    inode.overrides.ctime = timestamp(this.#core.clock())
+    this.#core.attributes.changed(inode)
   }
 }
 
@@ -466,7 +581,10 @@ function createCore(options: FileSystemOptions): Core {
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
-  return {
+  const core: Core = {
+    get attributes() {
+      return attributes
+    },
     config,
     driver,
     inodes,
@@ -493,14 +611,24 @@ function createCore(options: FileSystemOptions): Core {
       guard: work => tree.shared(work),
       log,
     }),
-    markers: new Markers({ driver, inodes, metadata, tree, delay: config.markerDelay, log }),
+    markers: new Markers({
+      driver,
+      inodes,
+      metadata,
+      tree,
+      delay: config.markerDelay,
+      log,
+      saving: directory => attributes.saving(directory),
+    }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
     notifier: NO_NOTIFIER,
   }
+  const attributes = new AttributeStore(core)
+  return core
 }
 
 /** Applies `next` at once if the value is there, else when it comes. */
-function then<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
+function then<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
   return value instanceof Promise ? value.then(next) : next(value)
 }

@@ -202,7 +202,15 @@ export class InodeTable {
     const path = parent === undefined ? '/' : this.childPath(parent, name)
     const number = parent === undefined ? ROOT_INO : this.#number(path)
     const born = this.#clock()
-    return { ino, number, parent, name, lookups: 0, handles: 0, overrides: {}, born }
+    const kept = {
+      metadata: undefined,
+      isKnown: false,
+      version: undefined,
+      seen: -Infinity,
+      changes: 0,
+      saved: 0,
+    }
+    return { ino, number, parent, name, lookups: 0, handles: 0, overrides: {}, kept, born }
   }
 
   /**
@@ -231,6 +239,7 @@ export class InodeTable {
 
 function isRetained(inode: Inode): boolean {
   if (inode.lookups > 0 || inode.handles > 0) return true
+  if (inode.kept.changes > inode.kept.saved && inode.parent !== undefined) return true
   if (inode.kind === 'file') return inode.dirty?.isDirty === true && inode.parent !== undefined
   return inode.children.size > 0 || (inode.presence !== 'stored' && inode.parent !== undefined)
 }

@@ -7,18 +7,40 @@
  * moves all that is below at once.
  */
 import type { DirtyFile } from '../../cache/dirty-file.js'
-import type { FileInfo } from '../../driver/driver.js'
+import type { FileInfo, Metadata } from '../../driver/driver.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Ino, Timestamp } from '../operations.js'
 
 /** Attributes that programs have set and that hold for the life of the inode. */
 export interface AttributeOverrides {
-  mode?: number
-  uid?: number
-  gid?: number
-  atime?: Timestamp
-  mtime?: Timestamp
-  ctime?: Timestamp
+  mode?: number | undefined
+  uid?: number | undefined
+  gid?: number | undefined
+  atime?: Timestamp | undefined
+  mtime?: Timestamp | undefined
+  ctime?: Timestamp | undefined
+  /** Type bits of a file that is not a regular one. */
+  type?: number | undefined
+  rdev?: number | undefined
+  /** Of a symbolic link, if known. */
+  target?: string | undefined
+  xattrs?: ReadonlyMap<string, Uint8Array> | undefined
+}
+
+/** What is known of the attributes that the store keeps; see attribute-store.ts, which alone changes it. */
+export interface KeptAttributes {
+  /** undefined: not known of the present version. */
+  metadata: Metadata | undefined
+  /** The metadata was known once, and the kernel may have been told. */
+  isKnown: boolean
+  /** Which version it belongs to; its time is right up to `doubt`. */
+  version:
+    { readonly etag: string; readonly time: Milliseconds; readonly doubt: Milliseconds } | undefined
+  /** When it was so, by the monotonic clock. */
+  seen: Milliseconds
+  /** Counts the changes made here; those up to `saved` are in the store. */
+  changes: number
+  saved: number
 }
 
 interface InodeRecord {
@@ -33,6 +55,7 @@ interface InodeRecord {
   /** Open handles. */
   handles: number
   readonly overrides: AttributeOverrides
+  readonly kept: KeptAttributes
   /** Unix time at which the inode was made here: what stands in for a time that is not known. */
   readonly born: Milliseconds
 }

@@ -46,12 +46,19 @@ export class Lookup {
 
   /** The inode for a name that a listing showed at `seen`: the living one, or a new one. */
   meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
-    const { inodes } = this.#core
+    const inode = this.#meet(parent, name, info, seen)
+    if (!isLocal(inode)) this.#core.attributes.learn(inode, info, seen)
+    return inode
+  }
+
+  #meet(parent: DirectoryInode, name: string, info: FileInfo, seen: Milliseconds): Inode {
+    const { attributes, inodes } = this.#core
     const child = parent.children.get(name)
     if (child !== undefined) {
       if (isLocal(child)) return child
       if (child.kind === 'directory' && info.isDir) return refresh(child, info)
-      if (child.kind === 'file' && !info.isDir) return note(child, info, seen)
+      const isSameType = child.kind === 'file' && !attributes.changesType(child, info)
+      if (isSameType && !info.isDir) return note(child, info, seen)
       // A file where a directory was, or the reverse: another inode.
       if (child.kind === 'file') removedElsewhere(inodes, child)
       else inodes.unlink(child)
@@ -125,7 +132,7 @@ export class Lookup {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
     const named: [string, FileInfo][] = []
-    for await (const { entries } of driver.entries(path)) {
+    for await (const { entries } of driver.entries(path, { metadata: true })) {
       named.push(...entries.map((info): [string, FileInfo] => [baseName(info.path), info]))
       if (named.length > CROWDED) break
     }

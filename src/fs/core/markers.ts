@@ -16,6 +16,7 @@ import { Mutex } from '../../util/lock.js'
 import type { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
+import type { Saving } from './attribute-keeping.js'
 import type { InodeTable } from './inode-table.js'
 import type { DirectoryInode, Inode } from './inode.js'
 
@@ -26,6 +27,8 @@ export interface MarkersOptions {
   tree: SharedLock
   delay: Milliseconds
   log: Logger
+  /** What the marker is to say of the directory. */
+  saving?: (directory: DirectoryInode) => Saving
 }
 
 export class Markers {
@@ -145,7 +148,9 @@ export class Markers {
       return
     }
     if (directory.presence === 'made' || !(await this.#isShown(directory))) {
-      await driver.makeDirectory(inodes.path(directory))
+      const { metadata: kept, done } = this.#options.saving?.(directory) ?? {}
+      await driver.makeDirectory(inodes.path(directory), kept && { metadata: kept })
+      done?.()
       directory.hasMarker = true
     }
     this.stored(directory)

@@ -111,6 +111,7 @@ export class Namespace {
     directory.modified = this.#core.clock()
     delete directory.overrides.mtime
     delete directory.overrides.ctime
+    this.#core.attributes.touched(directory)
   }
 
   /** The kernel has just looked the name up: what lives under it needs no second look. */
@@ -121,7 +122,7 @@ export class Namespace {
   }
 
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { driver, inodes, markers, tree, writeBack } = this.#core
+    const { attributes, driver, inodes, markers, tree, writeBack } = this.#core
     await writeBack.settle(inodes.path(child))
     const remove = async (carries: boolean): Promise<void> => {
       const maybeStored = mayBeStored(child)
@@ -131,7 +132,9 @@ export class Namespace {
       bury(this.#core, child, taken)
       if (maybeStored) markers.childRemoved(parent)
     }
-    const removed = tree.shared(() => withContent(this.#core, child, remove))
+    const removed = tree.shared(() =>
+      attributes.alone(child, () => withContent(this.#core, child, remove)),
+    )
     child.moving = removed.catch(() => undefined)
     await removed.finally(() => (child.moving = undefined))
     if (child.handles === 0) await dropDirty(child)
@@ -150,7 +153,7 @@ export class Namespace {
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {
-    const { driver, inodes, markers, metadata, tree, writeBack } = this.#core
+    const { attributes, driver, inodes, markers, metadata, tree, writeBack } = this.#core
     const { target } = place
     if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
     await writeBack.settle(inodes.path(source), inodes.childPath(place.parent, place.name))
@@ -186,13 +189,18 @@ export class Namespace {
     // are held then; the kernel lets no other rename of either begin meanwhile.
     const replace = (): Promise<void> =>
       target === undefined ? move(false) : withContent(this.#core, target, move)
-    const moved = tree.shared(async () => {
+    const rename = async (): Promise<void> => {
       const { dirty } = source
       if (dirty === undefined) await replace()
       // Nothing was sent yet: the file will be stored under its new name, once.
       else if (dirty.isUnsent) await dirty.alone(replace)
       else await dirty.flushAnd(replace)
-    })
+    }
+    const moved = tree.shared(() =>
+      attributes.alone(source, () =>
+        attributes.alone(target === source ? undefined : target, rename),
+      ),
+    )
     source.moving = moved.catch(() => undefined)
     if (target !== undefined) target.moving = source.moving
     await moved.finally(() => {
@@ -204,8 +212,12 @@ export class Namespace {
 
   /** Once it has moved, that the store does not say what it is now is no reason to fail. */
   async #moveObject(source: FileInode, path: string): Promise<FileInfo | undefined> {
-    const { driver, inodes, log } = this.#core
-    await driver.move(inodes.path(source), path)
+    const { attributes, driver, inodes, log } = this.#core
+    // Attributes that are on their way go with it.
+    const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
+    const carried = saving?.metadata && { metadata: saving.metadata }
+    await driver.move(inodes.path(source), path, carried)
+    saving?.done()
     try {
       return await driver.stat(path, { expect: 'file' })
     } catch (error) {

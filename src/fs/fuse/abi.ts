@@ -96,6 +96,7 @@ export const SETATTR_VALID = {
   ATIME_NOW: 1 << 7,
   MTIME_NOW: 1 << 8,
   CTIME: 1 << 10,
+  KILL_SUIDGID: 1 << 11,
 } as const
 
 /** Bits of `open_flags` in the answers to OPEN, CREATE and OPENDIR. */
@@ -108,6 +109,8 @@ export const OPEN_FLAG = {
 
 export const GETATTR_FH = 1 << 0
 export const WRITE_CACHE = 1 << 0
+export const WRITE_KILL_SUIDGID = 1 << 2
+export const OPEN_KILL_SUIDGID = 1 << 0
 export const FSYNC_DATA_ONLY = 1 << 0
 
 /** Codes of notifications; they travel in the `error` field of an answer with unique 0. */
@@ -135,6 +138,8 @@ export const RECORD_ALIGNMENT = 8
 
 /** NAME_MAX of linux/limits.h; the kernel itself would pass longer names. */
 export const NAME_MAX = 255
+/** XATTR_NAME_MAX of linux/limits.h. */
+export const XATTR_NAME_MAX = 255
 /** PATH_MAX of linux/limits.h less the NUL: the longest target of a symlink. */
 export const SYMLINK_MAX = 4095
 

@@ -6,7 +6,7 @@
  * with EIO; names and offsets that no file system of ours can have throw the ErrnoError that the
  * system call deserves.
  */
-import { ErrnoError } from '../../util/errno.js'
+import { ErrnoError, type ErrnoName } from '../../util/errno.js'
 import type { ByteReader } from '../../util/cursor.js'
 import type { Bytes } from '../../util/units.js'
 import type {
@@ -18,6 +18,7 @@ import type {
   RenameRequest,
   SeekRequest,
   SetAttributes,
+  SetXattrRequest,
   Timestamp,
   WriteRequest,
 } from '../operations.js'
@@ -25,10 +26,13 @@ import {
   FSYNC_DATA_ONLY,
   GETATTR_FH,
   NAME_MAX,
+  OPEN_KILL_SUIDGID,
   SETATTR_VALID as VALID,
   SIZE,
   SYMLINK_MAX,
   WRITE_CACHE,
+  WRITE_KILL_SUIDGID,
+  XATTR_NAME_MAX,
 } from './abi.js'
 
 const PERMISSIONS = 0o7777
@@ -80,7 +84,7 @@ export function decodeName(reader: ByteReader): string {
   return decodeText(reader, NAME_MAX, 'ENOENT')
 }
 
-function decodeText(reader: ByteReader, limit: Bytes, invalid: 'EILSEQ' | 'ENOENT'): string {
+function decodeText(reader: ByteReader, limit: Bytes, invalid: ErrnoName): string {
   const length = reader.lengthBeforeNul()
   if (length > limit) throw new ErrnoError('ENAMETOOLONG', `a name of ${length} bytes`)
   const text = reader.utf8(length)
@@ -157,6 +161,7 @@ export function decodeSetattr(reader: ByteReader): SetAttributes {
     ...((valid & VALID.ATIME) !== 0 && { atime: (valid & VALID.ATIME_NOW) !== 0 ? 'now' : atime }),
     ...((valid & VALID.MTIME) !== 0 && { mtime: (valid & VALID.MTIME_NOW) !== 0 ? 'now' : mtime }),
     ...((valid & VALID.CTIME) !== 0 && { ctime }),
+    ...((valid & VALID.KILL_SUIDGID) !== 0 && { killPrivileges: true }),
   }
 }
 
@@ -198,8 +203,28 @@ export function decodeLink(reader: ByteReader): { ino: Ino; newName: string } {
   return { ino: reader.u64() as Ino, newName: decodeNewName(reader) }
 }
 
-export function decodeOpen(reader: ByteReader): number {
-  return reader.u32()
+export function decodeOpen(reader: ByteReader): { flags: number; killPrivileges: boolean } {
+  return { flags: reader.u32(), killPrivileges: (reader.u32() & OPEN_KILL_SUIDGID) !== 0 }
+}
+
+/** @throws ErrnoError EILSEQ if the name is not UTF-8: none such can be kept */
+export function decodeSetxattr(reader: ByteReader): SetXattrRequest {
+  const size = reader.u32()
+  const flags = reader.u32()
+  const name = decodeText(reader, XATTR_NAME_MAX, 'EILSEQ')
+  return { name, value: reader.bytes(size), flags }
+}
+
+/** The room that the caller has, 0 to ask how much is needed; the name of GETXATTR follows. */
+export function decodeXattrRoom(reader: ByteReader): Bytes {
+  const room = reader.u32()
+  reader.skip(4)
+  return room
+}
+
+/** The name of GETXATTR and REMOVEXATTR. @throws ErrnoError ENODATA if it is not UTF-8 */
+export function decodeXattrName(reader: ByteReader): string {
+  return decodeText(reader, XATTR_NAME_MAX, 'ENODATA')
 }
 
 export function decodeCreate(reader: ByteReader): CreateRequest & { readonly flags: number } {
@@ -231,7 +256,15 @@ export function decodeWrite(reader: ByteReader): WriteRequest & { readonly fh: F
   // lock_owner, flags of the descriptor, padding
   reader.skip(16)
   checkOffset(offset + size)
-  return { fh, offset, data: reader.bytes(size), fromPageCache: (flags & WRITE_CACHE) !== 0 }
+  const killPrivileges = (flags & WRITE_KILL_SUIDGID) !== 0
+  const fromPageCache = (flags & WRITE_CACHE) !== 0
+  return {
+    fh,
+    offset,
+    data: reader.bytes(size),
+    fromPageCache,
+    ...(killPrivileges && { killPrivileges }),
+  }
 }
 
 /** @throws ErrnoError EFBIG beyond 2^53 */

@@ -126,6 +126,36 @@ function onHandle(
   return done((operations, request, reader) => call(operations, request, decode.decodeFh(reader)))
 }
 
+/** A value, or how long it is for a caller that has no room yet. @throws ErrnoError ERANGE */
+function xattrHandler(
+  call: (operations: Operations, request: Request, reader: ByteReader) => MaybePromise<Uint8Array>,
+): AnyHandler {
+  return handler<readonly Uint8Array[]>({
+    call: (operations, request, reader) => {
+      const room = decode.decodeXattrRoom(reader)
+      const fit = (value: Uint8Array): readonly Uint8Array[] => {
+        if (room === 0) return [sizeRecord(value.length)]
+        if (value.length <= room) return [value]
+        throw new ErrnoError('ERANGE', `${value.length} bytes for a room of ${room}`)
+      }
+      const value = call(operations, request, reader)
+      return value instanceof Promise ? value.then(fit) : fit(value)
+    },
+    slices: slices => slices,
+  })
+}
+
+function sizeRecord(size: Bytes): Uint8Array {
+  const record = Buffer.alloc(8)
+  encode.encodeXattrSize(new ByteWriter().reset(record), size)
+  return record
+}
+
+/** Each name ends in NUL, listxattr(2). */
+function joinNames(names: readonly string[]): Uint8Array {
+  return Buffer.from(names.map(name => `${name}\0`).join(''))
+}
+
 export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHandler>([
   [
     OPCODE.LOOKUP,
@@ -222,8 +252,10 @@ export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHand
   [
     OPCODE.OPEN,
     handler<OpenReply>({
-      call: (operations, request, reader) =>
-        operations.open(request, request.ino, decode.decodeOpen(reader)),
+      call: (operations, request, reader) => {
+        const { flags, killPrivileges } = decode.decodeOpen(reader)
+        return operations.open(request, request.ino, flags, { killPrivileges })
+      },
       encode: encode.encodeOpen,
       undo: (operations, request, { fh }) => operations.release(request, request.ino, fh),
     }),
@@ -293,7 +325,7 @@ export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHand
     OPCODE.OPENDIR,
     handler<OpenReply>({
       call: (operations, request, reader) =>
-        operations.opendir(request, request.ino, decode.decodeOpen(reader)),
+        operations.opendir(request, request.ino, decode.decodeOpen(reader).flags),
       encode: encode.encodeOpen,
       undo: (operations, request, { fh }) => operations.releasedir(request, request.ino, fh),
     }),
@@ -309,6 +341,33 @@ export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHand
     onHandle((operations, request, fh) => operations.fsyncdir(request, request.ino, fh)),
   ],
   [OPCODE.SYNCFS, done((operations, request) => operations.syncfs(request))],
+  [
+    OPCODE.GETXATTR,
+    xattrHandler((operations, request, reader) =>
+      operations.getxattr(request, request.ino, decode.decodeXattrName(reader)),
+    ),
+  ],
+  [
+    OPCODE.LISTXATTR,
+    xattrHandler((operations, request) => {
+      const names = operations.listxattr(request, request.ino)
+      return names instanceof Promise ? names.then(joinNames) : joinNames(names)
+    }),
+  ],
+  [
+    OPCODE.SETXATTR,
+    handler<void>({
+      call: (operations, request, reader) =>
+        operations.setxattr(request, request.ino, decode.decodeSetxattr(reader)),
+      keepsBuffer: true,
+    }),
+  ],
+  [
+    OPCODE.REMOVEXATTR,
+    done((operations, request, reader) =>
+      operations.removexattr(request, request.ino, decode.decodeXattrName(reader)),
+    ),
+  ],
   [
     OPCODE.STATFS,
     handler({
@@ -330,10 +389,6 @@ export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHand
  * What a later version may support gets EOPNOTSUPP, which it does not remember.
  */
 const REFUSALS: ReadonlyMap<number, ErrnoName> = new Map<number, ErrnoName>([
-  [OPCODE.SETXATTR, 'EOPNOTSUPP'],
-  [OPCODE.GETXATTR, 'EOPNOTSUPP'],
-  [OPCODE.LISTXATTR, 'EOPNOTSUPP'],
-  [OPCODE.REMOVEXATTR, 'EOPNOTSUPP'],
   [OPCODE.IOCTL, 'ENOTTY'],
 ])
 

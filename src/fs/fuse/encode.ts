@@ -146,6 +146,11 @@ export function encodeText(writer: ByteWriter, text: string): void {
   writer.utf8(text)
 }
 
+/** How much room GETXATTR or LISTXATTR needs. */
+export function encodeXattrSize(writer: ByteWriter, size: Bytes): void {
+  writer.u32(size).u32(0)
+}
+
 export function encodeStatfs(writer: ByteWriter, reply: StatfsReply): void {
   writer.u64(reply.blocks).u64(reply.blocksFree).u64(reply.blocksAvailable)
   writer.u64(reply.files).u64(reply.filesFree)

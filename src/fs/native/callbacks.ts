@@ -11,6 +11,7 @@ import { ErrnoError, ERRNO } from '../../util/errno.js'
 import type { Logger } from '../../util/log.js'
 import type {
   Attributes,
+  DirectoryEntry,
   Entry,
   Fh,
   Ino,
@@ -28,6 +29,27 @@ const PERMISSIONS = 0o7777
 const UNCHANGED = 0xffff_ffff
 /** Room for the entries of one readdir call; there is no limit but memory behind it. */
 const BATCH = 1000
+
+/** What a listing tells of an entry besides its type and number: libfuse uses no more of it. */
+const NO_STAT: NativeStat = {
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  nlink: 1,
+  ino: 0,
+  rdev: 0,
+  blksize: 0,
+  blocks: 0,
+  atime: 0,
+  mtime: 0,
+  ctime: 0,
+}
+
+interface Listing {
+  readonly names: string[]
+  readonly stats: NativeStat[]
+}
 
 interface Handle {
   readonly ino: Ino
@@ -74,7 +96,12 @@ export class PathCallbacks {
         this.#answer(done, () =>
           this.#at(path, async ino => statOf((await operations.getattr(context, ino)).attributes)),
         ),
-      readdir: (path, done) => this.#answer(done, () => this.#at(path, ino => this.#list(ino))),
+      readdir: (path, done) => {
+        const give = ({ names, stats }: Listing): void => done(0, names, stats)
+        this.#settle(done, () => this.#at(path, ino => this.#list(ino)), give)
+      },
+      fsyncdir: (path, _, __, done) =>
+        this.#run(done, () => this.#at(path, ino => this.#syncDirectory(ino))),
       readlink: (path, done) =>
         this.#answer(done, () => this.#at(path, ino => operations.readlink(context, ino))),
       truncate: (path, size, done) => this.#set(path, { size }, done),
@@ -238,26 +265,37 @@ export class PathCallbacks {
     return length
   }
 
-  async #list(ino: Ino): Promise<string[]> {
-    const names: string[] = []
-    const { fh } = await this.#operations.opendir(this.#context, ino, 0)
-    try {
+  #list(ino: Ino): Promise<Listing> {
+    const listing: Listing = { names: [], stats: [] }
+    return this.#withDirectory(ino, async fh => {
       let offset = 0
       for (let taken = -1; taken !== 0;) {
         taken = 0
-        const add = (entry: { readonly name: string; readonly offset: number }): boolean => {
+        const add = (entry: DirectoryEntry): boolean => {
           if (taken === BATCH) return false
-          names.push(entry.name)
+          listing.names.push(entry.name)
+          listing.stats.push({ ...NO_STAT, ino: entry.ino, mode: entry.type })
           offset = entry.offset
           taken += 1
           return true
         }
         await this.#operations.readdir(this.#context, ino, fh, { offset, plus: false, add })
       }
+      return listing
+    })
+  }
+
+  #syncDirectory(ino: Ino): Promise<void> {
+    return this.#withDirectory(ino, async fh => this.#operations.fsyncdir(this.#context, ino, fh))
+  }
+
+  async #withDirectory<T>(ino: Ino, work: (fh: Fh) => Promise<T>): Promise<T> {
+    const { fh } = await this.#operations.opendir(this.#context, ino, 0)
+    try {
+      return await work(fh)
     } finally {
       await this.#operations.releasedir(this.#context, ino, fh)
     }
-    return names
   }
 
   async #statfs() {

@@ -36,7 +36,9 @@ export interface NativeStatfs {
 export interface NativeCallbacks {
   statfs(path: string, done: Done<[NativeStatfs?]>): void
   getattr(path: string, done: Done<[NativeStat?]>): void
-  readdir(path: string, done: Done<[string[]?]>): void
+  /** Of the stats the type and the number are used. */
+  readdir(path: string, done: Done<[string[]?, NativeStat[]?]>): void
+  fsyncdir(path: string, dataOnly: number, fd: number, done: Done): void
   readlink(path: string, done: Done<[string?]>): void
   truncate(path: string, size: number, done: Done): void
   ftruncate(path: string, fd: number, size: number, done: Done): void

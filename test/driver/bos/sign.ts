@@ -1,6 +1,23 @@
+import { createRequire } from 'node:module'
+import fc from 'fast-check'
 import t from 'tap'
-import { authorization, encodeKey, encodeQuery, timestamp } from '../../../src/driver/bos/sign.js'
+import { encodeKey, encodeQuery, Signer, timestamp } from '../../../src/driver/bos/sign.js'
 import { Secret } from '../../../src/util/secret.js'
+
+/** The SDK's own; it declares no types. */
+interface Auth {
+  generateAuthorization(
+    method: string,
+    path: string,
+    params: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>>,
+    seconds: number,
+    expires: number,
+  ): string
+}
+
+const require = createRequire(import.meta.url)
+const Auth = require('@baiducloud/sdk/src/auth.js') as new (id: string, secret: string) => Auth
 
 interface Vector {
   readonly keys: readonly [string, string]
@@ -68,12 +85,15 @@ const VECTORS: readonly Vector[] = [
 ]
 
 void t.test('signatures are those of the known vectors', async t => {
-  for (const { keys, time, request, expected } of VECTORS) {
+  const signer = new Signer()
+  for (const { keys, time, request: given, expected } of VECTORS) {
     const [ak, sk] = keys
-    const [method, path, params, headers] = request
+    const [method, path, params, headers] = given
     const credentials = { accessKeyId: ak, secretAccessKey: new Secret(sk) }
-    const signed = authorization(credentials, { method, path, params, headers, time: time * 1000 })
-    t.equal(signed, expected)
+    const request = { method, path, params, headers, time: time * 1000 }
+    t.equal(new Signer().authorization(credentials, request), expected)
+    t.equal(signer.authorization(credentials, request), expected, 'whatever was signed before')
+    t.equal(signer.authorization(credentials, request), expected, 'and again')
   }
 })
 
@@ -100,4 +120,45 @@ void t.test('queries are encoded, and names without a value stand alone', async 
 
 void t.test('a timestamp has whole seconds', async t => {
   t.equal(timestamp(1402639056789), '2014-06-13T05:57:36Z')
+})
+
+void t.test('one client signs for changing keys and times', async t => {
+  const signer = new Signer()
+  const sign = (secret: string, time: number, expires: number): string =>
+    signer.authorization(
+      { accessKeyId: 'ak', secretAccessKey: new Secret(secret) },
+      { method: 'GET', path: '/b/k', params: {}, headers: { host: 'h' }, time, expires },
+    )
+  const seen = new Set<string>()
+  for (let round = 0; round < 2; round++) {
+    for (const secret of ['one', 'two']) {
+      for (const time of [1_700_000_000_000, 1_700_000_001_000]) {
+        for (const expires of [60_000, 1_800_000]) seen.add(sign(secret, time, expires))
+      }
+    }
+  }
+  t.equal(seen.size, 8, 'each has a signature of its own, and the same every time')
+})
+
+void t.test('what is signed is what the SDK signs', async () => {
+  const name = fc.constantFrom(
+    'host',
+    'Content-Type',
+    'x-bce-date',
+    'x-bce-meta-a',
+    'x-bce-meta-a-b',
+  )
+  const text = fc.string({ unit: 'binary' })
+  const headers = fc.dictionary(fc.oneof(name, fc.constantFrom('range', 'user-agent')), text)
+  const params = fc.dictionary(fc.constantFrom('prefix', 'marker', 'uploads', 'A'), text)
+  const signer = new Signer()
+  const credentials = { accessKeyId: 'ak', secretAccessKey: new Secret('sk') }
+  fc.assert(
+    fc.property(headers, params, fc.integer({ min: 1, max: 4e9 }), (headers, params, seconds) => {
+      const request = { method: 'GET', path: '/b/k', params, headers, time: seconds * 1000 }
+      const sdk = new Auth('ak', 'sk')
+      const expected = sdk.generateAuthorization('GET', '/b/k', params, headers, seconds, 1800)
+      return signer.authorization(credentials, request) === expected
+    }),
+  )
 })

@@ -106,8 +106,8 @@ scene('a large file is copied without moving its bytes', async ({ t, os, bucket,
   await to.close()
   await from.close()
   t.ok((await bucket.getContent('/to')).equals(data))
-  t.equal(watch.count('copyPart'), 1)
-  t.equal(watch.count('uploadPart', 'putContent', 'readInto'), 0)
+  t.equal(watch.count('copy'), 1)
+  t.equal(watch.count('compose', 'uploadPart', 'putContent', 'readInto'), 0)
 })
 
 scene('ranges are copied into a file beside what is written', async ({ t, os, bucket, watch }) => {

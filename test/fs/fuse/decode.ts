@@ -71,7 +71,8 @@ await t.test('SETATTR gives what its flags say, and nothing else', async t => {
     [(1 << 4) | (1 << 7), { atime: 'now' }],
     [(1 << 5) | (1 << 8), { mtime: 'now' }],
     [1 << 10, { ctime: { seconds: 3, nanoseconds: 13 } }],
-    [(1 << 9) | (1 << 11), {}],
+    [1 << 11, { killPrivileges: true }],
+    [(1 << 9) | (1 << 12), {}],
   ]
   for (const [valid, set] of rows) {
     t.strictSame(decode.decodeSetattr(reader(...setattr(valid))), set, `valid ${valid}`)
@@ -122,7 +123,8 @@ await t.test('records of handles', async t => {
   t.strictSame(decode.decodeFsync(reader([64, 5], [32, 1])), { fh: 5, dataOnly: true })
   t.equal(decode.decodeGetattr(reader([32, 1], [32, 0], [64, 5])), 5)
   t.equal(decode.decodeGetattr(reader([32, 0], [32, 0], [64, 5])), undefined)
-  t.equal(decode.decodeOpen(reader([32, 0o2], [32, 0])), 2)
+  t.same(decode.decodeOpen(reader([32, 0o2], [32, 0])), { flags: 2, killPrivileges: false })
+  t.same(decode.decodeOpen(reader([32, 0o2], [32, 1])), { flags: 2, killPrivileges: true })
   t.equal(decode.decodeAccess(reader([32, 4], [32, 0])), 4)
   t.equal(decode.decodeInterrupt(reader([64, 8])), 8)
 })

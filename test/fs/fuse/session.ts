@@ -186,10 +186,6 @@ await t.test('opcodes without an operation have the answer that fits', async t =
     [OPCODE.SETLK, ERRNO.ENOSYS],
     [52, ERRNO.ENOSYS],
     [9999, ERRNO.ENOSYS],
-    [OPCODE.GETXATTR, ERRNO.EOPNOTSUPP],
-    [OPCODE.SETXATTR, ERRNO.EOPNOTSUPP],
-    [OPCODE.LISTXATTR, ERRNO.EOPNOTSUPP],
-    [OPCODE.REMOVEXATTR, ERRNO.EOPNOTSUPP],
     [OPCODE.IOCTL, ERRNO.ENOTTY],
   ]
   for (const [index, [opcode, errno]] of rows.entries()) {

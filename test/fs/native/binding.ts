@@ -4,6 +4,7 @@ import { open, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadFuseNative } from '../../../src/fs/native/fuse-native.js'
+import { DirectoryStream } from '../../helpers/libc.js'
 import { eventually, run, startMount, startServer } from '../../helpers/mount-process.js'
 import { mountedSuite } from '../../helpers/mounted-suite.js'
 
@@ -47,6 +48,20 @@ await t.test('names that cannot be are refused', TIMEOUT, async t => {
   await t.rejects(writeFile(invalid, ''), 'EILSEQ or ENOENT')
   await t.rejects(stat(invalid), { code: 'ENOENT' })
   await t.rejects(stat(join(mountpoint, 'x'.repeat(256))), { code: 'ENAMETOOLONG' })
+})
+
+await t.test('entries of a listing have types, and a directory is synced', TIMEOUT, async t => {
+  const server = await startMount(t, NATIVE)
+  await run('sh', ['-c', 'mkdir d && touch f && ln -s f l && sync d'], { cwd: server.mountpoint })
+  const directory = new DirectoryStream(server.mountpoint)
+  const types: Record<string, number> = {}
+  for (let entry = directory.next(); entry !== undefined; entry = directory.next()) {
+    types[entry.name] = entry.type
+  }
+  directory.close()
+  t.match(types, { d: 4, f: 8, l: 10 })
+  server.send({ do: 'stats' })
+  t.equal((await server.next('calls')).calls['fsyncdir'], 1)
 })
 
 await t.test('inodes are forgotten as often as they are looked up', TIMEOUT, async t => {

@@ -1,0 +1,43 @@
+/**
+ * Flags that no option has: told with what was probably meant, and together with all other mistakes,
+ * where yargs would end at the first kind.
+ */
+import type { Argv } from 'yargs'
+import { nearest } from '../util/nearest.js'
+
+/** Where a command's arguments keep what was said of unknown flags. */
+export const UNKNOWN_FLAGS = 'unknown flags'
+
+/** Of yargs' own; not in its published types. */
+interface WithOptions {
+  getOptions(): { readonly key: Readonly<Record<string, unknown>> }
+}
+
+/** The command tells its unknown flags by itself, from `UNKNOWN_FLAGS`. */
+export function collectUnknownFlags<T>(yargs: Argv<T>, positionals: readonly string[]): Argv<T> {
+  return yargs
+    .strictOptions(false)
+    .strict(false)
+    .check(argv => {
+      const known = [...flagNames(yargs), ...positionals]
+      const unknown = Object.keys(argv).filter(
+        name => !['_', '$0', UNKNOWN_FLAGS, ...known].includes(name),
+      )
+      Object.assign(argv, { [UNKNOWN_FLAGS]: unknown.map(name => sayUnknown(name, known)) })
+      return true
+    })
+}
+
+/** Names and further names of the flags of the command that is being parsed. */
+export function flagNames<T>(yargs: Argv<T>): string[] {
+  return Object.keys((yargs as unknown as WithOptions).getOptions().key)
+}
+
+export function sayUnknown(name: string, known: readonly string[]): string {
+  const near = nearest(
+    name,
+    known.filter(each => each.length > 1),
+  )
+  const flag = `${name.length === 1 ? '-' : '--'}${name}`
+  return `unknown option ${flag}` + (near === undefined ? '' : `; did you mean --${near}?`)
+}

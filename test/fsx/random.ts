@@ -1,0 +1,22 @@
+/** Numbers that look random and are the same for the same seed. */
+export interface Random {
+  /** A whole number from 0 to less than `limit`, which may have a fraction. */
+  below(limit: number): number
+  /** True with this probability. */
+  chance(probability: number): boolean
+}
+
+/** A generator with 32 bits of state (mulberry32): enough variety for tests, and fast. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return {
+    below: limit => Math.floor(next() * limit),
+    chance: probability => next() < probability,
+  }
+}

@@ -1,0 +1,22 @@
+/** The POSIX suite on a mount of the fuse-native binding. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { MountedBucket, startServer } from '../../helpers/bosmount.js'
+import { scratchFolder } from '../../helpers/scratch.js'
+import { folderSubject, posixSuite } from './suite.js'
+
+t.setTimeout(200_000)
+const folder = scratchFolder(t)
+const server = await startServer(t, folder)
+const mount = await MountedBucket.mount(t, {
+  server,
+  mountpoint: join(folder, 'mount'),
+  args: ['--binding', 'fuse-native'],
+})
+const local = join(folder, 'local')
+mkdirSync(local)
+await t.test('as on a local folder', { timeout: 200_000 }, async t => {
+  await posixSuite(t, folderSubject(mount.path, 'fuse-native'), local)
+})
+t.equal(await mount.unmount(), 0, 'unmounts with nothing left to store')
