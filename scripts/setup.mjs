@@ -4,7 +4,7 @@
  * What is there already costs nothing and prints nothing.
  */
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureFuseDevice } from './fuse-device.mjs'
 import { run, SetupError, step } from './steps.mjs'
@@ -12,6 +12,9 @@ import { ensureSystemPackages } from './system-packages.mjs'
 
 /** The folder of package.json. */
 export const PROJECT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
+
+/** Programs of npm that tests run, with their hundreds of packages, apart from those of the project. */
+const FIXTURES = [join(PROJECT, 'test', 'fixtures', 'verdaccio')]
 
 const MINIMUM_NODE = [20, 19]
 
@@ -23,7 +26,8 @@ export async function setUp(use) {
   }
   await ensureSystemPackages(use)
   await ensureFuseDevice({ forEveryone: use === 'test' })
-  await ensureNpmPackages()
+  await ensureNpmPackages(PROJECT)
+  if (use === 'test') for (const folder of FIXTURES) await ensureNpmPackages(folder)
   await step('compiling', () => compile(use))
 }
 
@@ -36,12 +40,14 @@ function checkNode() {
   )
 }
 
-async function ensureNpmPackages() {
-  const lock = join(PROJECT, 'package-lock.json')
-  if (installedMatches(lock)) return
-  if (!existsSync(lock)) return step('npm install', () => npm('install'))
+async function ensureNpmPackages(folder) {
+  const lock = join(folder, 'package-lock.json')
+  const npm = (command, ...options) => runNpm(folder, command, ...options)
+  const where = folder === PROJECT ? '' : ` in ${relative(PROJECT, folder)}`
+  if (installedMatches(folder)) return
+  if (!existsSync(lock)) return step(`npm install${where}`, () => npm('install'))
   try {
-    await step('npm ci', () => npm('ci'))
+    await step(`npm ci${where}`, () => npm('ci'))
   } catch (error) {
     // npm writes incomplete lock files where a registry lacks packages of other platforms, and then
     // refuses them. The versions in it hold all the same.
@@ -52,19 +58,19 @@ async function ensureNpmPackages() {
   }
 }
 
-async function npm(command, ...options) {
+async function runNpm(folder, command, ...options) {
   const args = [command, ...options, '--no-audit', '--no-fund', '--loglevel=error']
-  await run('npm', args, { cwd: PROJECT })
+  await run('npm', args, { cwd: folder })
 }
 
 /**
  * Compares what npm says it has installed with the lock file, by content: times of files mean
  * nothing after a checkout.
  */
-function installedMatches(lock) {
-  const installed = readPackages(join(PROJECT, 'node_modules', '.package-lock.json'))
+function installedMatches(folder) {
+  const installed = readPackages(join(folder, 'node_modules', '.package-lock.json'))
   if (installed === undefined) return false
-  const wanted = readPackages(lock)
+  const wanted = readPackages(join(folder, 'package-lock.json'))
   if (wanted === undefined) return true
   return Object.entries(wanted).every(([path, entry]) => {
     if (path === '') return true

@@ -21,6 +21,8 @@ const NEEDED = {
       present: () => findProgram('docker-registry') !== undefined,
     },
     { packages: ['skopeo'], present: () => findProgram('skopeo') !== undefined },
+    { packages: ['git'], present: () => findProgram('git') !== undefined },
+    { packages: ['sqlite3'], present: () => findProgram('sqlite3') !== undefined },
     { packages: ['rsync'], present: () => findProgram('rsync') !== undefined },
     { packages: ['libfuse2', 'libfuse2t64'], present: () => hasLibrary('libfuse.so.2') },
   ],

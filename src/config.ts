@@ -225,6 +225,13 @@ export const OPTIONS: readonly Option[] = [
     fallback: '0755, or by dmask',
     help: 'mode of directories',
   }),
+  own('exclusive-create', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'close',
+    choices: ['close', 'open'],
+    help: 'when two hosts that create one file with O_EXCL learn who was first: open costs a request more',
+  }),
   own('metadata-ttl', {
     type: 'duration',
     group: 'Cache',
@@ -261,6 +268,12 @@ export const OPTIONS: readonly Option[] = [
     fallback: '2 GiB',
     help: 'most bytes on local disk; with 0 files are stored before their time instead',
   }),
+  own('metrics', {
+    type: 'text',
+    group: 'Logging',
+    fallback: 'none',
+    help: 'serve /metrics, /healthz and /readyz at HOST:PORT or a socket /PATH',
+  }),
   own('log-level', {
     type: 'text',
     group: 'Logging',
@@ -287,12 +300,15 @@ export interface MountConfig {
   readonly gid: number
   readonly fileMode: number
   readonly directoryMode: number
+  readonly exclusiveCreate: 'close' | 'open'
   readonly metadataTtl: Milliseconds
   readonly cacheMemory: Bytes
   readonly readAhead: Bytes
   readonly writeMemory: Bytes
   readonly stagingDirectory: string
   readonly stagingSize: Bytes
+  /** `HOST:PORT`, or the absolute path of a socket. */
+  readonly metrics: string | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly logFile: string | undefined
   /** Options for the kernel as they were given. */
@@ -351,12 +367,14 @@ export function inspectConfig(sources: Sources): Inspection {
     gid: read('gid', process.getgid?.() ?? 0),
     fileMode: read('file-mode', 0o666 & ~read('fmask', umask)),
     directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
+    exclusiveCreate: read('exclusive-create', 'close'),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', GiB / 4),
     readAhead: read('read-ahead', 16 * MiB),
     writeMemory: read('write-memory', GiB / 4),
     stagingDirectory: read('staging-dir', '/var/tmp'),
     stagingSize: read('staging-size', 2 * GiB),
+    metrics: read<string | undefined>('metrics', undefined),
     logLevel: read('log-level', 'info'),
     logFile: read<string | undefined>('log-file', undefined),
     kernelOptions,

@@ -15,8 +15,11 @@ import type { MountConfig } from './config.js'
 import { openEmbedded } from './embedded.js'
 import type { Embedded } from './embedded.js'
 import { openLedger } from './ledger/recovery.js'
+import type { OpenedLedger } from './ledger/recovery.js'
 import type { LedgerFile } from './ledger/ledger-file.js'
+import { observeDriver, observeOperations } from './metrics/observe.js'
 import type { Logger } from './util/log.js'
+import type { Observer } from './util/observer.js'
 import type { Milliseconds } from './util/units.js'
 
 export interface MountRequest {
@@ -24,6 +27,8 @@ export interface MountRequest {
   mountpoint: string
   /** Directory of the embedded server's data, to run it inside this process. */
   embedded?: string
+  /** Told of every request and every call of the driver; default nobody, at no cost. */
+  observer?: Observer
   /** Where this mount notes what it leaves in the bucket if it is killed; default nowhere. */
   ledgerDirectory?: string
   log: Logger
@@ -35,6 +40,14 @@ export interface RunningMount {
   readonly mountpoint: string
   /** Settles when all is over; rejects with what could not be brought to BOS. */
   readonly closed: Promise<void>
+  /** What is in memory at this moment. */
+  counts(): FileSystem['counts']
+  /** As syncfs(2): resolves when all that was written is in BOS. @throws ErrnoError */
+  sync(signal: AbortSignal): Promise<void>
+  /** Forgets what is believed of a path and all below it: what other hosts have changed is seen then. */
+  invalidate(path: string): void
+  /** Asks the store for something. @throws DriverError if it does not answer */
+  checkStore(signal: AbortSignal): Promise<void>
   /** @throws ErrnoError EBUSY while files are open, unless `lazy` */
   unmount(options?: { lazy?: boolean }): Promise<void>
 }
@@ -57,20 +70,23 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
   let driver: StorageDriver | undefined
   try {
     const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
-    driver = await openBosDriver(parameters, { log })
+    const { observer } = request
+    const bos = await openBosDriver(parameters, { log })
+    driver = observer === undefined ? bos : observeDriver(bos, observer)
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
-    const ledger = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
-    const fileSystem = createFileSystem({ driver, config, log, ledger })
-    const mount = await binding.mount(fileSystem, mountpoint, {
+    const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
+    const fileSystem = createFileSystem({ driver, config, log, opened })
+    const operations = observer === undefined ? fileSystem : observeOperations(fileSystem, observer)
+    const mount = await binding.mount(operations, mountpoint, {
       source,
       readOnly: config.readOnly,
       allowOther: config.allowOther,
       mountOptions: config.kernelOptions,
       log,
     })
-    return running({ source, mount, driver, embedded, ledger })
+    return running({ source, mount, driver, embedded, ledger: opened?.ledger, fileSystem })
   } catch (error) {
     await driver?.close()
     await embedded?.close()
@@ -82,14 +98,15 @@ function createFileSystem({
   driver,
   config,
   log,
-  ledger,
+  opened,
 }: {
   readonly driver: StorageDriver
   readonly config: MountConfig
   readonly log: Logger
-  readonly ledger: LedgerFile | undefined
+  readonly opened: OpenedLedger | undefined
 }): FileSystem {
-  const { attributes, uid, gid, fileMode, directoryMode, metadataTtl, readAhead } = config
+  const { attributes, uid, gid, fileMode, directoryMode } = config
+  const { exclusiveCreate, metadataTtl, readAhead } = config
   return new FileSystem({
     driver,
     config: {
@@ -98,6 +115,7 @@ function createFileSystem({
       gid,
       fileMode,
       directoryMode,
+      exclusiveCreate,
       metadataTtl,
       readAhead,
       markerDelay: MARKER_DELAY,
@@ -106,7 +124,7 @@ function createFileSystem({
     writeMemory: config.writeMemory,
     staging: { directory: config.stagingDirectory, capacity: config.stagingSize },
     log,
-    ...(ledger === undefined ? {} : { ledger }),
+    ...opened,
   })
 }
 
@@ -129,9 +147,10 @@ interface Running {
   readonly driver: StorageDriver
   readonly embedded: Embedded | undefined
   readonly ledger: LedgerFile | undefined
+  readonly fileSystem: FileSystem
 }
 
-function running({ source, mount, driver, embedded, ledger }: Running): RunningMount {
+function running({ source, mount, driver, embedded, ledger, fileSystem }: Running): RunningMount {
   const closed = closeAfter(mount.closed, { driver, embedded, ledger })
   // Whoever waits sees the failure; that nobody waits yet is not one more.
   closed.catch(() => undefined)
@@ -139,6 +158,14 @@ function running({ source, mount, driver, embedded, ledger }: Running): RunningM
     source,
     mountpoint: mount.mountpoint,
     closed,
+    counts: () => fileSystem.counts,
+    sync: async signal => {
+      await fileSystem.syncfs({ pid: process.pid, uid: 0, gid: 0, signal })
+    },
+    invalidate: path => fileSystem.invalidate(path),
+    checkStore: async signal => {
+      for await (const _page of driver.entries('/', { signal })) return
+    },
     unmount: async options => {
       await mount.unmount(options)
       await closed

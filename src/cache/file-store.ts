@@ -7,8 +7,8 @@ import type { ObjectId } from './object-id.js'
 export interface FileStore {
   put(content: readonly Uint8Array[], conditions: WriteConditions): Promise<WriteResult>
   compose(): Promise<Composition>
-  /** Makes the file the same as an object, inside the store. */
-  copy(object: ObjectId, conditions: WriteConditions): Promise<WriteResult>
+  /** Makes the file the same as an object, inside the store; undefined if that takes a composition. */
+  copy(object: ObjectId): Promise<WriteResult | undefined>
   /** The file was published under a name it no longer has: moves it to where it belongs now. */
   moveHere(publishedAt: string): Promise<WriteResult>
   /** Bytes of an object, all of them or a rejection. They need not outlive the next await. */

@@ -10,6 +10,9 @@
  * What a request brings is older than what was changed here while it was under way: `began`, taken
  * from `now()` before the request is sent, keeps a late answer from undoing a local change.
  *
+ * What was forgotten on purpose (a directory that was renamed, removed or made here) is not brought back
+ * by the answer of a request that began before.
+ *
  * A time-to-live of 0 turns all of it off but the record of changes made here.
  */
 import { LRUCache } from 'lru-cache'
@@ -43,6 +46,9 @@ interface Known extends Knowledge {
   readonly changed: Milliseconds
 }
 
+/** Directories forgotten on purpose that are remembered as such. */
+const VOIDED = 1000
+
 /** Longer than any request takes. */
 const CHANGES_KEPT: Milliseconds = 5 * 60_000
 
@@ -56,6 +62,9 @@ export class MetadataCache {
   readonly now: () => Milliseconds
   readonly #directories: LRUCache<string, Directory>
   readonly #maxNames: number
+  /** When directories were forgotten on purpose; of the oldest of them, the time of the last. */
+  readonly #voided = new Map<string, Milliseconds>()
+  #voidedBefore: Milliseconds = -Infinity
 
   constructor({ ttl, maxNames = 250_000, now }: MetadataCacheOptions) {
     this.ttl = ttl
@@ -79,6 +88,12 @@ export class MetadataCache {
     return this.#directories.peek(directory)?.names.size ?? 0
   }
 
+  /** Whether all children of a directory are known. */
+  isComplete(directory: string): boolean {
+    const record = this.#directories.get(directory)
+    return record !== undefined && this.#isFresh(record.completeSince)
+  }
+
   /** All children of a directory, if a listing not older than the time-to-live was complete. */
   listing(directory: string): readonly FileInfo[] | undefined {
     const record = this.#directories.get(directory)
@@ -88,7 +103,7 @@ export class MetadataCache {
 
   /** What a request that began at `began` has told of a name. */
   put(directory: string, name: string, info: FileInfo | undefined, began: Milliseconds): void {
-    if (this.ttl <= 0) return
+    if (this.ttl <= 0 || this.#isVoid(directory, began)) return
     this.#edit(directory, record => learn(record, name, info, began))
   }
 
@@ -104,16 +119,19 @@ export class MetadataCache {
     began: Milliseconds,
     asked: Milliseconds = began,
   ): void {
-    if (this.ttl <= 0) return
+    if (this.ttl <= 0 || this.#isVoid(directory, began)) return
     this.#edit(directory, record => {
       for (const [name, info] of page) learn(record, name, info, began, asked)
     })
+    if (page.length > 0) this.#confirm(directory, began, asked)
   }
 
-  /** Called before the first page of a listing is asked for. */
-  begin(directory: string): ListingUnderWay {
-    const began = this.now()
-    if (this.ttl <= 0) return { began, names: undefined }
+  /**
+   * Called before the first page of a listing is asked for, or with the time at which it was, before
+   * anything it tells is put.
+   */
+  begin(directory: string, began: Milliseconds = this.now()): ListingUnderWay {
+    if (this.ttl <= 0 || this.#isVoid(directory, began)) return { began, names: undefined }
     return { began, names: this.#edit(directory, () => undefined) }
   }
 
@@ -122,7 +140,7 @@ export class MetadataCache {
    * forgotten or evicted meanwhile, and earlier pages with it.
    */
   complete(directory: string, { began, names }: ListingUnderWay): void {
-    if (this.ttl <= 0 || this.#directories.peek(directory)?.names !== names) return
+    if (names === undefined || this.#directories.peek(directory)?.names !== names) return
     this.#edit(directory, record => {
       for (const [name, known] of record.names) {
         // What the whole listing did not show is gone, unless it was made here meanwhile.
@@ -149,14 +167,50 @@ export class MetadataCache {
 
   /** Forgets what is known of a directory's children. */
   forget(directory: string): void {
+    this.#void(directory)
     this.#directories.delete(directory)
   }
 
   /** Forgets a directory and everything below it. */
   forgetTree(directory: string): void {
+    this.#void(directory)
     const below = directory === '/' ? '/' : `${directory}/`
     for (const path of this.#directories.keys()) {
       if (path === directory || path.startsWith(below)) this.#directories.delete(path)
+    }
+  }
+
+  /** What is in a directory shows that the directory, and each one above, is there. */
+  #confirm(directory: string, began: Milliseconds, asked: Milliseconds): void {
+    for (let at = directory; at !== '/';) {
+      const slash = at.lastIndexOf('/')
+      const above = slash === 0 ? '/' : at.slice(0, slash)
+      const names = this.#directories.peek(above)?.names
+      const name = at.slice(slash + 1)
+      const known = names?.get(name)
+      if (known?.info?.isDir === true && known.changed < began && known.seen < asked) {
+        names?.set(name, { ...known, seen: asked })
+      }
+      at = above
+    }
+  }
+
+  #void(directory: string): void {
+    this.#voided.delete(directory)
+    this.#voided.set(directory, this.now())
+    const [oldest] = this.#voided
+    if (this.#voided.size <= VOIDED || oldest === undefined) return
+    this.#voided.delete(oldest[0])
+    this.#voidedBefore = oldest[1]
+  }
+
+  /** Whether what a request that began at `began` tells of a directory's children is of another one. */
+  #isVoid(directory: string, began: Milliseconds): boolean {
+    if (began < this.#voidedBefore) return true
+    if (this.#voided.size === 0) return false
+    for (let at = directory; ; at = at.slice(0, Math.max(1, at.lastIndexOf('/')))) {
+      if (began < (this.#voided.get(at) ?? -Infinity)) return true
+      if (at === '/') return false
     }
   }
 

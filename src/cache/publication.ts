@@ -50,7 +50,8 @@ export async function publish(publication: Publication): Promise<ObjectId> {
   const { size, owner, session, pieces } = publication
   const { limits, layout } = owner
   const original = wholeOriginal(publication)
-  if (original !== undefined) return copyWhole(publication, original)
+  const copied = original === undefined ? undefined : await copyWhole(publication, original)
+  if (copied !== undefined) return copied
   const isSmall = session.sent.size === 0 && size <= layout.part(1).size
   const plan = planParts({ size, limits, layout, sent: session.indexes, pieces })
   const isCopied = plan.length > 0 && plan.every(({ kind }) => kind === 'copy')
@@ -76,11 +77,13 @@ function wholeOriginal({ size, owner, session, pieces }: Publication): ObjectId 
   return only.source.size === size ? only.source : undefined
 }
 
-async function copyWhole(publication: Publication, original: ObjectId): Promise<ObjectId> {
-  const { path, session, store } = publication
+async function copyWhole(
+  { path, session, store }: Publication,
+  original: ObjectId,
+): Promise<ObjectId | undefined> {
   await session.drop()
-  const { etag, size } = await store.copy(original, conditionsOf(publication))
-  return { path, etag, size }
+  const copied = await store.copy(original)
+  return copied && { path, etag: copied.etag, size: copied.size }
 }
 
 async function composeWhole(

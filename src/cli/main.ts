@@ -5,6 +5,7 @@ import type { Argv } from 'yargs'
 import { catCommand } from './commands/cat.js'
 import { completionCommand } from './commands/completion.js'
 import { configCommand } from './commands/config.js'
+import { invalidateCommand, syncCommand } from './commands/control.js'
 import { doctorCommand } from './commands/doctor.js'
 import { duCommand } from './commands/du.js'
 import { lsCommand } from './commands/ls.js'
@@ -16,6 +17,8 @@ import { serveCommand } from './commands/serve.js'
 import { statCommand } from './commands/stat.js'
 import { cpCommand, mvCommand } from './commands/transfer.js'
 import { umountCommand } from './commands/umount.js'
+import { statsCommand } from './commands/stats.js'
+import { statusCommand } from './commands/status.js'
 import { uploadsCommand } from './commands/uploads.js'
 import { urlCommand } from './commands/url.js'
 import { isDaemonChild, reportFailure } from './daemon.js'
@@ -81,6 +84,10 @@ function parser(args: string[]) {
       .scriptName('bosmount')
       .command(mountCommand)
       .command(umountCommand)
+      .command(statusCommand)
+      .command(statsCommand)
+      .command(syncCommand)
+      .command(invalidateCommand)
       .command(serveCommand)
       .command(lsCommand)
       .command(statCommand)

@@ -121,10 +121,31 @@ async function prune(): Promise<void> {
     const record = await read(join(stateDirectory(), name))
     if (record === undefined || record.failure !== undefined || (await isAlive(record))) continue
     await rm(join(stateDirectory(), name), { force: true })
+    await rm(socketOf(record.mountpoint), { force: true })
   }
 }
 
+/** All records of this user, those of mounts that have ended badly included. */
+export async function listRecords(): Promise<MountRecord[]> {
+  const directory = stateDirectory()
+  const names = await readdir(directory).catch(() => [])
+  const records: MountRecord[] = []
+  for (const name of names.filter(each => each.endsWith('.json')).sort()) {
+    const record = await read(join(directory, name))
+    if (record !== undefined) records.push(record)
+  }
+  return records
+}
+
+/** The socket by which the process that serves a mount point is spoken to. */
+export function socketOf(mountpoint: string): string {
+  return join(stateDirectory(), `${idOf(mountpoint)}.sock`)
+}
+
 function fileOf(mountpoint: string): string {
-  const id = createHash('sha256').update(mountpoint).digest('hex').slice(0, 16)
-  return join(stateDirectory(), `${id}.json`)
+  return join(stateDirectory(), `${idOf(mountpoint)}.json`)
+}
+
+function idOf(mountpoint: string): string {
+  return createHash('sha256').update(mountpoint).digest('hex').slice(0, 16)
 }

@@ -272,6 +272,12 @@ export interface CopyOptions extends MoveOptions {
   etag?: string
 }
 
+/** One of many paths that could not be deleted. */
+export interface DeleteFailure {
+  readonly path: string
+  readonly error: unknown
+}
+
 export interface RedirectOptions {
   /** The method the URL must serve. */
   method: 'GET' | 'HEAD'
@@ -402,6 +408,14 @@ export interface StorageDriver {
    * when there is none.
    */
   deleteFile(path: string, options?: DriverOptions): Promise<void>
+
+  /**
+   * Deletes many files, and directory markers, which are paths that end with a slash, by as few
+   * requests as the store can do it. What is not there counts as deleted; what is below stays.
+   *
+   * @returns what could not be deleted; does not reject because of single paths
+   */
+  deleteMany(paths: readonly string[], options?: DriverOptions): Promise<readonly DeleteFailure[]>
 
   /** A URL that a plain HTTP client can use, or undefined if the store gives none. */
   redirectURL(path: string, options: RedirectOptions): Promise<string | undefined>

@@ -138,3 +138,8 @@ export function comparePaths(a: string, b: string): number {
   }
   return left.length - right.length
 }
+
+/** The path of a directory whose marker is named by a slash at the end. */
+export function withoutSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}

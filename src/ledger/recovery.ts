@@ -10,7 +10,8 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StorageDriver } from '../driver/driver.js'
-import type { LedgerEntry } from '../fs/core/ledger.js'
+import { PathNotFoundError } from '../driver/errors.js'
+import type { LedgerEntry, Move } from '../fs/core/ledger.js'
 import type { Logger } from '../util/log.js'
 import { livenessOf, ownIdentity } from '../util/process-identity.js'
 import type { ProcessIdentity } from '../util/process-identity.js'
@@ -34,25 +35,36 @@ export const LEDGER_SUFFIX = '.ledger'
 const SILENCE: Milliseconds = 6 * RENEWAL
 const PARALLELISM = 8
 
-/** Never rejects: a mount is of use even if what another left behind cannot be removed. */
-export async function recover(options: RecoveryOptions): Promise<void> {
+/**
+ * Never rejects: a mount is of use even if what another left behind cannot be removed.
+ *
+ * @param keep  is given what a dead mount was moving, before its ledger is removed
+ */
+export async function recover(
+  options: RecoveryOptions,
+  keep: (move: Move) => Promise<void>,
+): Promise<void> {
   const { directory, log } = options
   const names = await readdir(directory).catch(() => [])
   for (const name of names.filter(each => each.endsWith(LEDGER_SUFFIX))) {
     const file = join(directory, name)
-    await recoverOne(options, file).catch((error: unknown) => {
+    await recoverOne(options, file, keep).catch((error: unknown) => {
       log.warn({ file, err: error }, 'cannot remove what a mount left behind')
     })
   }
 }
 
-async function recoverOne(options: RecoveryOptions, file: string): Promise<void> {
-  const { driver, log, store, signal } = options
+async function recoverOne(
+  options: RecoveryOptions,
+  file: string,
+  keep: (move: Move) => Promise<void>,
+): Promise<void> {
+  const { log, store, signal } = options
   const ledger = readLedger(await readFile(file, 'utf8'))
   if (ledger === undefined || ledger.header.store !== store) return
   if (!(await isDead(options, file, ledger.header.owner))) return
   const { entries } = ledger
-  await forEachParallel(entries, entry => undo(driver, entry, signal), {
+  await forEachParallel(entries, entry => undo(options, entry, keep), {
     limit: PARALLELISM,
     signal,
   })
@@ -74,11 +86,16 @@ async function isDead(
   return now() - mtimeMs > SILENCE
 }
 
-async function undo(driver: StorageDriver, entry: LedgerEntry, signal: AbortSignal): Promise<void> {
+async function undo(
+  { driver, signal }: RecoveryOptions,
+  entry: LedgerEntry,
+  keep: (move: Move) => Promise<void>,
+): Promise<void> {
+  if (entry.kind === 'move') return keep({ from: entry.from, to: entry.to })
   const { path } = entry
-  if (entry.kind === 'object') await driver.deleteFile(path, { signal })
-  else
-    await driver.abortUpload({ path, uploadId: entry.uploadId, initiated: new Date(0) }, { signal })
+  if (entry.kind === 'object') return driver.deleteFile(path, { signal })
+  const upload = { path, uploadId: entry.uploadId, initiated: new Date(0) }
+  await driver.abortUpload(upload, { signal })
 }
 
 export interface OpenLedgerOptions {
@@ -92,13 +109,36 @@ export interface OpenLedgerOptions {
 /** How long a mount waits for what another left behind to be removed. */
 const RECOVERY_TIMEOUT: Milliseconds = 30_000
 
+export interface OpenedLedger {
+  readonly ledger: LedgerFile
+  /** What dead mounts were moving. */
+  readonly unfinishedMoves: readonly Move[]
+}
+
 /** Removes what dead mounts of the store left behind, and begins a ledger for this one. */
-export async function openLedger(options: OpenLedgerOptions): Promise<LedgerFile | undefined> {
+export async function openLedger(options: OpenLedgerOptions): Promise<OpenedLedger | undefined> {
   const { directory, store, driver, log } = options
   if (directory === undefined) return undefined
   const self = await ownIdentity()
-  const signal = AbortSignal.timeout(RECOVERY_TIMEOUT)
-  await recover({ directory, store, driver, self, log, signal })
   const file = join(directory, `${randomUUID()}${LEDGER_SUFFIX}`)
-  return new LedgerFile({ file, store, owner: self, log })
+  const ledger = new LedgerFile({ file, store, owner: self, log })
+  const signal = AbortSignal.timeout(RECOVERY_TIMEOUT)
+  const unfinishedMoves: Move[] = []
+  await recover({ directory, store, driver, self, log, signal }, async move => {
+    // Where nothing is left under the old name there is nothing to finish.
+    if (!(await exists(driver, move.from, signal))) return
+    await ledger.record({ kind: 'move', ...move })
+    unfinishedMoves.push(move)
+  })
+  return { ledger, unfinishedMoves }
+}
+
+async function exists(driver: StorageDriver, path: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await driver.stat(path, { expect: 'directory', signal })
+    return true
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return false
+    throw error
+  }
 }

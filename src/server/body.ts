@@ -83,7 +83,7 @@ function contentOf(digests: FinishedDigests, slice: Slice): Content {
   return { size: slice.length, etag: md5, ...crcs, slices }
 }
 
-/** @throws ServiceError MaxMessageLengthExceeded, MalformedJSON */
+/** @throws ServiceError MaxMessageLengthExceeded, BadDigest, MalformedJSON */
 export async function receiveJson(exchange: Exchange, limit: Bytes): Promise<unknown> {
   const chunks: Buffer[] = []
   if (Number(exchange.header('content-length') ?? 0) > limit) {
@@ -94,8 +94,12 @@ export async function receiveJson(exchange: Exchange, limit: Bytes): Promise<unk
     return undefined
   })
   if (exchange.bytesIn > limit) throw new ServiceError('MaxMessageLengthExceeded')
+  const bytes = Buffer.concat(chunks)
+  const digests = new Digests(readAnnounced(exchange.headers))
+  digests.update(bytes)
+  digests.finish()
   try {
-    return JSON.parse(Buffer.concat(chunks).toString())
+    return JSON.parse(bytes.toString())
   } catch (cause) {
     throw new ServiceError('MalformedJSON', { cause })
   }

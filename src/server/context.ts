@@ -3,6 +3,7 @@ import type { DataFiles } from './data-files.js'
 import { ServiceError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import { checkKey } from './names.js'
+import type { RunningMd5s } from './running-md5.js'
 import type { SliceReader } from './slice-reader.js'
 import type { BucketRecord, ObjectAddress, ObjectRecord, ObjectStore } from './store.js'
 import type { Switches } from './switches.js'
@@ -11,6 +12,8 @@ export interface Context {
   readonly store: ObjectStore
   readonly files: DataFiles
   readonly reader: SliceReader
+  /** Of objects that are appended to. */
+  readonly runningMd5s: RunningMd5s
   readonly switches: Switches
   readonly region: string
   /** Everything belongs to one account. */

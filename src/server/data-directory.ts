@@ -5,15 +5,9 @@
  * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files;
  * `credentials.json` may hold the credential that was made for it.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectories } from '../util/directories.js'
 import type { Logger } from '../util/log.js'
 import { DataFiles } from './data-files.js'
 import { CREDENTIAL_FILE } from './kept-credential.js'
@@ -87,13 +81,15 @@ function unusable(path: string, cause: unknown): ServerStartError {
   const hint =
     code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
       ? `it is not writable for user ${process.getuid?.() ?? 'unknown'} (${code})`
-      : String(cause)
+      : code === 'ENOENT'
+        ? `nothing can be made there (${code})`
+        : String(cause)
   return new ServerStartError(`cannot use ${path} as data directory: ${hint}`, { cause })
 }
 
 function prepare(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectories(path, 0o700)
     const formatFile = join(path, 'format.json')
     if (existsSync(formatFile)) {
       checkFormat(path, readFileSync(formatFile, 'utf8'))

@@ -3,8 +3,9 @@
  * by the owner alone.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectories } from '../util/directories.js'
 
 /** In the data directory. */
 export const CREDENTIAL_FILE = 'credentials.json'
@@ -16,7 +17,7 @@ export interface KeptCredential {
 
 /** The credential kept in a data directory, made at the first call. */
 export async function keptCredential(directory: string): Promise<KeptCredential> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(directory, 0o700)
   const file = join(directory, CREDENTIAL_FILE)
   const made: KeptCredential = {
     accessKeyId: randomBytes(16).toString('hex'),

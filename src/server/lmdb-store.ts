@@ -21,6 +21,7 @@ import {
 } from './lmdb-index.js'
 import { SliceTable, withoutBytes } from './slice-table.js'
 import type {
+  AppendPlan,
   Attributes,
   BucketRecord,
   CompletePlan,
@@ -137,6 +138,28 @@ export class LmdbStore implements ObjectStore {
         throw new ServiceError('NamespaceDirAlreadyExists')
       }
       return this.#replace({ address, current, content, attributes, released })
+    })
+  }
+
+  async appendObject(address: ObjectAddress, plan: AppendPlan): Promise<ObjectRecord> {
+    const { piece, joined, guard } = plan
+    return await this.#change(() => {
+      this.#requireBucket(address.bucket)
+      const current = this.object(address)
+      guard(current)
+      if (current === undefined) throw new ServiceError('NoSuchKey')
+      this.#slices.retain(piece.slices)
+      // A CRC-32C is not known of what has been joined.
+      const { slice: _slice, manifest: _manifest, crc32: _crc, crc32c: _crcs, ...rest } = current
+      const record: ObjectRecord = {
+        ...rest,
+        ...joined,
+        size: current.size + piece.size,
+        modified: this.#now(),
+        ...this.#slices.append(current, piece.slices),
+      }
+      void this.#index.objects.put(objectKey(address), record)
+      return record
     })
   }
 

@@ -23,6 +23,7 @@ import { openDataDirectory, ServerStartError, type DataDirectory } from './data-
 import { Dispatcher } from './dispatch.js'
 import { Faults, type FaultRule } from './faults.js'
 import { checkBucketName } from './names.js'
+import { RunningMd5s } from './running-md5.js'
 import { SliceReader } from './slice-reader.js'
 import { DEFAULT_SWITCHES, type Switches } from './switches.js'
 
@@ -164,6 +165,7 @@ async function listen(
     store: data.store,
     files: data.files,
     reader: new SliceReader(data.files),
+    runningMd5s: new RunningMd5s(),
     switches: { ...DEFAULT_SWITCHES, ...options.strict },
     region: options.region ?? 'bj',
     owner: ownerOf(options.credentials),

@@ -56,6 +56,18 @@ export class SliceTable {
     return { manifest }
   }
 
+  /** Writes down further slices of an object, at its end; the result goes into its record. */
+  append(record: ObjectRecord, slices: readonly Slice[]): { slice?: Slice; manifest?: string } {
+    const { manifest } = record
+    if (manifest === undefined) return this.place([...this.all(record), ...slices])
+    let offset = record.size
+    for (const row of slices) {
+      void this.#index.manifests.put(manifestKey(manifest, offset), withoutBytes(row))
+      offset += row.length
+    }
+    return { manifest }
+  }
+
   /** Undoes `place` and the references of an object that goes away. */
   drop(record: ObjectRecord, released: Set<string>): void {
     this.release(this.all(record), released)

@@ -123,6 +123,15 @@ export interface ObjectAddress {
   readonly key: string
 }
 
+export interface AppendPlan {
+  /** What comes behind the bytes of the object; taken over as by `putObject`. */
+  readonly piece: Pick<Content, 'slices' | 'size'>
+  /** What is known of both together. */
+  readonly joined: Pick<Content, 'etag' | 'crc32'>
+  /** Sees the object, and refuses the change unless it is the one that `joined` begins with. */
+  readonly guard: Guard
+}
+
 export interface CopyPlan {
   readonly source: ObjectAddress
   readonly target: ObjectAddress
@@ -177,6 +186,8 @@ export interface ObjectStore {
     attributes: Attributes,
     guard?: Guard,
   ): Promise<ObjectRecord>
+  /** Costs as much as the piece has slices, whatever the object has. */
+  appendObject(address: ObjectAddress, plan: AppendPlan): Promise<ObjectRecord>
   /** Changes what is said about an object, and neither its content nor its time. */
   amendObject(address: ObjectAddress, amend: (record: ObjectRecord) => ObjectRecord): Promise<void>
   /** @throws ServiceError DirNotEmpty */

@@ -216,11 +216,11 @@ export class FakeFile implements FileStore {
     return this.bucket.publish(path, Buffer.concat(content), conditions)
   }
 
-  async copy({ path, etag, size }: ObjectId, conditions: WriteConditions): Promise<WriteResult> {
+  async copy({ path, etag, size }: ObjectId): Promise<WriteResult> {
     const here = this.#path
     await this.bucket.request({ method: 'copy', bytes: size })
     const content = this.bucket.range({ path, etag, offset: 0, length: size })
-    return this.bucket.publish(here, content, conditions)
+    return this.bucket.publish(here, content)
   }
 
   async compose(): Promise<Composition> {

@@ -203,3 +203,55 @@ void t.test('a page is believed from when it was asked for, and is as old as its
   t.equal(metadata.get('/d', 'b')?.info, undefined, 'the listing began before it was removed')
   t.end()
 })
+
+void t.test('what was forgotten on purpose is not brought back by an older answer', t => {
+  for (const forget of ['forget', 'forgetTree'] as const) {
+    const { clock, metadata } = cache()
+    const listing = metadata.begin('/d/e')
+    clock.now = 1010
+    metadata[forget](forget === 'forget' ? '/d/e' : '/d')
+    clock.now = 1020
+    metadata.putPage('/d/e', [['a', file('/d/e/a')]], listing.began)
+    metadata.put('/d/e', 'b', file('/d/e/b'), 1005)
+    metadata.complete('/d/e', listing)
+    const late = metadata.begin('/d/e', 1000)
+    metadata.complete('/d/e', late)
+    for (const name of ['a', 'b', 'c']) t.equal(metadata.get('/d/e', name), undefined, name)
+    metadata.put('/d/e', 'b', file('/d/e/b'), 1015)
+    t.ok(metadata.get('/d/e', 'b')?.info, 'a younger one is believed')
+    metadata.put('/dd', 'a', file('/dd/a'), 1000)
+    t.ok(metadata.get('/dd', 'a')?.info, 'and others are not concerned')
+  }
+  t.end()
+})
+
+void t.test('when very much was forgotten on purpose, no older answer is believed', t => {
+  const { clock, metadata } = cache(100_000)
+  for (let i = 0; i < 2000; i += 1) {
+    clock.now = 1000 + i
+    metadata.forget(`/d${i}`)
+  }
+  metadata.put('/other', 'a', file('/other/a'), 1500)
+  t.equal(metadata.get('/other', 'a'), undefined)
+  metadata.put('/other', 'a', file('/other/a'), 2500)
+  t.ok(metadata.get('/other', 'a'))
+  t.end()
+})
+
+void t.test('what is in a directory shows that it is there, and all above', t => {
+  const { clock, metadata } = cache()
+  metadata.put('/', 'a', { path: '/a', size: 0, isDir: true }, 1000)
+  metadata.put('/a', 'b', { path: '/a/b', size: 0, isDir: true }, 1000)
+  metadata.put('/a', 'c', { path: '/a/c', size: 0, isDir: true }, 1000)
+  clock.now = 1090
+  metadata.putPage('/a/b', [['f', file('/a/b/f')]], 1080)
+  metadata.putPage('/a/c', [], 1080)
+  clock.now = 1150
+  t.ok(metadata.get('/', 'a')?.info)
+  t.ok(metadata.get('/a', 'b')?.info)
+  t.equal(metadata.get('/a', 'c'), undefined, 'not so of an empty one')
+  metadata.changed('/a', 'b', undefined)
+  metadata.putPage('/a/b', [['g', file('/a/b/g')]], 1120)
+  t.equal(metadata.get('/a', 'b')?.info, undefined, 'nor of one that was removed here since')
+  t.end()
+})

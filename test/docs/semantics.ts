@@ -11,7 +11,7 @@ import type { StorageDriver } from '../../src/driver/driver.js'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
 import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
-import { CoreOs, O_CREAT, O_DSYNC, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
+import { CoreOs, O_CREAT, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
 import { projectPath } from '../helpers/project.js'
 
 interface Scene {
@@ -163,6 +163,42 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await os.fsyncDirectory('/foreign')
     t.same(await bucket.list('/'), ['/foreign'])
   },
+  'Of two mounts that create one file with O_EXCL, the second to close it gets EEXIST and the file of the first stays.':
+    async ({ t, bucket, os, other }) => {
+      const first = await os.open('/file', O_WRONLY | O_CREAT | O_EXCL)
+      const second = await other.open('/file', O_WRONLY | O_CREAT | O_EXCL)
+      await first.write(0, text('first'))
+      await first.close()
+      await t.rejects(second.close(), { code: 'EEXIST' })
+      t.equal(String(await bucket.getContent('/file')), 'first')
+    },
+  'With `exclusive-create=open` the second to open it gets EEXIST.': async ({ t, bucket }) => {
+    const config = { exclusiveCreate: 'open' as const, metadataTtl: 600_000 }
+    const [os, other] = [bucket, bucket].map(each => new CoreOs(createCore(each, { config })))
+    if (os === undefined || other === undefined) return
+    await other.readdir('/')
+    const first = await os.open('/lock', O_WRONLY | O_CREAT | O_EXCL)
+    await t.rejects(other.open('/lock', O_WRONLY | O_CREAT | O_EXCL), { code: 'EEXIST' })
+    await first.close()
+    for (const { fs } of [os, other]) await fs.destroy()
+  },
+  'A file that is unlinked alone is gone from the bucket when `unlink()` returns.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    await os.writeFile('/file', text('x'))
+    await os.unlink('/file')
+    t.same(await bucket.list('/'), [])
+  },
+  'Files that are removed in bulk are gone from the mount at once, and from the bucket after `fsync` of their directory.':
+    async ({ t, bucket, os }) => {
+      for (let i = 0; i < 20; i += 1) await bucket.putContent(`/d/${i}`, text('x'))
+      for (let i = 0; i < 20; i += 1) await os.unlink(`/d/${i}`)
+      t.same(await os.readdir('/d'), [])
+      await os.fsyncDirectory('/d')
+      t.same(await bucket.list('/d'), [])
+    },
   'Renaming a file that was never stored stores it once, under its new name.': async ({
     t,
     bucket,

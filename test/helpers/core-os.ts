@@ -133,24 +133,27 @@ export class CoreOs {
       const { fh } = this.fs.opendir(this.context, ino)
       const names: string[] = []
       let offset = 0
-      for (let got = -1; got !== 0;) {
-        got = 0
-        const taken: Ino[] = []
-        await this.fs.readdir(this.context, ino, fh, {
-          offset,
-          plus,
-          add: entry => {
-            if (got >= batch) return false
-            got += 1
-            offset = entry.offset
-            if (entry.entry !== undefined) taken.push(entry.entry.ino)
-            if (entry.name !== '.' && entry.name !== '..') names.push(entry.name)
-            return true
-          },
-        })
-        for (const each of taken) this.fs.forget(each, 1)
+      try {
+        for (let got = -1; got !== 0;) {
+          got = 0
+          const taken: Ino[] = []
+          await this.fs.readdir(this.context, ino, fh, {
+            offset,
+            plus,
+            add: entry => {
+              if (got >= batch) return false
+              got += 1
+              offset = entry.offset
+              if (entry.entry !== undefined) taken.push(entry.entry.ino)
+              if (entry.name !== '.' && entry.name !== '..') names.push(entry.name)
+              return true
+            },
+          })
+          for (const each of taken) this.fs.forget(each, 1)
+        }
+      } finally {
+        await this.fs.releasedir(this.context, ino, fh)
       }
-      await this.fs.releasedir(this.context, ino, fh)
       if (new Set(names).size !== names.length) throw new Error(`twice in ${path}: ${names.join()}`)
       return names.toSorted()
     })

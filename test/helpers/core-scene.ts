@@ -27,6 +27,8 @@ export interface Scene {
 
 export interface SceneOptions extends CoreOptions {
   pageSize?: number
+  /** Listings tell metadata. */
+  listsMetadata?: boolean
   /** The test breaks the store in a way that keeps the mount from ending well. */
   endsBadly?: boolean
 }
@@ -38,8 +40,8 @@ export function scene(
   options: SceneOptions = {},
 ): void {
   void t.test(title, async t => {
-    const { pageSize = 1000, endsBadly = false, ...core } = options
-    const bucket = createMemoryDriver({ partSize: MiB, minPartSize: MiB, pageSize })
+    const { pageSize = 1000, listsMetadata = false, endsBadly = false, ...core } = options
+    const bucket = createMemoryDriver({ partSize: MiB, minPartSize: MiB, pageSize, listsMetadata })
     const watch = watched(bucket)
     const mounts: CoreOs[] = []
     const mount = (): CoreOs => {

@@ -2,6 +2,7 @@
 import type { StorageDriver } from '../../src/driver/driver.js'
 import { FileSystem } from '../../src/fs/core/filesystem.js'
 import type { CoreConfig } from '../../src/fs/core/core.js'
+import type { Ledger, Move } from '../../src/fs/core/ledger.js'
 import { silentLogger } from '../../src/util/log.js'
 import type { Logger } from '../../src/util/log.js'
 import { MiB } from '../../src/util/units.js'
@@ -12,10 +13,12 @@ export interface CoreOptions {
   writeMemory?: number
   monotonic?: () => number
   log?: Logger
+  ledger?: Ledger
+  unfinishedMoves?: readonly Move[]
 }
 
 export function createCore(driver: StorageDriver, options: CoreOptions = {}): FileSystem {
-  const { config, monotonic, log = silentLogger } = options
+  const { config, monotonic, ledger, unfinishedMoves, log = silentLogger } = options
   return new FileSystem({
     driver,
     config: {
@@ -24,6 +27,7 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
       gid: 0,
       fileMode: 0o644,
       directoryMode: 0o755,
+      exclusiveCreate: 'close',
       metadataTtl: 1000,
       readAhead: 4 * MiB,
       markerDelay: 20,
@@ -33,6 +37,8 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
     writeMemory: options.writeMemory ?? 16 * MiB,
     writePatience: 5000,
     log,
+    ...(ledger === undefined ? {} : { ledger }),
+    ...(unfinishedMoves === undefined ? {} : { unfinishedMoves }),
     ...(monotonic === undefined ? {} : { monotonic }),
   })
 }

@@ -39,11 +39,15 @@ export function watched(inner: StorageDriver): Watched {
           return (path: string, ...rest: unknown[]) =>
             pages({ method: name, path }, method(path, ...rest) as AsyncIterable<unknown>)
         }
-        return (path: string, ...rest: unknown[]) =>
-          send({ method: name, path }, async () => {
-            const result = await method(path, ...rest)
-            return name === 'compose' ? composition(result as Composition) : result
-          })
+        // A request for many paths is watched as one for the first of them.
+        return (path: string | readonly string[], ...rest: unknown[]) =>
+          send(
+            { method: name, path: typeof path === 'string' ? path : (path[0] ?? '/') },
+            async () => {
+              const result = await method(path, ...rest)
+              return name === 'compose' ? composition(result as Composition) : result
+            },
+          )
       },
     }),
     requests,

@@ -97,7 +97,7 @@ void t.test('a ledger that was cut off says what it can', async t => {
   const text = readFileSync(file, 'utf8')
   for (let length = 0; length < text.length; length += 1) {
     const read = readLedger(text.slice(0, length))
-    for (const entry of read?.entries ?? []) t.ok(['/x', '/y'].includes(entry.path))
+    for (const entry of read?.entries ?? []) t.match(entry, { kind: 'object', path: /^.[xy]$/ })
   }
   writeFileSync(file, text)
   t.equal(readLedger('{"version":2}\n'), undefined)

@@ -52,14 +52,8 @@ async function setStage(t: Test): Promise<Stage> {
     },
     recover: (through = driver) => {
       const { signal } = new AbortController()
-      return recover({
-        directory,
-        store: 'store',
-        driver: through,
-        self,
-        log: silentLogger,
-        signal,
-      })
+      const store = { directory, store: 'store', driver: through }
+      return recover({ ...store, self, log: silentLogger, signal }, async () => undefined)
     },
     isLeft: async () => {
       const object = await driver.getContent(HIDDEN).catch(() => undefined)
@@ -143,7 +137,9 @@ void t.test('a new ledger is opened where one was recovered', async t => {
   const stage = await setStage(t)
   await stage.leave({ started: '1' })
   const { directory, driver } = stage
-  const ledger = await openLedger({ directory, store: 'store', driver, log: silentLogger })
+  const opened = await openLedger({ directory, store: 'store', driver, log: silentLogger })
+  const ledger = opened?.ledger
+  t.same(opened?.unfinishedMoves, [])
   t.notOk(await stage.isLeft())
   await ledger?.record({ kind: 'object', path: HIDDEN })
   t.equal(readdirSync(directory).length, 1)
@@ -154,4 +150,23 @@ void t.test('a new ledger is opened where one was recovered', async t => {
     await openLedger({ directory: undefined, store: '', driver, log: silentLogger }),
     undefined,
   )
+})
+
+void t.test('what a killed mount was moving is handed from ledger to ledger', async t => {
+  const { directory, driver, self } = await setStage(t)
+  const begin = { directory, store: 'store', driver, log: silentLogger }
+  const owner = { ...self, started: '1' }
+  const moves = [
+    { kind: 'move', from: '/half', to: '/there' },
+    { kind: 'move', from: '/whole', to: '/elsewhere' },
+  ]
+  const lines = [{ version: 1, store: 'store', owner }, ...moves].map(line => JSON.stringify(line))
+  writeFileSync(join(directory, 'some.ledger'), lines.join('\n+') + '\n')
+  await driver.putContent('/half/left', Buffer.from('left'))
+  const opened = await openLedger(begin)
+  t.same(opened?.unfinishedMoves, [{ from: '/half', to: '/there' }], 'nothing is left of the other')
+  t.equal(readdirSync(directory).length, 1)
+  await opened?.ledger.close()
+  t.equal(readdirSync(directory).length, 1, 'it is still unfinished')
+  opened?.ledger.strike({ kind: 'move', from: '/half', to: '/there' })
 })

@@ -14,7 +14,7 @@ import {
   startServer,
   until,
 } from '../helpers/bosmount.js'
-import { bucketContents } from '../helpers/bucket.js'
+import { bucketContents, openBucket } from '../helpers/bucket.js'
 import { run, runOk } from '../helpers/processes.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
 
@@ -66,19 +66,20 @@ if (process.getuid?.() === 0) {
     'mount -t fuse.bosmount mounts, and umount leaves everything in the bucket',
     async t => {
       const { server, mountpoint, env, type, options } = await stage(t)
+      await (await openBucket(t, server)).putContent('/old', Buffer.from('x'))
       await runOk('mount', ['-t', type, BUCKET, mountpoint, '-o', options], { env })
       t.ok(isMounted(mountpoint))
       const file = join(mountpoint, 'file')
       writeFileSync(file, 'hello')
       mkdirSync(join(mountpoint, 'empty'))
-      t.equal((await runOk('stat', ['-c', '%u %a', file])).text, '65534 640\n')
+      t.equal((await runOk('stat', ['-c', '%u %a', join(mountpoint, 'old')])).text, '65534 640\n')
       t.match(
         (await runOk('findmnt', ['-no', 'FSTYPE,OPTIONS', mountpoint])).text,
         /fuse\.bosmount +.*nosuid,nodev/,
       )
       await runOk('umount', [mountpoint])
       await ended(mountpoint)
-      t.same(Object.keys(await bucketContents(t, server)).sort(), ['/empty/', '/file'])
+      t.same(Object.keys(await bucketContents(t, server)).sort(), ['/empty/', '/file', '/old'])
     },
   )
 

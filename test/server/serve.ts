@@ -163,6 +163,10 @@ void t.test('what stands in the way of a start is said', async t => {
       message: /--switch: there is no switch 'nothing'/,
     }),
   ])
+  await refused(t, ['--data-dir', '/proc/none'], {
+    code: 1,
+    message: /cannot use \/proc\/none as data directory: nothing can be made there/,
+  })
   await Promise.all([
     refused(t, ['--bucket', 'a:tree'], {
       code: 2,

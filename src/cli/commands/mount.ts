@@ -7,6 +7,7 @@ import type { RunningMount } from '../../mount.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import { command } from '../command.js'
+import { openInstruments } from '../instruments.js'
 import { createLogger } from '../logger.js'
 import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
@@ -101,18 +102,25 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
   const log = createLogger(config.logLevel, logFile)
   const ledgerDirectory = config.readOnly ? undefined : await prepareLedgerDirectory(log)
+  const instruments = await openInstruments(config, log)
+  const { observer } = instruments
   const mount = await openMount({
     config,
     mountpoint,
     log,
+    observer,
     ...(ledgerDirectory === undefined ? {} : { ledgerDirectory }),
     ...(embedded === undefined ? {} : { embedded }),
+  }).catch(async (error: unknown) => {
+    await instruments.close()
+    throw error
   })
   const { source } = mount
   const record = { mountpoint, source, ...(logFile === undefined ? {} : { logFile }) }
   const removeSignals = unmountOnSignals(mount)
   try {
     await writeRecord(record)
+    await instruments.attach(mount)
     log.info({ mountpoint, source }, 'mounted')
     if (isDaemonChild()) reportReady({ source, logFile: logFile ?? '' })
     else process.stderr.write(`${source} is mounted at ${mountpoint}\n`)
@@ -125,6 +133,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     throw error
   } finally {
     removeSignals()
+    await instruments.close()
   }
 }
 

@@ -2,34 +2,45 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommandModule } from 'yargs'
 import { parseDuration } from '../../util/units.js'
 import type { Milliseconds } from '../../util/units.js'
+import { command } from '../command.js'
+import { ask } from '../control.js'
+import type { Stats } from '../control.js'
 import { CommandError, EXIT } from '../errors.js'
 import { isMounted, mountpointPath } from '../mounts.js'
+import { Progress } from '../progress.js'
+import { addProgressOption, showProgress } from '../progress-option.js'
 import { isAlive, readRecord, removeRecord } from '../state.js'
 import type { MountRecord } from '../state.js'
 
 interface UmountArguments {
   readonly mountpoint: string
   readonly lazy: boolean
+  readonly force: boolean
+  readonly progress: boolean | undefined
   readonly timeout: string
 }
 
 const POLL: Milliseconds = 50
 
-export const umountCommand: CommandModule<object, UmountArguments> = {
+export const umountCommand = command<UmountArguments>({
   command: 'umount <mountpoint>',
   aliases: ['unmount'],
   describe: 'Flush and unmount',
   builder: yargs =>
-    yargs
+    addProgressOption(yargs)
       .positional('mountpoint', { type: 'string', demandOption: true })
       .option('lazy', {
         alias: 'l',
         type: 'boolean',
         default: false,
         describe: 'detach now, even while files are open; they are flushed when they are closed',
+      })
+      .option('force', {
+        type: 'boolean',
+        default: false,
+        describe: 'end requests that hang, with errors for whoever made them, and detach',
       })
       .option('timeout', {
         type: 'string',
@@ -47,18 +58,22 @@ export const umountCommand: CommandModule<object, UmountArguments> = {
       )
     }
     const record = await readRecord(mountpoint)
-    if (await isMounted(mountpoint)) await unmount(mountpoint, argv.lazy)
+    if (await isMounted(mountpoint)) await unmount(mountpoint, argv)
     else if (record === undefined) throw new CommandError(`nothing is mounted at ${mountpoint}`)
-    if (record !== undefined) await waitForEnd(record, timeout)
+    if (record !== undefined)
+      await waitForEnd(record, { timeout, show: showProgress(argv.progress) })
   },
-}
+})
 
 /** As root by umount(8), else by the setuid fusermount3(1), which checks whose mount it is. */
-async function unmount(mountpoint: string, lazy: boolean): Promise<void> {
+async function unmount(
+  mountpoint: string,
+  { lazy, force }: Pick<UmountArguments, 'lazy' | 'force'>,
+): Promise<void> {
   const [command, ...args] =
     process.getuid?.() === 0
-      ? ['umount', ...(lazy ? ['-l'] : []), mountpoint]
-      : ['fusermount3', '-u', ...(lazy ? ['-z'] : []), mountpoint]
+      ? ['umount', ...(force ? ['-f'] : []), ...(lazy || force ? ['-l'] : []), mountpoint]
+      : ['fusermount3', '-u', ...(lazy || force ? ['-z'] : []), mountpoint]
   const child = spawn(command ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
@@ -70,19 +85,45 @@ async function unmount(mountpoint: string, lazy: boolean): Promise<void> {
   throw new CommandError(`cannot unmount ${mountpoint}: ${complaint.trim()}${hint}`)
 }
 
-async function waitForEnd(record: MountRecord, timeout: Milliseconds): Promise<void> {
+interface Waiting {
+  readonly timeout: Milliseconds
+  readonly show: boolean
+}
+
+async function waitForEnd(record: MountRecord, { timeout, show }: Waiting): Promise<void> {
   const { mountpoint, pid } = record
   const deadline = Date.now() + timeout
-  while (await isAlive(record)) {
-    if (Date.now() > deadline) {
-      throw new CommandError(
-        `${mountpoint} is unmounted, but process ${pid} is still flushing; its log: ${record.logFile ?? 'on its standard error'}`,
-      )
+  const progress = new Progress({ title: 'storing', show })
+  try {
+    for (let left = await filesToStore(mountpoint); await isAlive(record);) {
+      if (Date.now() > deadline) {
+        throw new CommandError(
+          `${mountpoint} is unmounted, but process ${pid} is still storing ${left ?? 'an unknown number of'} files; its log: ${record.logFile ?? 'on its standard error'}`,
+        )
+      }
+      await sleep(POLL)
+      const now = await filesToStore(mountpoint)
+      if (now === undefined) continue
+      if (left === undefined || now > left) progress.expect({ things: now - (left ?? 0) })
+      else progress.tick(left - now)
+      left = now
     }
-    await sleep(POLL)
+  } finally {
+    progress.end()
   }
   const left = await readRecord(mountpoint)
   await removeRecord(mountpoint)
   if (left?.failure === undefined) return
   throw new CommandError(`unmounted, but not everything could be stored: ${left.failure}`)
+}
+
+/** What the serving process still holds, if it says so. */
+async function filesToStore(mountpoint: string): Promise<number | undefined> {
+  try {
+    const stats = (await ask(mountpoint, { do: 'stats' }, AbortSignal.timeout(POLL * 20))) as Stats
+    return stats.counts['dirty']
+  } catch {
+    // It may have ended meanwhile, or be of a version that has no socket.
+    return undefined
+  }
 }

@@ -8,7 +8,8 @@ import type { Conditions } from './headers.js'
 import { readEtag } from './documents.js'
 import { isRetryable, retrying, type Attempt, type RetryClass, type RetryPolicy } from './retry.js'
 import type { RetryWatcher } from './retry-warnings.js'
-import { parseErrorBody, extraTime, type BosRequest, type Transport } from './transport.js'
+import { parseErrorBody } from './answers.js'
+import { extraTime, type BosRequest, type Transport } from './transport.js'
 
 /** A copy is given a millisecond for so many bytes: the service answers when all are copied. */
 export const COPY_BYTES_PER_MS = 8192

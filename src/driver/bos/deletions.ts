@@ -37,7 +37,7 @@ export class Deletions {
    *
    * @returns what could not be deleted; a key that was not there has been deleted
    */
-  async #batch(
+  async batch(
     keys: readonly string[],
     options: CallOptions = {},
   ): Promise<readonly DeleteFailure[]> {
@@ -58,7 +58,7 @@ export class Deletions {
   /** Deletes any number of objects. @throws BosError for the first that could not be deleted */
   async objects(keys: readonly string[], options: CallOptions = {}): Promise<void> {
     for (let at = 0; at < keys.length; at += DELETE_BATCH) {
-      const [failure] = await this.#batch(keys.slice(at, at + DELETE_BATCH), options)
+      const [failure] = await this.batch(keys.slice(at, at + DELETE_BATCH), options)
       if (failure === undefined) continue
       const { key, code, message } = failure
       const status = statusOfCode(code)

@@ -11,6 +11,7 @@ import type {
   Composition,
   CopyOptions,
   ContentReader,
+  DeleteFailure,
   DriverCapabilities,
   DriverOptions,
   EntriesBelowOptions,
@@ -39,7 +40,7 @@ import type {
 } from '../driver.js'
 import { ClosedError, PathNotFoundError } from '../errors.js'
 import type { BosParameters } from '../parameters.js'
-import { isBelow, isReserved, pathChecks, type PathChecks } from '../path.js'
+import { isBelow, isReserved, pathChecks, type PathChecks, withoutSlash } from '../path.js'
 import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MARKER_TYPE } from './api.js'
@@ -52,7 +53,7 @@ import { listedFile, ListingMerger, type MergedPage } from './list.js'
 import { openReader, readContent } from './read.js'
 import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
-import { remove, removeFile, removeMarker } from './remove.js'
+import { remove, removeFile, removeMany, removeMarker } from './remove.js'
 import { copyFile, look, move, setMetadata } from './transfer.js'
 import type { Transport } from './transport.js'
 import { openWriter } from './writer.js'
@@ -258,6 +259,15 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     await this.#at(path, () => removeFile(this.#context, path, options))
+  }
+
+  async deleteMany(
+    paths: readonly string[],
+    options: DriverOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    this.#begin(options)
+    for (const path of paths) this.#checks.target(withoutSlash(path))
+    return await removeMany(this.#context, paths, options)
   }
 
   async redirectURL(path: string, options: RedirectOptions): Promise<string | undefined> {

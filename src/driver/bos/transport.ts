@@ -11,15 +11,16 @@
  */
 import BosClient from '@baiducloud/sdk/src/bos_client.js'
 import { systemClock, type Clock } from '../../util/clock.js'
-import { MiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import { KiB, MiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import {
   sameCredentials,
   type BosCredentials,
   type CredentialsProvider,
 } from '../credentials/credentials.js'
-import { BosError, codeOfStatus } from './error.js'
-import { timeToMove, type HttpBody, type HttpHead, type HttpRequest } from './exchange.js'
-import { Gate, type Outcome } from './gate.js'
+import { isSuccess, outcomeOf, refuseForeign, responseError } from './answers.js'
+import { BosError } from './error.js'
+import { timeToMove, type HttpBody, type HttpRequest } from './exchange.js'
+import { Gate } from './gate.js'
 import {
   bodyLength,
   DEFAULT_CONNECTIONS,
@@ -71,64 +72,15 @@ const USER_AGENT = 'bosmount'
 /** Requests that move more are `large`: some connections are kept free of them. */
 const LARGE: Bytes = MiB
 
+/** An error document is short; whatever else it is, no more of it is looked at. */
+const LONGEST_ERROR: Bytes = 64 * KiB
+
 /** Time for what is particular to a request: bytes to send, work for the service. */
 export function extraTime({
   body,
   patience = 0,
 }: Pick<BosRequest, 'body' | 'patience'>): Milliseconds {
   return timeToMove(bodyLength(body)) + patience
-}
-
-function outcomeOf(error: unknown): Outcome {
-  if (!(error instanceof BosError) || error.kind !== 'response') return 'failed'
-  return error.status === 429 || error.status === 503 ? 'throttled' : 'answered'
-}
-
-interface ErrorBody {
-  code?: string
-  message?: string
-  requestId?: string
-}
-
-/** Reads an error document; undefined for anything else. */
-export function parseErrorBody(body: Buffer): ErrorBody | undefined {
-  if (body.length === 0 || body[0] !== 0x7b) return undefined
-  try {
-    const parsed = JSON.parse(body.toString()) as Record<string, unknown>
-    const { code, message, requestId } = parsed
-    if (typeof code !== 'string') return undefined
-    return {
-      code,
-      ...(typeof message === 'string' ? { message } : {}),
-      ...(typeof requestId === 'string' ? { requestId } : {}),
-    }
-  } catch {
-    return undefined
-  }
-}
-
-function retryAfter(value: string | undefined, now: Milliseconds): Milliseconds | undefined {
-  if (value === undefined) return undefined
-  const delay = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now
-  return Number.isFinite(delay) ? Math.max(0, delay) : undefined
-}
-
-/** The error of an answer that is one. */
-export function responseError(response: HttpResponse, now: Milliseconds): BosError {
-  const { status, headers, body } = response
-  const document = parseErrorBody(body)
-  const code = document?.code ?? (body.length > 0 ? `Http${status}` : codeOfStatus(status))
-  const requestId = document?.requestId ?? headers['x-bce-request-id']
-  const wait = retryAfter(headers['retry-after'], now)
-  const serverTime = Date.parse(headers['date'] ?? '')
-  return new BosError(document?.message ?? `status ${status}`, {
-    kind: 'response',
-    status,
-    code,
-    ...(requestId === undefined ? {} : { requestId }),
-    ...(wait === undefined ? {} : { retryAfter: wait }),
-    ...(Number.isFinite(serverTime) ? { serverTime } : {}),
-  })
 }
 
 /** Sends signed requests to one bucket. Errors are BosError, or the signal's reason. */
@@ -309,7 +261,12 @@ class BosTransport extends BosClient implements Transport {
       }
     }
     const chunks: Buffer[] = []
-    for await (const chunk of response.stream) chunks.push(chunk as Buffer)
+    let size = 0
+    for await (const chunk of response.stream) {
+      chunks.push(chunk as Buffer)
+      size += (chunk as Buffer).length
+      if (size > LONGEST_ERROR) break
+    }
     throw responseError({ ...response, body: Buffer.concat(chunks) }, this.#now())
   }
 
@@ -375,17 +332,6 @@ const CREDENTIAL_CODES: ReadonlySet<string> = new Set([
   'InvalidSessionToken',
   'SignatureDoesNotMatch',
 ])
-
-function isSuccess({ status }: HttpHead): boolean {
-  return status >= 200 && status < 300
-}
-
-/** Login pages and gateways answer 200 with a page of their own. An object that is HTML has an etag. */
-function refuseForeign({ headers }: HttpHead): void {
-  const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '')
-  if (!isPage || headers['etag'] !== undefined) return
-  throw new BosError('the answer is a web page and not from BOS', { kind: 'integrity' })
-}
 
 export function createTransport(options: TransportOptions): Transport {
   return new BosTransport(options)

@@ -12,6 +12,7 @@ import type {
   Composition,
   CopyOptions,
   ContentReader,
+  DeleteFailure,
   DriverCapabilities,
   DriverOptions,
   EntriesBelowOptions,
@@ -48,7 +49,7 @@ import {
   PreconditionError,
 } from '../errors.js'
 import { metadataSize } from '../metadata.js'
-import { baseName, childPath, isBelow, isReserved, pathChecks } from '../path.js'
+import { baseName, childPath, isBelow, isReserved, pathChecks, withoutSlash } from '../path.js'
 import { SubtreeMerger, type KeyedObject } from '../subtree.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
@@ -337,6 +338,16 @@ class MemoryDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.target(path)
     this.#objects.delete(keyOf(path))
+  }
+
+  async deleteMany(
+    paths: readonly string[],
+    options: DriverOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    this.#begin(options)
+    for (const path of paths) this.#checks.target(withoutSlash(path))
+    for (const path of paths) this.#objects.delete(keyOf(path))
+    return []
   }
 
   async redirectURL(path: string, _options: RedirectOptions): Promise<string | undefined> {

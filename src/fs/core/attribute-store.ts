@@ -228,11 +228,13 @@ export class AttributeStore implements AttributeKeeping {
     this.#timer = undefined
     const failures: unknown[] = []
     const flush = async (inode: Inode): Promise<void> => {
+      if (inode.parent === undefined) this.#pending.delete(inode)
       // What is dirty goes with its bytes.
       if (inode.kind === 'file' && inode.dirty?.isDirty === true) return
       await this.flush(inode).catch((error: unknown) => failures.push(error))
     }
     await forEachParallel([...this.#pending], flush, { limit: PARALLELISM })
+    if (this.#pending.size > 0) this.#schedule()
     if (failures.length > 0) throw failures[0]
   }
 
@@ -283,7 +285,7 @@ export class AttributeStore implements AttributeKeeping {
       })
       entry.info = told
       entry.seen = began
-      if (!info.isDir) metadata.put(inodes.path(directory), name, told, began)
+      metadata.put(inodes.path(directory), name, told, began)
     } catch (error) {
       if (!(error instanceof PathNotFoundError)) throw error
       // A directory without a marker, or a file that went since it was listed.
@@ -302,6 +304,8 @@ export class AttributeStore implements AttributeKeeping {
       throw error
     })
     this.learn(directory, info, began)
+    const { parent, name } = directory
+    if (parent !== undefined) metadata.put(inodes.path(parent), name, info, began)
     if (info.modTime !== undefined) directory.modified ??= info.modTime.getTime()
   }
 
@@ -400,14 +404,10 @@ export class AttributeStore implements AttributeKeeping {
     if (this.#isClosed) return
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.flushAll()
-        .catch((error: unknown) => {
-          const request = error instanceof DriverError ? { requestId: error.requestId } : {}
-          this.#core.log.warn({ err: error, ...request }, 'cannot store attributes yet')
-        })
-        .finally(() => {
-          if (this.#pending.size > 0) this.#schedule()
-        })
+      this.flushAll().catch((error: unknown) => {
+        const request = error instanceof DriverError ? { requestId: error.requestId } : {}
+        this.#core.log.warn({ err: error, ...request }, 'cannot store attributes yet')
+      })
     }, this.#core.config.markerDelay)
   }
 }

@@ -9,12 +9,20 @@ import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Notifier } from '../operations.js'
 import type { AttributeDefaults } from './attributes.js'
 import type { AttributeKeeping } from './attribute-keeping.js'
+import type { Deletes } from './deletes.js'
 import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
+import type { UnfinishedMoves } from './unfinished-moves.js'
+import type { Subtrees } from './subtrees.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
 
 export interface CoreConfig extends AttributeDefaults {
+  /**
+   * When a file that is created with O_EXCL is known to be nobody else's: when it is stored, at close
+   * or fsync, or by one request more at open.
+   */
+  readonly exclusiveCreate: 'close' | 'open'
   /** Whether mode, owner and times hold while an inode lives, or are kept in the store. */
   readonly attributes: 'derived' | 'stored'
   /** How long attributes and dentries may be believed without asking the store. */
@@ -27,15 +35,19 @@ export interface CoreConfig extends AttributeDefaults {
 
 export interface Core {
   readonly config: CoreConfig
+  /** Its requests come after the deletes that they depend on. */
   readonly driver: StorageDriver
+  readonly deletes: Deletes
   readonly inodes: InodeTable
   readonly metadata: MetadataCache
+  readonly subtrees: Subtrees
   readonly blocks: BlockCache
   readonly writeBack: WriteBack
   readonly markers: Markers
   readonly attributes: AttributeKeeping
   readonly unlinked: UnlinkedFiles
   readonly ledger: Ledger
+  readonly moves: UnfinishedMoves
   /**
    * Shared by whatever changes the store below a path; exclusive while a directory is renamed, when
    * the paths of all that is below it change.

@@ -130,7 +130,7 @@ export class Directories {
     handle: DirectoryHandle,
     { offset, plus, add }: { offset: number; plus: boolean; add: AddEntry },
   ): Promise<void> {
-    if (offset === 0 || handle.listing === undefined) this.#start(handle)
+    if (offset === 0 || handle.listing === undefined) await this.#start(context, handle)
     if (offset < DOTS && !this.#addDots(handle.directory, offset, add)) return
     const { listing } = handle
     if (listing === undefined) return
@@ -166,9 +166,13 @@ export class Directories {
     )
   }
 
-  #start(handle: DirectoryHandle): void {
+  async #start(context: RequestContext, handle: DirectoryHandle): Promise<void> {
     const { directory } = handle
-    const { inodes, metadata } = this.#core
+    const { inodes, metadata, subtrees } = this.#core
+    const isStored = directory.presence !== 'made' && inodes.isLinked(directory)
+    // Whoever walks a tree may have the answer already.
+    const walked = isStored ? subtrees.visit(inodes.path(directory)) : undefined
+    if (walked !== undefined) await abortable(walked, context.signal)
     const path = inodes.path(directory)
     const seen = metadata.now()
     const listing: Listing = { entries: new EntryLog(), names: new Set(), pages: undefined }

@@ -8,6 +8,7 @@
 import { ReadAhead } from '../../cache/read-ahead.js'
 import type { DirtyFile, Observer } from '../../cache/dirty-file.js'
 import type { FileStore } from '../../cache/file-store.js'
+import type { WriteConditions, WriteResult } from '../../driver/driver.js'
 import type { ObjectId } from '../../cache/object-id.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { isUnlinked } from '../../driver/path.js'
@@ -26,7 +27,9 @@ import type {
 } from '../operations.js'
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
+import { isContentAddressed } from './content-address.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
+import { publish, publishing, staleIfGone } from './first-store.js'
 import { HandleTable } from './handle-table.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
@@ -35,6 +38,7 @@ import type { DirectoryInode, FileInode } from './inode.js'
 const O_ACCMODE = 0o3
 const O_RDONLY = 0o0
 const O_WRONLY = 0o1
+const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 /** O_SYNC has this bit too. */
 const O_DSYNC = 0o10000
@@ -81,7 +85,7 @@ export class Files {
 
   open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
     return this.#held(context, file, async () => {
-      await this.revalidate(context, file)
+      if (!this.#isImmutable(file, flags)) await this.revalidate(context, file)
       if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
       return this.#opened(file, flags)
     })
@@ -90,12 +94,24 @@ export class Files {
   /** A new file, which its first flush will store, however empty. */
   create(parent: DirectoryInode, name: string, flags: number): { file: FileInode } & OpenReply {
     const file = this.#core.inodes.addFile(parent, name)
+    file.exclusive = (flags & O_EXCL) !== 0
     this.#core.attributes.made(file)
     this.#dirty(file)
     return { file, ...this.#opened(file, flags) }
   }
 
-  /** A new file that no handle is open on: stored before this resolves. */
+  /** Stores a file that was just created, empty. @throws ErrnoError EEXIST, and it is gone again */
+  async claim(context: RequestContext, file: FileInode, fh: Fh): Promise<void> {
+    try {
+      await this.#dirty(file).flush(context.signal)
+    } catch (error) {
+      this.#core.inodes.unlink(file)
+      await abortable(this.release(fh), context.signal)
+      throw error
+    }
+  }
+
+  /** A new file that no handle is open on, and nobody has made before: stored before this resolves. */
   async make(
     context: RequestContext,
     parent: DirectoryInode,
@@ -103,6 +119,7 @@ export class Files {
     own: (file: FileInode) => void,
   ): Promise<FileInode> {
     const file = this.#core.inodes.addFile(parent, name)
+    file.exclusive = true
     this.#core.attributes.made(file)
     own(file)
     const dirty = this.#dirty(file)
@@ -144,6 +161,9 @@ export class Files {
       }
       if (file.unsettled && !isGone) {
         await this.#settle(file, context.signal)
+        return this.read(context, fh, offset, size)
+      }
+      if (!isGone && (await this.#isSameContent(context, file, object))) {
         return this.read(context, fh, offset, size)
       }
       if (!isGone) throw error
@@ -328,6 +348,27 @@ export class Files {
     if (failures.length > 0) throw failures[0]
   }
 
+  /** Whether a reader need not ask which version of the file is the present one: it has only one content. */
+  #isImmutable(file: FileInode, flags: number): boolean {
+    const { config, inodes, metadata } = this.#core
+    if ((flags & (O_ACCMODE | O_TRUNC)) !== O_RDONLY) return false
+    if (metadata.now() - file.seen >= config.metadataTtl) return false
+    return inodes.isLinked(file) && isContentAddressed(inodes.path(file))
+  }
+
+  /** A file that was stored again elsewhere under an address of its content is the same file. */
+  async #isSameContent(
+    { signal }: RequestContext,
+    file: FileInode,
+    { path, size }: ObjectId,
+  ): Promise<boolean> {
+    if (!isContentAddressed(path)) return false
+    const info = await this.#core.driver.stat(path, { expect: 'file', signal })
+    if (info.size !== size || this.#core.inodes.path(file) !== path) return false
+    follow(this.#core, file, info)
+    return true
+  }
+
   /** Makes sure that `file.version` is what the store has now: what open(2) promises. */
   async revalidate(context: RequestContext, file: FileInode): Promise<void> {
     const { driver, inodes, metadata } = this.#core
@@ -344,8 +385,8 @@ export class Files {
     try {
       const info = await driver.stat(path, { expect: 'file', signal: context.signal })
       if (isOutdated()) return
-      adopt(this.#core, file, info, began)
       metadata.put(inodes.path(file.parent), file.name, info, began)
+      adopt(this.#core, file, info, began)
     } catch (error) {
       if (!(error instanceof PathNotFoundError)) throw error
       await atRest(this.#core, file, context.signal)
@@ -415,8 +456,9 @@ export class Files {
       put: async (content, conditions) => {
         await this.#announce(file)
         const { metadata, done } = attributes.saving(file)
-        const io = { ...conditions, ...(metadata && { metadata }) }
-        const result = await driver.putContent(path(), content, io)
+        const put = (each: WriteConditions): Promise<WriteResult> =>
+          driver.putContent(path(), content, { ...each, ...(metadata && { metadata }) })
+        const result = await publish(this.#core, file, conditions, put)
         done()
         return result
       },
@@ -424,15 +466,21 @@ export class Files {
         await this.#announce(file)
         const { metadata } = attributes.saving(file)
         const composition = await driver.compose(path(), metadata && { metadata })
-        return recorded(attributes.carriedBy(composition, file), this.#core)
+        const carrying = attributes.carriedBy(composition, file)
+        return publishing(this.#core, file, await recorded(carrying, this.#core))
       },
-      copy: async (object, conditions) => {
+      copy: async ({ path: original, etag }) => {
+        // Only a composition can be published on a condition.
+        if (file.exclusive) return undefined
         await this.#announce(file)
         const { metadata = {}, done } = attributes.saving(file)
-        const { etag } = object
-        const result = await driver.copy(object.path, path(), { ...conditions, etag, metadata })
-        done()
-        return result
+        try {
+          const result = await driver.copy(original, path(), { etag, metadata })
+          done()
+          return result
+        } catch (error) {
+          throw staleIfGone(original, error)
+        }
       },
       moveHere: async publishedAt => {
         const here = path()
@@ -441,13 +489,20 @@ export class Files {
         if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
         return { etag, size }
       },
-      read: async (object, offset, length) => blocks.read(object, offset, length),
+      read: async (object, offset, length) => {
+        try {
+          return await blocks.read(object, offset, length)
+        } catch (error) {
+          throw staleIfGone(object.path, error)
+        }
+      },
       published: version => {
         const modTime = new Date(this.#core.clock())
         const info = attributes.published(file, { ...version, modTime, isDir: false })
         follow(this.#core, file, info)
         file.pagesOf = version.etag
         file.covers = false
+        file.exclusive = false
         if (file.parent === undefined) return
         metadata.changed(inodes.path(file.parent), file.name, info)
         markers.stored(file)

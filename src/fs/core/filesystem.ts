@@ -57,19 +57,22 @@ import {
   timestamp,
 } from './attributes.js'
 import type { Core, CoreConfig } from './core.js'
+import { afterDeletes, Deletes } from './deletes.js'
 import { Directories } from './directories.js'
 import { Files } from './files.js'
 import { InodeTable } from './inode-table.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { noLedger } from './ledger.js'
-import type { Ledger } from './ledger.js'
+import type { Ledger, Move } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
+import { Subtrees } from './subtrees.js'
 import { SpecialFiles } from './special-files.js'
 import { Xattrs } from './xattrs.js'
 import { toErrnoError, toFailure } from './to-errno.js'
+import { UnfinishedMoves } from './unfinished-moves.js'
 import { UnlinkedFiles } from './unlinked-files.js'
 
 export interface FileSystemOptions {
@@ -89,6 +92,8 @@ export interface FileSystemOptions {
   monotonic?: () => Milliseconds
   /** What this mount leaves in the store if it is killed; default nowhere. */
   ledger?: Ledger
+  /** What mounts before have not finished; default nothing. */
+  unfinishedMoves?: readonly Move[]
   /** Different for every mount there ever is; default random. */
   mountId?: string
   log?: Logger
@@ -152,6 +157,19 @@ export class FileSystem implements Operations {
     this.#core.inodes.checkInvariants()
   }
 
+  /** Forgets what is believed of a path and all below it, here and in the kernel. Changes made here stay. */
+  invalidate(path: string): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forgetTree(path)
+    metadata.forget(path.slice(0, path.lastIndexOf('/')) || '/')
+    for (const inode of inodes.below(inodes.root)) {
+      const at = inodes.path(inode)
+      const isMeant = path === '/' || at === path || at.startsWith(`${path}/`)
+      if (isMeant && inode.parent !== undefined)
+        notifier.invalidateEntry(inode.parent.ino, inode.name)
+    }
+  }
+
   init(_session: SessionInfo, notifier: Notifier): void {
     this.#core.notifier = notifier
   }
@@ -160,6 +178,7 @@ export class FileSystem implements Operations {
     const outcomes = await Promise.allSettled([
       this.#files.flushAll(NOBODY),
       this.#core.markers.flushAll(),
+      this.#core.deletes.flush('/'),
     ])
     // What neither bytes nor markers have taken along.
     outcomes.push(...(await Promise.allSettled([this.#core.attributes.close()])))
@@ -314,6 +333,10 @@ export class FileSystem implements Operations {
       if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
       this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
       const { file, ...opened } = this.#files.create(directory, request.name, request.flags)
+      const { exclusiveCreate } = this.#core.config
+      if (file.exclusive && exclusiveCreate === 'open') {
+        await this.#files.claim(context, file, opened.fh)
+      }
       this.#namespace.touch(directory)
       this.#owned(context, file, request)
       return { ...this.#looked(file), ...opened }
@@ -386,13 +409,14 @@ export class FileSystem implements Operations {
   /** What lies directly in the directory, and the directory itself, is in the store afterwards. */
   fsyncdir(_context: RequestContext, ino: Ino): MaybePromise<void> {
     return this.#answer('fsyncdir', async () => {
-      const { attributes, inodes, markers } = this.#core
+      const { attributes, deletes, inodes, markers } = this.#core
       const directory = inodes.directory(ino)
       for (const child of directory.children.values()) {
         if (child.kind === 'directory') await markers.flush(child)
       }
       await markers.flush(directory)
       await attributes.flush(directory)
+      await deletes.flush(inodes.path(directory))
     })
   }
 
@@ -401,6 +425,7 @@ export class FileSystem implements Operations {
       await this.#files.flushAll(context)
       await this.#core.markers.flushAll()
       await abortable(this.#core.attributes.flushAll(), context.signal)
+      await this.#core.deletes.flush('/')
     })
   }
 
@@ -575,9 +600,11 @@ export class FileSystem implements Operations {
 }
 
 function createCore(options: FileSystemOptions): Core {
-  const { driver, config, staging, log = silentLogger, ledger = noLedger } = options
+  const { config, staging, log = silentLogger, ledger = noLedger } = options
   const { mountId = randomUUID() } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
+  const deletes = new Deletes({ driver: options.driver, now: monotonic, log })
+  const driver = afterDeletes(options.driver, deletes)
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
@@ -587,11 +614,13 @@ function createCore(options: FileSystemOptions): Core {
     },
     config,
     driver,
+    deletes,
     inodes,
     tree,
     clock,
     log,
     metadata,
+    subtrees: new Subtrees({ driver, metadata, log }),
     blocks: new BlockCache({
       capacity: options.cacheMemory,
       fetch: async (object, offset, target, signal) => {
@@ -622,6 +651,7 @@ function createCore(options: FileSystemOptions): Core {
     }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
+    moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),
     notifier: NO_NOTIFIER,
   }
   const attributes = new AttributeStore(core)

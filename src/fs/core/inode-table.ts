@@ -95,6 +95,7 @@ export class InodeTable {
       ...this.#record(this.#mint(), parent, name),
       version: undefined,
       covers: false,
+      exclusive: false,
       seen: -Infinity,
       confirmed: -Infinity,
       hidden: false,

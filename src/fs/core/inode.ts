@@ -66,6 +66,8 @@ export interface FileInode extends InodeRecord {
   version: (FileInfo & { readonly etag: string }) | undefined
   /** The store has another file under this name, which this one replaces once it is stored. */
   covers: boolean
+  /** The first version that is stored must not replace one that another host has stored: O_EXCL. */
+  exclusive: boolean
   /** When `version` was last known to be the present one, by the monotonic clock. */
   seen: Milliseconds
   /** When the store was last asked for this very file, by the same clock; a listing may lag behind. */

@@ -3,16 +3,27 @@
  *
  * Model: a record is made durable before, or for an upload, whose id the store chooses, right after
  * the thing itself is made, and struck out when the thing is gone. What is left in the ledger of a
- * mount that was killed is removed by the next mount of the same store.
+ * mount that was killed is removed by the next mount of the same store; what it was moving, the next
+ * one knows.
  */
 
 import type { Composition } from '../../driver/driver.js'
 import type { Logger } from '../../util/log.js'
 
-/** The content of an unlinked file, or an unfinished multipart upload. */
+/** A directory's old and new name. */
+export interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+/**
+ * The content of an unlinked file, an unfinished multipart upload, or a directory that may lie partly
+ * under one and partly under another name.
+ */
 export type LedgerEntry =
   | { readonly kind: 'object'; readonly path: string }
   | { readonly kind: 'upload'; readonly path: string; readonly uploadId: string }
+  | ({ readonly kind: 'move' } & Move)
 
 export interface Ledger {
   /** Resolves when the record outlives this process and a loss of power; rejects if it may not. */

@@ -5,24 +5,33 @@
  * holds fresh; then the store is asked. Lookups overlap with each other and with every change of
  * names: an answer is held against what has happened here since it was asked for.
  */
+import { LRUCache } from 'lru-cache'
 import type { FileInfo } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
-import { baseName } from '../../driver/path.js'
+import { baseName, childPath } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
+import { compareUtf8 } from '../../util/utf8.js'
 import type { RequestContext } from '../operations.js'
 import type { Core } from './core.js'
 import { adopt, note, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
 
-/** Names in a directory up to which a listing is the cheaper way to look one of them up. */
-const CROWDED = 256
+/** Names in a directory up to which a listing, of one page, is the cheaper way to look one of them up. */
+const CROWDED = 1000
+/** Names asked for in order that show that the next ones will be. */
+const SWEEP = 4
+/** Crowded directories in which that is watched. */
+const SWEEPS = 64
 
 export class Lookup {
   readonly #core: Core
   readonly #stats = new Map<string, Asked<FileInfo | undefined>>()
-  readonly #listings = new Map<string, Asked<ReadonlyMap<string, FileInfo>>>()
+  readonly #glances = new Map<string, Asked<Names>>()
+  readonly #listings = new Map<string, Asked<Names>>()
+  /** The name asked for last in a crowded directory, and how many were asked for in order. */
+  readonly #sweeps = new LRUCache<string, { name: string; length: number }>({ max: SWEEPS })
 
   constructor(core: Core) {
     this.#core = core
@@ -83,11 +92,7 @@ export class Lookup {
     return undefined
   }
 
-  /**
-   * Asks the store. One listing of the directory answers for all its names, and costs no more than the
-   * two requests that one name costs alone, unless the directory is crowded or nothing is believed
-   * for longer than a moment. That a name is absent is believed only of the name itself.
-   */
+  /** Asks the store. That a name is absent is believed only of the name itself. */
   async #ask(
     context: RequestContext,
     parent: DirectoryInode,
@@ -95,15 +100,11 @@ export class Lookup {
   ): Promise<Inode | undefined> {
     const { inodes, metadata, tree } = this.#core
     const directory = inodes.path(parent)
-    const isUnlisted = metadata.ttl <= 0 || metadata.namesIn(directory) > CROWDED
-    const listing = isUnlisted ? undefined : this.#list(parent, name)
-    const listed =
-      listing === undefined
-        ? undefined
-        : (await abortable(listing.answer, context.signal)).get(name)
-    const stat = listed === undefined ? this.#stat(parent, name, isUnlisted) : undefined
-    const info = stat === undefined ? listed : await abortable(stat.answer, context.signal)
-    const began = Math.min(listing?.began ?? Infinity, stat?.began ?? Infinity)
+    const asking = metadata.now()
+    const listed = await this.#listed(context, directory, name)
+    const stat = listed === undefined ? this.#stat(directory, name) : undefined
+    const info = stat === undefined ? listed?.info : await abortable(stat.answer, context.signal)
+    const began = Math.min(listed?.began ?? asking, stat?.began ?? asking)
     // Being moved with a directory above it, a name is neither here nor there.
     if (info === undefined) await abortable(tree.settled(), context.signal)
     // Meanwhile the name may have been made, removed or moved here.
@@ -113,39 +114,122 @@ export class Lookup {
       inodes.path(parent) !== directory ||
       metadata.changedSince(directory, name, began) !== undefined
     if (isOutdated) return this.resolve(context, parent, name)
-    if (listed !== undefined) return this.meet(parent, name, listed, began)
+    if (listed !== undefined) return this.meet(parent, name, listed.info, began)
     metadata.put(directory, name, info, began)
     if (info === undefined) return this.#vanished(parent, name)
     const inode = this.meet(parent, name, info, began)
     return inode.kind === 'file' && !isLocal(inode) ? adopt(this.#core, inode, info, began) : inode
   }
 
-  /** What the directory's listing shows by name; of a crowded directory, its first page. */
-  #list(parent: DirectoryInode, name: string): Asked<ReadonlyMap<string, FileInfo>> {
-    const directory = this.#core.inodes.path(parent)
+  /**
+   * What listings show of a name. They answer for other names too, and often for all that is below, at
+   * the price of the two requests that one name costs alone; but not in a crowded directory, nor where
+   * nothing is believed for longer than a moment.
+   */
+  async #listed(
+    { signal }: RequestContext,
+    directory: string,
+    name: string,
+  ): Promise<Listed | undefined> {
+    const { metadata, subtrees } = this.#core
+    let earliest = Infinity
+    const find = async ({ began, answer }: Asked<Names>): Promise<Listed | undefined> => {
+      const info = (await abortable(answer, signal)).names.get(name)
+      earliest = Math.min(earliest, began)
+      return info === undefined ? undefined : { info, began: earliest }
+    }
+    if (!this.#isUnlisted(directory) && subtrees.isWorthwhile(directory)) {
+      const glance = this.#glance(directory, name)
+      const found = await find(glance)
+      if (found !== undefined || (await glance.answer).isComplete) return found
+    }
+    if (this.#isUnlisted(directory)) return await this.#sweep(directory, name, find)
+    const path = childPath(directory, name)
+    if (subtrees.mayGuess(directory) && subtrees.isWorthwhile(path)) {
+      // The name of a directory, most likely, and what is below it will be asked for next.
+      const guess = this.#glance(path, '')
+      const { names } = await abortable(guess.answer, signal)
+      const began = Math.min(earliest, guess.began)
+      if (names.size > 0) {
+        const info = { path, size: 0, isDir: true }
+        metadata.put(directory, name, info, guess.began)
+        return { info, began }
+      }
+    }
+    return await find(this.#list(directory, name))
+  }
+
+  #isUnlisted(directory: string): boolean {
+    const { metadata } = this.#core
+    return metadata.ttl <= 0 || metadata.namesIn(directory) > CROWDED
+  }
+
+  /**
+   * In a crowded directory names are asked for one by one, unless that is done in their order (ls -l):
+   * then a page of the listing answers for those that come next.
+   */
+  async #sweep(
+    directory: string,
+    name: string,
+    find: (asked: Asked<Names>) => Promise<Listed | undefined>,
+  ): Promise<Listed | undefined> {
+    const { metadata } = this.#core
+    if (metadata.ttl <= 0) return undefined
+    const last = this.#sweeps.get(directory)
+    const isInOrder = last !== undefined && compareUtf8(last.name, name) < 0
+    const length = isInOrder ? last.length + 1 : 1
+    this.#sweeps.set(directory, { name, length })
+    if (last === undefined || length < SWEEP) return undefined
+    const page = this.#join(this.#listings, `${directory}\0${last.name}`, { directory, name }, () =>
+      this.#readPage(directory, last.name),
+    )
+    return await find(page)
+  }
+
+  async #readPage(path: string, startAfter: string): Promise<Names> {
+    const { driver, metadata } = this.#core
+    const began = metadata.now()
+    for await (const { entries } of driver.entries(path, { startAfter, metadata: true })) {
+      const names = byName(entries)
+      metadata.putPage(path, [...names], began)
+      return { names, isComplete: false }
+    }
+    return { names: new Map(), isComplete: false }
+  }
+
+  #glance(directory: string, name: string): Asked<Names> {
+    return this.#join(this.#glances, directory, { directory, name }, async () => {
+      const { entries, isComplete } = await this.#core.subtrees.glance(directory)
+      return { names: byName(entries), isComplete }
+    })
+  }
+
+  #list(directory: string, name: string): Asked<Names> {
     return this.#join(this.#listings, directory, { directory, name }, () =>
       this.#readListing(directory),
     )
   }
 
-  async #readListing(path: string): Promise<ReadonlyMap<string, FileInfo>> {
+  /** The directory's listing; of a crowded directory, its first page. */
+  async #readListing(path: string): Promise<Names> {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
-    const named: [string, FileInfo][] = []
+    const found: FileInfo[] = []
     for await (const { entries } of driver.entries(path, { metadata: true })) {
-      named.push(...entries.map((info): [string, FileInfo] => [baseName(info.path), info]))
-      if (named.length > CROWDED) break
+      found.push(...entries)
+      if (found.length > CROWDED) break
     }
-    metadata.putPage(path, named, underWay.began)
-    if (named.length <= CROWDED) metadata.complete(path, underWay)
-    return new Map(named)
+    const names = byName(found)
+    const isComplete = found.length <= CROWDED
+    metadata.putPage(path, [...names], underWay.began)
+    if (isComplete) metadata.complete(path, underWay)
+    return { names, isComplete }
   }
 
-  #stat(parent: DirectoryInode, name: string, isUnlisted: boolean): Asked<FileInfo | undefined> {
-    const directory = this.#core.inodes.path(parent)
+  #stat(directory: string, name: string): Asked<FileInfo | undefined> {
     // A directory would have been listed; a file may be too new for the listing.
-    const options = isUnlisted ? {} : { expect: 'file' as const }
-    const path = this.#core.inodes.childPath(parent, name)
+    const options = this.#isUnlisted(directory) ? {} : { expect: 'file' as const }
+    const path = childPath(directory, name)
     return this.#join(this.#stats, path, { directory, name }, async () => {
       try {
         return await this.#core.driver.stat(path, options)
@@ -179,10 +263,25 @@ export class Lookup {
   }
 }
 
+/** What a listing has shown of a directory. */
+interface Names {
+  readonly names: ReadonlyMap<string, FileInfo>
+  readonly isComplete: boolean
+}
+
+interface Listed {
+  readonly info: FileInfo
+  readonly began: Milliseconds
+}
+
 /** A request under way, and when it began. */
 interface Asked<T> {
   readonly began: Milliseconds
   readonly answer: Promise<T>
+}
+
+function byName(entries: readonly FileInfo[]): ReadonlyMap<string, FileInfo> {
+  return new Map(entries.map(info => [baseName(info.path), info]))
 }
 
 function refresh(directory: DirectoryInode, info: FileInfo): DirectoryInode {

@@ -4,8 +4,8 @@
  * The kernel holds a directory's lock while it changes names in it, so two changes of one directory
  * never overlap here; lookups (lookup.ts) overlap with everything.
  */
-import type { FileInfo } from '../../driver/driver.js'
-import { PathNotFoundError } from '../../driver/errors.js'
+import type { FileInfo, Metadata } from '../../driver/driver.js'
+import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
@@ -95,7 +95,10 @@ export class Namespace {
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
-      const place = { parent: newParent, name: newName, target }
+      // Programs rename when what they did before is to count.
+      await this.#core.deletes.settled('/')
+      const isNew = request.flags === RENAME_NOREPLACE
+      const place = { parent: newParent, name: newName, target, isNew }
       if (source.kind === 'file') await this.#renameFile(source, place)
       else await this.#renameDirectory(context, source, place)
       this.touch(parent)
@@ -122,12 +125,12 @@ export class Namespace {
   }
 
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { attributes, driver, inodes, markers, tree, writeBack } = this.#core
+    const { attributes, inodes, markers, tree, writeBack } = this.#core
     await writeBack.settle(inodes.path(child))
     const remove = async (carries: boolean): Promise<void> => {
       const maybeStored = mayBeStored(child)
       const taken = carries ? await carry(this.#core, child, 'move') : NOT_CARRIED
-      if (maybeStored && taken.version === undefined) await driver.deleteFile(inodes.path(child))
+      if (maybeStored && taken.version === undefined) await this.#deleteFile(parent, child)
       this.#gone(parent, child.name)
       bury(this.#core, child, taken)
       if (maybeStored) markers.childRemoved(parent)
@@ -140,12 +143,30 @@ export class Namespace {
     if (child.handles === 0) await dropDirty(child)
   }
 
+  /** Soon, if nothing of the file can be on its way to the store any more. */
+  async #deleteFile(parent: DirectoryInode, child: FileInode): Promise<void> {
+    const { deletes, driver, inodes } = this.#core
+    const path = inodes.path(child)
+    const { name } = child
+    if (child.dirty !== undefined || child.handles > 0) await driver.deleteFile(path)
+    else await deletes.remove({ path, failed: () => this.#reappear(parent, name) })
+  }
+
+  /** What was taken away here is there all the same. */
+  #reappear(parent: DirectoryInode, name: string): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forget(inodes.path(parent))
+    notifier.invalidateEntry(parent.ino, name)
+  }
+
   /** For callers that hold the tree. */
   async #removeDirectory(parent: DirectoryInode, child: DirectoryInode): Promise<void> {
-    const { driver, inodes, markers } = this.#core
+    const { deletes, inodes, markers } = this.#core
     // Empty, and shown all the same: by a marker, whoever wrote it.
     const isMarked = child.hasMarker !== false || child.presence === 'stored'
-    if (isMarked) await driver.removeDirectoryMarker(inodes.path(child))
+    const { name } = child
+    const path = `${inodes.path(child)}/`
+    if (isMarked) await deletes.remove({ path, failed: () => this.#reappear(parent, name) })
     const wasShown = child.presence !== 'made'
     this.#gone(parent, child.name)
     this.#discardDirectory(child)
@@ -167,12 +188,14 @@ export class Namespace {
         carries && target !== undefined ? await carry(this.#core, target, 'copy') : NOT_CARRIED
       let info: FileInfo | undefined
       try {
-        if (wasStored) info = await this.#moveObject(source, path)
+        if (wasStored) info = await this.#moveObject(source, path, place)
         else if (source.covers) await driver.deleteFile(from.path)
       } catch (error) {
         if (taken.home !== undefined) await this.#core.unlinked.remove(taken.home)
+        this.#doubt(source, place)
         throw error
       }
+      source.exclusive = !wasStored && place.isNew
       source.covers = !wasStored && target !== undefined && mayBeStored(target)
       if (target !== undefined) bury(this.#core, target, taken)
       inodes.rename(source, place.parent, place.name)
@@ -210,13 +233,24 @@ export class Namespace {
     if (target?.handles === 0) await dropDirty(target)
   }
 
+  /** @throws ErrnoError EEXIST if nothing may be replaced and something is there */
+  async #move(from: string, to: string, { isNew }: Place, metadata?: Metadata): Promise<void> {
+    const carried = metadata && { metadata }
+    const condition = isNew ? { ifNoneMatch: '*' as const } : {}
+    try {
+      await this.#core.driver.move(from, to, { ...condition, ...carried })
+    } catch (error) {
+      if (!isNew || !(error instanceof PreconditionError)) throw error
+      throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })
+    }
+  }
+
   /** Once it has moved, that the store does not say what it is now is no reason to fail. */
-  async #moveObject(source: FileInode, path: string): Promise<FileInfo | undefined> {
+  async #moveObject(source: FileInode, path: string, place: Place): Promise<FileInfo | undefined> {
     const { attributes, driver, inodes, log } = this.#core
     // Attributes that are on their way go with it.
     const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
-    const carried = saving?.metadata && { metadata: saving.metadata }
-    await driver.move(inodes.path(source), path, carried)
+    await this.#move(inodes.path(source), path, place, saving?.metadata)
     saving?.done()
     try {
       return await driver.stat(path, { expect: 'file' })
@@ -238,7 +272,9 @@ export class Namespace {
       throw new ErrnoError('EINVAL', `${inodes.path(source)} cannot be moved into itself`)
     }
     if (target?.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(target))
-    if (target !== undefined) await this.#checkEmpty(context, target)
+    if (target !== undefined && !(await this.#isRepeated(source, target))) {
+      await this.#checkEmpty(context, target)
+    }
     await this.#core.writeBack.settle(inodes.path(source))
     await tree.exclusive(async () => {
       for (const inode of inodes.below(source)) {
@@ -249,6 +285,25 @@ export class Namespace {
     })
   }
 
+  /** Whether this is to be finished: then the target has what was moved already. */
+  async #isRepeated(source: DirectoryInode, target: DirectoryInode): Promise<boolean> {
+    const { inodes, moves } = this.#core
+    if ([...inodes.below(target)].some(isLocal)) return false
+    return moves.canFinish({ from: inodes.path(source), to: inodes.path(target) })
+  }
+
+  /** A move has failed: what is where, only the store can tell. */
+  #doubt(source: Inode, place: Place): void {
+    const { inodes, metadata, notifier } = this.#core
+    metadata.forgetTree(inodes.path(source))
+    metadata.forgetTree(inodes.childPath(place.parent, place.name))
+    for (const { parent, name } of [source, place]) {
+      if (parent === undefined) continue
+      metadata.forget(inodes.path(parent))
+      notifier.invalidateEntry(parent.ino, name)
+    }
+  }
+
   /** For callers that hold the tree exclusively: nothing below is published meanwhile. */
   async #moveTree(source: DirectoryInode, place: Place): Promise<void> {
     const { driver, inodes, log, markers, metadata } = this.#core
@@ -257,8 +312,12 @@ export class Namespace {
     const wasStored = source.presence !== 'made'
     if (wasStored) {
       try {
-        await driver.move(from.path, path)
+        await this.#core.moves.begin({ from: from.path, to: path })
+        await this.#move(from.path, path, place)
+        this.#core.moves.finished({ from: from.path, to: path })
       } catch (error) {
+        this.#doubt(source, place)
+        if (isUntouched(error)) this.#core.moves.finished({ from: from.path, to: path })
         // A directory that is doubtful may turn out not to be shown by the bucket at all.
         if (!(error instanceof PathNotFoundError) || source.presence === 'stored') throw error
       }
@@ -329,6 +388,8 @@ interface Place {
   readonly parent: DirectoryInode
   readonly name: string
   readonly target: Inode | undefined
+  /** Nothing may be replaced there: what another host has stored under the name neither. */
+  readonly isNew: boolean
 }
 
 /** Whether an object may lie under the file's name. */
@@ -340,4 +401,11 @@ async function dropDirty(file: FileInode): Promise<void> {
   const { dirty } = file
   file.dirty = undefined
   await dirty?.discard()
+}
+
+/** Whether the move that failed has done nothing. */
+function isUntouched(error: unknown): boolean {
+  return (
+    error instanceof PathNotFoundError || (error instanceof ErrnoError && error.code === 'EEXIST')
+  )
 }

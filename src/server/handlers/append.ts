@@ -1,14 +1,14 @@
 /**
- * AppendObject. The etag of an appendable object is the MD5 of all of it, which cannot be continued from
- * what is stored: each append reads what is there. So building an object of n pieces costs n² of them.
+ * AppendObject. The etag of an appendable object is the MD5 of all of it; see running-md5.ts for what
+ * that costs. Otherwise an append costs what its piece does, however long the object is.
  */
-import { createHash } from 'node:crypto'
 import { receiveContent } from '../body.js'
 import { numberParameter, requireAddress, type Context } from '../context.js'
 import { combineCrc32 } from '../crc-combine.js'
 import { ServiceError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import { checksumHeaders, readAttributes } from '../metadata.js'
+import { newMd5 } from '../running-md5.js'
 import { filesOf, type Content, type ObjectRecord } from '../store.js'
 import { keep, writeGuard } from './object.js'
 
@@ -21,18 +21,24 @@ export async function appendObject(exchange: Exchange, context: Context): Promis
   const guard = writeGuard(exchange)
   const piece = await receiveContent(exchange, context.files)
   const record = await keep(piece, context, async () => {
-    // In the turn in which its files are pinned the base must still be there.
-    if (isOffsetGiven) checkUnchanged(findBase(context.store.object(address), offset), base)
-    const content = base === undefined ? piece : await join(base, piece, context)
-    return await context.store.putObject(
-      address,
-      { ...content, type: 'Appendable' },
-      attributes,
-      current => {
+    const { store } = context
+    if (base === undefined) {
+      const content = { ...piece, type: 'Appendable' } as const
+      return await store.putObject(address, content, attributes, current => {
         guard(current)
         if (isOffsetGiven) checkUnchanged(findBase(current, offset), base)
+      })
+    }
+    // In the turn in which its files are pinned the base must still be there.
+    checkUnchanged(findBase(store.object(address), offset), base)
+    return await store.appendObject(address, {
+      piece,
+      joined: await join(base, piece, context),
+      guard: current => {
+        guard(current)
+        checkUnchanged(findBase(current, offset), base)
       },
-    )
+    })
   })
   exchange.sendEmpty(200, {
     ETag: `"${record.etag}"`,
@@ -61,24 +67,29 @@ function checkUnchanged(current: ObjectRecord | undefined, base: ObjectRecord | 
   if (!same) throw new ServiceError('OffsetIncorrect')
 }
 
-async function join(base: ObjectRecord, piece: Content, context: Context): Promise<Content> {
-  const slices = context.store.slices(base, 0, base.size)
-  const md5 = createHash('md5')
-  const files = filesOf(slices)
+/** The MD5 and CRC-32 of an object with more behind it. */
+async function join(
+  base: ObjectRecord,
+  piece: Content,
+  context: Context,
+): Promise<Pick<Content, 'etag' | 'crc32'>> {
+  const known = context.runningMd5s.behind(base)
+  const md5 = known ?? newMd5()
+  const old = known === undefined ? context.store.slices(base, 0, base.size) : []
+  const files = filesOf(old)
   context.files.pin(files)
   try {
-    await context.reader.forEachPiece([...slices, ...piece.slices], async bytes => {
+    await context.reader.forEachPiece([...old, ...piece.slices], async bytes => {
       md5.update(bytes)
     })
   } finally {
     await context.files.unpin(files)
   }
-  const size = base.size + piece.size
-  const joined = { size, etag: md5.digest('hex'), slices: [...slices, ...piece.slices] }
-  if (base.crc32 === undefined || piece.crc32 === undefined) return joined
+  const etag = context.runningMd5s.keep(md5, base.size + piece.size)
+  if (base.crc32 === undefined || piece.crc32 === undefined) return { etag }
   const crc32 = combineCrc32([
     { crc: base.crc32, size: base.size },
     { crc: piece.crc32, size: piece.size },
   ])
-  return { ...joined, crc32 }
+  return { etag, crc32 }
 }

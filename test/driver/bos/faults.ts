@@ -1,5 +1,6 @@
 /** What becomes of each operation when the service or the network fails under it. */
 import t from 'tap'
+import { systemClock } from '../../../src/util/clock.js'
 import { MiB } from '../../../src/util/units.js'
 import { bytes, failure, readAll, walked, writeIn } from '../helpers.js'
 import { startDriverHarness } from './harness.js'
@@ -87,6 +88,20 @@ void t.test('bursts of server errors are outlasted by every operation', async t 
     await store.delete('/dir')
     t.same(await store.list('/'), [])
   }
+})
+
+void t.test('the pause that the service asks for is kept', async t => {
+  const { server, driver } = await startDriverHarness(t)
+  const pauses: number[] = []
+  const clock = { ...systemClock, sleep: async (pause: number) => void pauses.push(pause) }
+  const store = await driver({}, { clock, retry: { maxDelay: 100 } })
+  const fault = { kind: 'error', status: 503, code: 'SlowDown', retryAfter: '7' } as const
+  server.faults.add({ operation: 'PutObject', count: 1, fault })
+  await store.putContent('/x', bytes(1))
+  t.same(pauses, [7000])
+  server.faults.add({ operation: 'PutObject', count: 1, fault: { ...fault, retryAfter: '3600' } })
+  t.match(await failure(store.putContent('/x', bytes(1))), { code: 'THROTTLED' })
+  t.same(pauses, [7000], 'an hour is more than the deadline: that is told at once')
 })
 
 void t.test('a failure that lasts is told with code and request', async t => {

@@ -1,37 +1,10 @@
 import t from 'tap'
 import type { BosCredentials } from '../../../src/driver/credentials/credentials.js'
-import type { BosError } from '../../../src/driver/bos/error.js'
-import {
-  createTransport,
-  parseErrorBody,
-  responseError,
-} from '../../../src/driver/bos/transport.js'
+import { createTransport } from '../../../src/driver/bos/transport.js'
 import { systemClock } from '../../../src/util/clock.js'
 import { Secret } from '../../../src/util/secret.js'
 import { failure } from '../helpers.js'
 import { BUCKET, CREDENTIALS, startDriverHarness } from './harness.js'
-
-void t.test('an error has the code of its body, or else of its status', async t => {
-  const response = (status: number, body: string, headers = {}): BosError =>
-    responseError({ status, headers, body: Buffer.from(body) }, 1_000_000)
-  const json = '{"code":"NoSuchKey","message":"none","requestId":"r1"}'
-  t.match(response(404, json), { code: 'NoSuchKey', requestId: 'r1', message: 'none' })
-  t.match(response(404, ''), { code: 'NoSuchKey', status: 404 })
-  t.match(response(403, '', { 'x-bce-request-id': 'r2' }), {
-    code: 'AccessDenied',
-    requestId: 'r2',
-  })
-  t.match(response(400, '<html>gateway</html>'), { code: 'Http400' })
-  t.match(response(503, '{not json'), { code: 'Http503' })
-  t.match(response(503, '', { 'retry-after': '7' }), { retryAfter: 7000 })
-  const date = new Date(1_003_000).toUTCString()
-  t.match(response(503, '', { 'retry-after': date, date }), {
-    retryAfter: 3000,
-    serverTime: 1_003_000,
-  })
-  t.equal(parseErrorBody(Buffer.from('{"eTag":"x"}')), undefined)
-  t.equal(parseErrorBody(Buffer.from('[]')), undefined)
-})
 
 void t.test('a wrong clock is corrected once, for this client alone', async t => {
   const { api, log } = await startDriverHarness(t)

@@ -256,7 +256,7 @@ for (const metadataTtl of [0, 1000]) {
     `a file that is stored while its directory is listed is in the listing${suffix}`,
     async s => {
       const { t, os, bucket, watch } = s
-      await bucket.putContent('/d/f', text('old'))
+      for (const name of 'fgh') await bucket.putContent(`/d/${name}`, text('old'))
       const reading = await Reading.open(os, '/d')
       let listings = 0
       const isFirst = ({ method }: Request): boolean => method === 'entries' && listings++ === 0
@@ -265,10 +265,11 @@ for (const metadataTtl of [0, 1000]) {
       await held.reached
       await os.writeFile('/d/f', text('new'))
       held.release()
-      t.same(await names, ['f'])
+      t.ok((await names).includes('f'))
       await reading.close()
     },
-    { config: { metadataTtl } },
+    // A page of the tree does not answer for the directory.
+    { pageSize: 2, config: { metadataTtl } },
   )
 
   scene(
@@ -390,7 +391,7 @@ scene(
     const { t, os, watch } = s
     const names = await fill(s, '/d', 25)
     const reading = await Reading.open(os, '/d')
-    const held = hold(watch, ({ method }) => method === 'entries')
+    const held = hold(watch, ({ method, path }) => method === 'entries' && path === '/d')
     const first = reading.next(12)
     await held.reached
     await os.rename('/d', '/e')
@@ -451,19 +452,23 @@ scene(
   { pageSize: 6 },
 )
 
-scene('closing a directory calls off its listing', async s => {
-  const { t, os, watch } = s
-  await fill(s, '/d', 5)
-  const stop = new AbortController()
-  const reading = await Reading.open(os, '/d')
-  const held = hold(watch, ({ method }) => method === 'entries')
-  const next = reading.next(5, { os: new CoreOs(os.fs, stop.signal) })
-  await held.reached
-  stop.abort()
-  await fails(t, 'EINTR', next)
-  const closing = reading.close()
-  await turns()
-  held.release()
-  await closing
-  t.equal(os.fs.counts.handles, 0)
-})
+scene(
+  'closing a directory calls off its listing',
+  async s => {
+    const { t, os, watch } = s
+    await fill(s, '/d', 5)
+    const stop = new AbortController()
+    const reading = await Reading.open(os, '/d')
+    const held = hold(watch, ({ method }) => method === 'entries')
+    const next = reading.next(5, { os: new CoreOs(os.fs, stop.signal) })
+    await held.reached
+    stop.abort()
+    await fails(t, 'EINTR', next)
+    const closing = reading.close()
+    await turns()
+    held.release()
+    await closing
+    t.equal(os.fs.counts.handles, 0)
+  },
+  { pageSize: 2 },
+)

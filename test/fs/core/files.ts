@@ -67,13 +67,45 @@ scene(
     await bucket.putContent('/f', text('x'))
     const file = await os.open('/f', O_RDONLY)
     const methods = (): string[] => watch.requests.map(({ method }) => method)
-    t.same(methods(), ['entries', 'stat'])
+    t.same(methods(), ['entriesBelow', 'stat'])
     await file.read(0, 1)
     await file.read(0, 1)
-    t.same(methods(), ['entries', 'stat', 'readInto'], 'and reading it is one more')
+    t.same(methods(), ['entriesBelow', 'stat', 'readInto'], 'and reading it is one more')
     await file.close()
   },
 )
+
+const BLOB = `/blobs/sha256/ab/ab${'0'.repeat(62)}/data`
+
+scene('a file whose name tells its content is opened without a request', async s => {
+  const { t, os, bucket, watch } = s
+  await bucket.putContent(BLOB, text('content'))
+  const file = await os.open(BLOB, O_RDONLY)
+  t.equal(watch.count('stat'), 0)
+  await bucket.putContent(BLOB, text('CONTENT'))
+  watch.requests.length = 0
+  t.equal(
+    String(await file.read(0, 7)),
+    'CONTENT',
+    'and stored again elsewhere it is the same file',
+  )
+  t.same(
+    watch.requests.map(({ method }) => method),
+    ['readInto', 'stat', 'readInto'],
+  )
+  await file.close()
+  const writer = await os.open(BLOB, O_RDWR)
+  t.equal(watch.count('stat'), 2, 'who opens it for writing asks')
+  await writer.close()
+})
+
+scene('but one of another size is another file', async ({ t, os, bucket }) => {
+  await bucket.putContent(BLOB, text('content'))
+  const file = await os.open(BLOB, O_RDONLY)
+  await bucket.putContent(BLOB, text('longer content'))
+  await fails(t, 'ESTALE', file.read(0, 7))
+  await file.close()
+})
 
 scene('a handle reads or writes as it was opened', async ({ t, os }) => {
   await os.writeFile('/f', text('x'))

@@ -35,23 +35,68 @@ scene('what a listing lacks is asked for itself, once', async ({ t, os, watch })
   for (let i = 0; i < 10; i += 1) t.notOk(await os.exists('/absent'))
   t.same(
     watch.requests.map(({ method }) => method),
-    ['entries', 'stat'],
+    ['entriesBelow', 'stat'],
   )
 })
 
 scene('one lookup answers for its neighbours', async ({ t, os, bucket, watch }) => {
   for (let i = 0; i < 20; i += 1) await bucket.putContent(`/d/f${i}`, text('x'))
   for (let i = 0; i < 20; i += 1) t.ok(await os.exists(`/d/f${i}`))
-  t.equal(watch.count('entries'), 2, 'one of the root, one of the directory')
-  t.equal(watch.count(), 2)
+  t.equal(watch.count('entriesBelow'), 1)
+  t.equal(watch.count(), 1)
+})
+
+scene('one lookup answers for all of a small tree', async ({ t, os, bucket, watch }) => {
+  const paths = ['/a/b/c/d/e/f', '/a/b/c/g', '/a/h/i']
+  for (const path of paths) await bucket.putContent(path, text('x'))
+  for (const path of paths) t.equal((await os.stat(path)).size, 1)
+  t.same(await os.readdir('/a/b/c'), ['d', 'g'])
+  t.notOk(await os.exists('/a/h/j'))
+  t.notOk(await os.exists('/a/b/c/d/e/g/h'))
+  t.equal(watch.count(), 1)
+})
+
+scene(
+  'in a large tree a directory costs one request',
+  async ({ t, os, bucket, watch }) => {
+    for (const name of ['a', 'm', 'z']) {
+      for (let i = 0; i < 30; i += 1)
+        await bucket.putContent(`/r/${name}/${i % 10}/${i}`, text('x'))
+    }
+    t.ok(await os.exists('/r/a/0/10'), 'which the first page shows, and the whole way to it')
+    t.equal(watch.count(), 1)
+    t.ok(await os.exists('/r/z/5/25'))
+    t.same(
+      watch.requests.map(({ method, path }) => `${method} ${path}`),
+      ['entriesBelow /', 'entriesBelow /r/z', 'entriesBelow /r/z/5'],
+    )
+    t.ok(await os.exists('/r/z/9/19'))
+    t.equal(watch.count(), 4)
+    t.notOk(await os.exists('/r/z/x'))
+    t.ok(await os.exists('/r/z/7/27'))
+    t.equal(watch.count('entries'), 1, 'the third name in a directory has it listed')
+    t.equal(watch.count(), 7)
+  },
+  { pageSize: 12 },
+)
+
+scene('what the first page of a tree does not show is looked for', async s => {
+  const { t, os, bucket } = s
+  for (let i = 0; i < 1500; i += 1) await bucket.putContent(`/d/a${i}/f`, text('x'))
+  await bucket.putContent('/e', text('xy'))
+  t.equal((await os.stat('/e')).size, 2)
+  t.notOk(await os.exists('/f'))
+  t.ok(await os.exists('/d/a999/f'))
+  t.notOk(await os.exists('/d/a999x/f'))
 })
 
 scene('in a crowded directory names are asked for one by one', async ({ t, os, bucket, watch }) => {
-  for (let i = 0; i < 300; i += 1) await bucket.putContent(`/d/f${i}`, text('x'))
+  for (let i = 0; i < 2500; i += 1) await bucket.putContent(`/d/f${i}`, text('x'))
   t.ok(await os.exists('/d/f1'))
+  t.ok(await os.exists('/d/f2222'))
   watch.requests.length = 0
   t.notOk(await os.exists('/d/missing'))
-  t.equal(watch.count('entries'), 0)
+  t.equal(watch.count('entries', 'entriesBelow'), 0)
   t.equal(watch.count('stat'), 1)
 })
 
@@ -98,7 +143,7 @@ scene(
     await bucket.putContent('/f', text('x'))
     const stop = new AbortController()
     const impatient = new CoreOs(os.fs, stop.signal)
-    const held = hold(watch, ({ method }) => method === 'entries')
+    const held = hold(watch, ({ method }) => method === 'entriesBelow')
     const looking = impatient.stat('/f')
     await held.reached
     stop.abort()

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { dataFiles, md5Of, seededBytes, startHarness } from '../../helpers/bos-harness.js'
@@ -141,3 +143,30 @@ void t.test(
     t.equal(await type('k'), 'Normal')
   },
 )
+
+void t.test('an append does not read what is there already', async t => {
+  const { client, append, directory } = await startAppending(t)
+  const piece = seededBytes(50_000)
+  await append(piece, 0)
+  await append(piece, piece.length)
+  for (const name of dataFiles(directory)) rmSync(join(directory, 'data', name))
+  const third = await append(piece, 2 * piece.length)
+  const whole = Buffer.concat([piece, piece, piece])
+  t.match(third, { status: 200, headers: { etag: `"${md5Of(whole)}"` } })
+  const head = await client.call('HEAD', { key: 'k' })
+  t.equal(head.headers['content-length'], String(whole.length))
+})
+
+void t.test('pieces of every size join up, in the order of their appends', async t => {
+  const { client, append } = await startAppending(t)
+  let whole = Buffer.alloc(0)
+  for (const size of [1, 20_000, 0, 5, 100_000, 300, 16_384]) {
+    const piece = seededBytes(size)
+    await append(piece, whole.length)
+    whole = Buffer.concat([whole, piece])
+  }
+  t.ok((await client.call('GET', { key: 'k' })).body.equals(whole))
+  const range = { headers: { range: 'bytes=19990-120400' } }
+  const part = await client.call('GET', { key: 'k', ...range })
+  t.ok(part.body.equals(whole.subarray(19_990, 120_401)))
+})

@@ -133,6 +133,22 @@ void t.test('a batch delete answers only with what it could not delete', async t
   t.match(large, { status: 400, code: 'MaxMessageLengthExceeded' })
 })
 
+void t.test('a document that does not match its checksum is not acted on', async t => {
+  const { client } = await startHarness(t)
+  await client.call('PUT', { key: 'a' })
+  const body = JSON.stringify({ objects: [{ key: 'a' }] })
+  const remove = async (digest: string) => {
+    const headers = { 'content-md5': digest }
+    return await client.call('POST', { query: { delete: '' }, body, headers })
+  }
+  const right = Buffer.from(md5Of(Buffer.from(body)), 'hex').toString('base64')
+  const wrong = Buffer.from(md5Of(Buffer.from('')), 'hex').toString('base64')
+  t.match(await remove(wrong), { status: 400, code: 'BadDigest' })
+  t.equal((await client.call('HEAD', { key: 'a' })).status, 200)
+  t.equal((await remove(right)).status, 200)
+  t.equal((await client.call('HEAD', { key: 'a' })).status, 404)
+})
+
 function prefixes(reply: Reply): readonly unknown[] {
   const list = (reply.json?.['commonPrefixes'] ?? []) as readonly { prefix: string }[]
   return list.map(entry => entry.prefix)

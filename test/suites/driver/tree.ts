@@ -204,6 +204,27 @@ export function listings(behaviour: Behaviour): void {
 }
 
 export function changes(behaviour: Behaviour): void {
+  behaviour('many files and markers are deleted together', async (t, driver) => {
+    await driver.makeDirectory('/d')
+    await driver.makeDirectory('/d/e')
+    for (const name of ['a', 'b', 'd/a', 'd/e/a', 'kept']) {
+      await driver.putContent(`/${name}`, bytes(3))
+    }
+    const gone = ['/a', '/b', '/absent', '/d/a', '/d/e/a', '/d/e/', '/d/', '/absent/']
+    t.same(await driver.deleteMany(gone), [])
+    t.same(await walked(driver, '/'), ['/kept'])
+    t.same(await driver.deleteMany([]), [])
+    t.same(await driver.deleteMany(['/kept']), [])
+    t.same(await driver.list('/'), [])
+    await t.rejects(driver.deleteMany(['/']), { code: 'INVALID_PATH' })
+  })
+
+  behaviour('a file or marker deleted among many leaves what is below', async (t, driver) => {
+    await driver.putContent('/d/a', bytes(3))
+    await driver.deleteMany(['/d', '/d/', '/x'])
+    t.same(await walked(driver, '/'), ['/d', '/d/a'])
+  })
+
   behaviour('a moved file is at its new path only', async (t, driver) => {
     const { etag } = await driver.putContent('/from/file', bytes(32, 1))
     await driver.move('/from/file', '/to/new/file')

@@ -9,7 +9,11 @@ import { folderSubject, posixSuite } from './suite.js'
 t.setTimeout(200_000)
 const folder = scratchFolder(t)
 const server = await startServer(t, folder)
-const mount = await MountedBucket.mount(t, { server, mountpoint: join(folder, 'mount') })
+const mount = await MountedBucket.mount(t, {
+  server,
+  mountpoint: join(folder, 'mount'),
+  args: ['--attributes', 'stored'],
+})
 const local = join(folder, 'local')
 mkdirSync(local)
 await t.test('as on a local folder', { timeout: 200_000 }, async t => {

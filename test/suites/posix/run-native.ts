@@ -12,7 +12,7 @@ const server = await startServer(t, folder)
 const mount = await MountedBucket.mount(t, {
   server,
   mountpoint: join(folder, 'mount'),
-  args: ['--binding', 'fuse-native'],
+  args: ['--attributes', 'stored', '--binding', 'fuse-native'],
 })
 const local = join(folder, 'local')
 mkdirSync(local)

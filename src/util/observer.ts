@@ -1,0 +1,12 @@
+/** Who is told of what happens, to count it. Whoever reports calls it once per event and must not wait. */
+import type { Bytes, Milliseconds } from './units.js'
+
+/** `fuse`: requests of the kernel; `store`: calls of the storage driver. */
+export type OperationKind = 'fuse' | 'store'
+
+export interface Observer {
+  /** Something has ended. `error` is its code, absent if it went well. */
+  operation(kind: OperationKind, name: string, duration: Milliseconds, error?: string): void
+  /** Content that was moved: `read` towards programs, `write` from them; of the store likewise. */
+  bytes(kind: OperationKind, direction: 'read' | 'write', amount: Bytes): void
+}

@@ -1,0 +1,20 @@
+import t from 'tap'
+import { isContentAddressed } from '../../../src/fs/core/content-address.js'
+
+const HEX = '0123456789abcdef'.repeat(4)
+
+void t.test('the blobs of a registry are known by their paths', t => {
+  t.ok(isContentAddressed(`/docker/registry/v2/blobs/sha256/01/${HEX}/data`))
+  t.ok(isContentAddressed(`/blobs/sha512/01/${HEX}${HEX}/data`))
+  for (const path of [
+    `/docker/registry/v2/blobs/sha256/02/${HEX}/data`,
+    `/docker/registry/v2/blobs/sha256/01/${HEX}/link`,
+    `/docker/registry/v2/blobs/sha256/01/${HEX.slice(2)}/data`,
+    `/docker/registry/v2/repositories/app/_layers/sha256/${HEX}/link`,
+    `/docker/registry/v2/blobs/sha256/01/${HEX}/data/more`,
+    '/data',
+  ]) {
+    t.notOk(isContentAddressed(path), path)
+  }
+  t.end()
+})
