@@ -241,14 +241,14 @@ export const OPTIONS: readonly Option[] = [
   own('cache-memory', {
     type: 'bytes',
     group: 'Cache',
-    fallback: '256 MiB',
+    fallback: 'an eighth of the memory, 64 MiB to 512 MiB',
     help: 'memory for blocks of files that were read',
   }),
   own('read-ahead', {
     type: 'bytes',
     group: 'Cache',
-    fallback: '16 MiB',
-    help: 'most bytes fetched ahead of a sequential reader',
+    fallback: '64 MiB',
+    help: 'most bytes fetched ahead of a sequential reader, as far as half of cache-memory allows',
   }),
   own('write-memory', {
     type: 'bytes',
@@ -315,6 +315,11 @@ export interface MountConfig {
   readonly kernelOptions: readonly string[]
 }
 
+/** What of the memory that there is goes to cached blocks, unless somebody says so. */
+function cacheShare(memory: Bytes): Bytes {
+  return Math.min(512 * MiB, Math.max(64 * MiB, Math.floor(memory / 8)))
+}
+
 /** What all sources come to. */
 export interface Inspection {
   /** Complete: where a value is wrong, its default stands in. */
@@ -369,8 +374,8 @@ export function inspectConfig(sources: Sources): Inspection {
     directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
     exclusiveCreate: read('exclusive-create', 'close'),
     metadataTtl: read('metadata-ttl', 1000),
-    cacheMemory: read('cache-memory', GiB / 4),
-    readAhead: read('read-ahead', 16 * MiB),
+    cacheMemory: read('cache-memory', cacheShare(sources.memory ?? 2 * GiB)),
+    readAhead: read('read-ahead', 64 * MiB),
     writeMemory: read('write-memory', GiB / 4),
     stagingDirectory: read('staging-dir', '/var/tmp'),
     stagingSize: read('staging-size', 2 * GiB),

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { ConfigError, OPTIONS, resolveConfig } from '../src/config.js'
 import type { MountConfig, Sources } from '../src/config.js'
-import { KiB, MiB } from '../src/util/units.js'
+import { GiB, KiB, MiB } from '../src/util/units.js'
 
 const SECRET = 'a-secret-that-must-not-be-seen'
 
@@ -24,6 +24,15 @@ function mistakes(sources: Partial<Sources>): readonly string[] {
   }
 }
 
+void t.test('the cache has an eighth of the memory, within bounds', t => {
+  const cacheOf = (memory: number) => resolve({ memory }).cacheMemory
+  t.equal(cacheOf(2 * GiB), 256 * MiB)
+  t.equal(cacheOf(256 * MiB), 64 * MiB)
+  t.equal(cacheOf(64 * GiB), 512 * MiB)
+  t.equal(resolve({ memory: 2 * GiB, flags: { 'cache-memory': '1g' } }).cacheMemory, GiB)
+  t.end()
+})
+
 void t.test('without any source there are defaults', t => {
   t.match(resolve(), {
     bos: {},
@@ -36,7 +45,7 @@ void t.test('without any source there are defaults', t => {
     directoryMode: 0o755,
     metadataTtl: 1000,
     cacheMemory: 256 * MiB,
-    readAhead: 16 * MiB,
+    readAhead: 64 * MiB,
     writeMemory: 256 * MiB,
     logLevel: 'info',
     logFile: undefined,
@@ -141,6 +150,12 @@ const CONVERSIONS: readonly (readonly [string, unknown, keyof MountConfig, unkno
   ['file-mode', '600', 'fileMode', 0o600],
   ['file-mode', '0o640', 'fileMode', 0o640],
   ['dir-mode', '2750', 'directoryMode', 0o2750],
+  ['umask', '027', 'fileMode', 0o640],
+  ['umask', '027', 'directoryMode', 0o750],
+  ['fmask', '0177', 'fileMode', 0o600],
+  ['fmask', '0177', 'directoryMode', 0o755],
+  ['dmask', '077', 'directoryMode', 0o700],
+  ['attributes', 'stored', 'attributes', 'stored'],
   ['uid', '1000', 'uid', 1000],
   ['gid', 0, 'gid', 0],
   ['uid', '4294967294', 'uid', 4_294_967_294],
@@ -169,6 +184,7 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
   ['metadata-ttl', '99999999999999999999s'],
   ['cache-memory', 'much'],
   ['file-mode', '0888'],
+  ['attributes', 'kept'],
   ['file-mode', '77777'],
   ['uid', 'root'],
   ['uid', -1],

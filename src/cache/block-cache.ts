@@ -1,245 +1,299 @@
 /**
- * An LRU cache of file blocks, bounded in bytes.
+ * A cache of file blocks, bounded in bytes.
  *
- * Model: a version of a file (ObjectId) is cut into blocks of one size; a block is fetched once,
- * however many readers wait for it (single flight), and dropped when least recently used. Blocks are
- * keyed by path, etag and index, so a replaced file can never be served from old blocks: the old ones
- * are never asked for again and age out.
+ * Model: a version of a file (ObjectId) is cut into blocks of one size. Blocks that are missing are
+ * fetched by one request for as many neighbours as are wanted; each is fetched once, however many
+ * readers wait for it (single flight), and can be read as soon as it has come. Blocks are keyed by path,
+ * etag and index, so a replaced file can never be served from old blocks: the old ones are never asked
+ * for again and age out. What to drop is decided by segmented-lru.ts: a block counts as used again when
+ * a read does not go on where the last one ended.
  *
  * Buffers are reused, so a block that readers still hold slices of must stay untouched:
- * INVARIANT: a buffer goes back to the pool only when its block is out of the cache, no fetch writes
+ * INVARIANT: a buffer is used again only when its block is out of the cache, no fetch writes
  * to it, and its pins are zero. Slices handed out stay pinned until the event loop's next turn, which
  * is what the contract of Operations.read promises its caller.
  *
  * Bytes come from the function given; the cache itself does no I/O. It does not decide what to read
- * ahead (read-ahead.ts does).
+ * ahead (prefetch.ts does).
  */
-import { LRUCache } from 'lru-cache'
-import { abortable } from '../util/abort.js'
-import type { Bytes } from '../util/units.js'
-import { BufferPool } from './buffer-pool.js'
+import { KiB, MiB, type Bytes } from '../util/units.js'
+import { blockId, type Block } from './block.js'
+import { BlockMemory } from './block-memory.js'
+import { Flight, type Start } from './flight.js'
 import type { ObjectId } from './object-id.js'
+import { PendingRead, type Coming } from './pending-read.js'
+import { SegmentedLru } from './segmented-lru.js'
+
+export interface FetchOptions {
+  readonly signal: AbortSignal
+  /** One more target, the first at first, has all its bytes. Need not be called: resolving says so of all. */
+  readonly filled: (target: Uint8Array) => void
+}
 
 /**
- * Fills `target` with the bytes from `offset`, all of them, of exactly this version, or rejects.
+ * Fills the targets, one after the other, with the bytes from `offset`, all of them, of exactly this
+ * version, or rejects. Once it has settled it writes to none of them; before, not to those `filled`.
  */
-export type FetchBlock = (
+export type FetchBlocks = (
   object: ObjectId,
   offset: Bytes,
-  target: Uint8Array,
-  signal: AbortSignal,
+  targets: readonly Uint8Array[],
+  options: FetchOptions,
 ) => Promise<void>
 
 export interface BlockCacheOptions {
-  /** Bytes of blocks kept. */
+  /** Bytes of blocks kept or on their way. */
   capacity: Bytes
-  /** Default 1 MiB: the largest read request of FUSE. */
+  /** Default 128 KiB: the least that is fetched, where a request costs more than so many bytes. */
   blockSize?: Bytes
-  fetch: FetchBlock
+  /** Most bytes of one fetch; default 8 MiB. */
+  maxFetch?: Bytes
+  fetch: FetchBlocks
 }
 
-interface Block {
-  readonly buffer: Buffer
-  readonly length: Bytes
-  pins: number
-  cached: boolean
+export interface ReadBlocksOptions {
+  /** Whose signal is read only if there is something to wait for. */
+  readonly waiter?: { readonly signal: AbortSignal } | undefined
+  /** So many bytes behind what is read may come by the same request. Default 0. */
+  readonly reach?: Bytes | undefined
 }
 
-interface Flight {
-  readonly promise: Promise<Block>
-  readonly controller: AbortController
-  /** Readers that wait; a flight started ahead of need counts one that never gives up. */
-  waiters: number
+/** What was fetched ahead of need. */
+export interface Prefetch {
+  readonly isOver: boolean
+  /** It is not wanted any more, unless somebody waits for it. */
+  cancel(): void
 }
 
-const DEFAULT_BLOCK_SIZE = 1024 * 1024
+const DEFAULT_BLOCK_SIZE: Bytes = 128 * KiB
+const DEFAULT_MAX_FETCH: Bytes = 8 * MiB
+/** What a block costs beside its bytes: small files must not be many for free. */
+const LEAST_PER_BLOCK: Bytes = KiB
 
 export class BlockCache {
   readonly blockSize: Bytes
   readonly capacity: Bytes
-  readonly #fetch: FetchBlock
-  readonly #pool: BufferPool
-  readonly #blocks: LRUCache<string, Block>
-  readonly #flights = new Map<string, Flight>()
+  readonly #maxRun: number
+  readonly #maxCount: number
+  readonly #fetch: FetchBlocks
+  readonly #memory: BlockMemory
+  readonly #blocks: SegmentedLru<Block>
+  readonly #coming = new Map<string, Coming>()
+  readonly #flights = new Set<Flight>()
+  /** Memory that fetches write to, or may still write to. */
+  #bytesInFlight: Bytes = 0
   #lent: Block[] = []
   #closed = false
 
-  constructor({ capacity, blockSize = DEFAULT_BLOCK_SIZE, fetch }: BlockCacheOptions) {
+  constructor(options: BlockCacheOptions) {
+    const { blockSize = DEFAULT_BLOCK_SIZE, maxFetch = DEFAULT_MAX_FETCH } = options
     this.blockSize = blockSize
-    this.capacity = Math.max(capacity, blockSize)
-    this.#fetch = fetch
-    this.#pool = new BufferPool(blockSize, Math.ceil(this.capacity / blockSize / 4))
-    this.#blocks = new LRUCache({
-      maxSize: this.capacity,
-      sizeCalculation: block => block.buffer.length,
-      dispose: block => {
-        block.cached = false
-        this.#recycle(block)
-      },
+    this.capacity = Math.max(options.capacity, blockSize)
+    this.#maxRun = Math.max(1, Math.floor(maxFetch / blockSize))
+    this.#maxCount = Math.ceil(this.capacity / Math.min(blockSize, LEAST_PER_BLOCK))
+    this.#fetch = options.fetch
+    this.#memory = new BlockMemory(blockSize, this.capacity)
+    this.#blocks = new SegmentedLru(this.capacity, block => {
+      block.cached = false
+      this.#recycle(block)
     })
   }
 
   /** Bytes held in blocks. */
   get size(): Bytes {
-    return this.#blocks.calculatedSize
+    return this.#blocks.size
   }
 
   /** Blocks being fetched. */
   get inFlight(): number {
-    return this.#flights.size
+    return this.#coming.size
   }
 
   /**
    * The bytes [offset, offset+length) as slices of cached blocks, fewer where the file ends; at once
    * if all are cached, else when all were fetched. The slices hold until the event loop's next turn.
    *
-   * @param waiter whose signal is read only if there is something to wait for
    * @throws what the fetch rejects with, or the signal's reason
    */
   read(
     object: ObjectId,
     offset: Bytes,
     length: Bytes,
-    waiter?: { readonly signal: AbortSignal },
+    options: ReadBlocksOptions = {},
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const end = Math.min(offset + length, object.size)
     if (offset >= end) return []
-    const slices: Uint8Array[] = []
-    for (let position = offset; position < end;) {
-      const index = Math.floor(position / this.blockSize)
-      const block = this.#blocks.get(key(object, index))
-      if (block === undefined) return this.#readMissing(object, offset, end, waiter?.signal)
-      position = this.#slice(block, index, { from: position, end }, slices)
+    const first = Math.floor(offset / this.blockSize)
+    const last = Math.floor((end - 1) / this.blockSize)
+    const blocks: Block[] = []
+    for (let index = first; index <= last; index++) {
+      const block = this.#blocks.get(blockId(object, index))
+      if (block === undefined) return this.#readMissing(object, { offset, end }, options)
+      blocks.push(block)
     }
-    return slices
+    return this.#slices(blocks, offset, end)
   }
 
   /**
-   * Starts fetching a block that will be wanted soon. Does nothing if it is there or on its way, or
-   * if so much is on its way that blocks would be dropped before they were read.
+   * Starts fetching what will be wanted soon, as far as it is not there or on its way. Does nothing if
+   * so much is on its way that blocks would be dropped before they were read.
    */
-  prefetch(object: ObjectId, index: number): void {
-    if (this.#closed || index * this.blockSize >= object.size) return
-    if (this.#flights.size * this.blockSize >= this.capacity / 2) return
-    const id = key(object, index)
-    if (this.#blocks.has(id) || this.#flights.has(id)) return
-    const flight = this.#start(object, index)
-    flight.waiters += 1
-    // Whoever comes to read the block tries again and gets the error itself.
-    flight.promise.catch(() => undefined)
+  prefetch(object: ObjectId, offset: Bytes, length: Bytes): readonly Prefetch[] {
+    const end = Math.min(offset + length, object.size)
+    if (this.#closed || offset >= end) return []
+    const first = Math.floor(offset / this.blockSize)
+    const last = Math.floor((end - 1) / this.blockSize)
+    const flights: Flight[] = []
+    for (let index = first; index <= last; index++) {
+      const room = Math.floor((this.capacity / 2 - this.#bytesInFlight) / this.blockSize)
+      if (room < 1) break
+      if (!this.#isMissing(object, index)) continue
+      const flight = this.#prepare(object, index, Math.min(last, index + room - 1))
+      flight.want()
+      flight.start()
+      flights.push(flight)
+    }
+    return flights.map(ahead)
   }
 
   /** Aborts all fetches and drops all blocks. */
   close(): void {
     this.#closed = true
-    for (const flight of this.#flights.values()) flight.controller.abort()
+    for (const flight of this.#flights) flight.abort()
     this.#blocks.clear()
   }
 
-  async #readMissing(
+  #readMissing(
     object: ObjectId,
-    offset: Bytes,
-    end: Bytes,
-    signal: AbortSignal | undefined,
+    { offset, end }: { readonly offset: Bytes; readonly end: Bytes },
+    { waiter, reach = 0 }: ReadBlocksOptions,
   ): Promise<readonly Uint8Array[]> {
+    const signal = waiter?.signal
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    const pinned = this.#pinCached(object, offset, end)
     const first = Math.floor(offset / this.blockSize)
     const last = Math.floor((end - 1) / this.blockSize)
-    const wanted = Array.from({ length: last - first + 1 }, (_, i) =>
-      this.#pinned(object, first + i, signal),
-    )
-    const results = await Promise.allSettled(wanted)
-    const slices: Uint8Array[] = []
-    let failure: unknown
-    let position = offset
-    for (const [i, result] of results.entries()) {
-      if (result.status === 'rejected') {
-        failure ??= result.reason
-        continue
-      }
-      position = this.#slice(result.value, first + i, { from: position, end }, slices)
-      this.#unpin(result.value)
+    const horizon = Math.floor((Math.min(end + reach, object.size) - 1) / this.blockSize)
+    // Room made for others may have dropped them; they are there for this read all the same.
+    const there = new Set(pinned.map(({ index }) => index))
+    const flights: Flight[] = []
+    for (let index = first; index <= last; index++) {
+      if (there.has(index) || !this.#isMissing(object, index)) continue
+      flights.push(this.#prepare(object, index, horizon))
     }
-    if (failure !== undefined) throw failure
-    return slices
-  }
-
-  /** The block with one pin for the caller, which keeps its buffer while other blocks are waited for. */
-  async #pinned(object: ObjectId, index: number, signal?: AbortSignal): Promise<Block> {
-    const id = key(object, index)
-    const cached = this.#blocks.get(id)
-    if (cached !== undefined) {
-      cached.pins += 1
-      return cached
+    const awaited: Coming[] = []
+    for (let index = first; index <= last; index++) {
+      const coming = this.#coming.get(blockId(object, index))
+      if (coming !== undefined && !there.has(index)) awaited.push(coming)
     }
-    const flight = this.#flights.get(id) ?? this.#start(object, index)
-    flight.waiters += 1
-    // Pinned as the fetch settles, before anything else can run and evict it.
-    const pinned = flight.promise.then(block => {
-      block.pins += 1
-      return block
+    return new Promise((resolve, reject) => {
+      new PendingRead({
+        pinned,
+        awaited,
+        signal,
+        unpin: block => this.#unpin(block),
+        done: blocks => resolve(this.#slices(blocks, offset, end)),
+        failed: reject,
+      })
+      for (const flight of flights) flight.start()
     })
-    try {
-      return await abortable(pinned, signal)
-    } catch (error) {
-      flight.waiters -= 1
-      if (flight.waiters === 0) {
-        // A reader who comes now must not join a flight that is being called off.
-        this.#land(id, flight)
-        flight.controller.abort()
-      }
-      pinned.then(
-        block => this.#unpin(block),
-        () => undefined,
-      )
-      throw error
-    }
   }
 
-  #start(object: ObjectId, index: number): Flight {
-    const id = key(object, index)
-    const controller = new AbortController()
-    const offset = index * this.blockSize
-    const length = Math.min(this.blockSize, object.size - offset)
-    // A short block (a small file, the end of a file) gets memory of its own size.
-    const buffer = length === this.blockSize ? this.#pool.take() : Buffer.allocUnsafeSlow(length)
-    const block: Block = { buffer, length, pins: 0, cached: false }
-    const promise = this.#fetch(object, offset, buffer.subarray(0, length), controller.signal).then(
-      () => {
-        this.#land(id, flight)
-        // Those who wait add their pins in this turn of the event loop; until then it is lent.
-        this.#lend(block)
-        if (!this.#closed) {
-          block.cached = true
-          this.#blocks.set(id, block)
+  /** Keeps what is there from the room that is made for what is not. */
+  #pinCached(object: ObjectId, offset: Bytes, end: Bytes): Block[] {
+    const pinned: Block[] = []
+    const last = Math.floor((end - 1) / this.blockSize)
+    for (let index = Math.floor(offset / this.blockSize); index <= last; index++) {
+      const block = this.#blocks.get(blockId(object, index))
+      if (block === undefined) continue
+      block.pins += 1
+      pinned.push(block)
+    }
+    return pinned
+  }
+
+  #isMissing(object: ObjectId, index: number): boolean {
+    const id = blockId(object, index)
+    return !this.#blocks.has(id) && !this.#coming.has(id)
+  }
+
+  /** A fetch of the block, and of those behind it up to `last` as far as they are missing. */
+  #prepare(object: ObjectId, first: number, last: number): Flight {
+    const blocks = [this.#makeBlock(object, first)]
+    for (let index = first + 1; index <= last && blocks.length < this.#maxRun; index++) {
+      if (!this.#isMissing(object, index)) break
+      blocks.push(this.#makeBlock(object, index))
+    }
+    const offset = first * this.blockSize
+    const start: Start = ({ targets, ...options }) => this.#fetch(object, offset, targets, options)
+    const flight: Flight = new Flight(blocks, start, {
+      landed: block => this.#landed(block),
+      lost: lost => {
+        for (const { id } of lost)
+          if (this.#coming.get(id)?.flight === flight) this.#coming.delete(id)
+      },
+      free: unused => {
+        this.#flights.delete(flight)
+        for (const block of unused) {
+          this.#bytesInFlight -= block.buffer.length
+          this.#recycle(block)
         }
-        return block
       },
-      (error: unknown) => {
-        // The buffer is not pooled: an aborted transfer may not have let go of it yet.
-        this.#land(id, flight)
-        throw error
-      },
-    )
-    const flight: Flight = { promise, controller, waiters: 0 }
-    this.#flights.set(id, flight)
+    })
+    for (const block of blocks) this.#coming.set(block.id, { block, flight })
+    this.#flights.add(flight)
     return flight
   }
 
-  #land(id: string, flight: Flight): void {
-    if (this.#flights.get(id) === flight) this.#flights.delete(id)
+  #makeBlock(object: ObjectId, index: number): Block {
+    const length = Math.min(this.blockSize, object.size - index * this.blockSize)
+    // A short block (a small file, the end of a file) gets memory of its own size.
+    const isShort = length <= this.blockSize / 2
+    this.#makeRoom(isShort ? length : this.blockSize)
+    const buffer = isShort ? Buffer.allocUnsafeSlow(length) : this.#memory.take()
+    this.#bytesInFlight += buffer.length
+    return {
+      id: blockId(object, index),
+      index,
+      buffer,
+      length,
+      pins: 0,
+      cached: false,
+      cursor: -1,
+      waits: [],
+    }
   }
 
-  #slice(
-    block: Block,
-    index: number,
-    range: { from: Bytes; end: Bytes },
-    slices: Uint8Array[],
-  ): Bytes {
-    const start = index * this.blockSize
-    const end = Math.min(range.end, start + block.length)
-    slices.push(block.buffer.subarray(range.from - start, end - start))
-    this.#lend(block)
-    return end
+  #makeRoom(bytes: Bytes): void {
+    const limit = this.capacity - bytes
+    while (this.#blocks.size + this.#bytesInFlight > limit || this.#blocks.count > this.#maxCount) {
+      if (!this.#blocks.evict()) return
+    }
+  }
+
+  #landed(block: Block): void {
+    this.#bytesInFlight -= block.buffer.length
+    this.#coming.delete(block.id)
+    if (this.#closed) {
+      // For those who wait for it; then it is gone.
+      this.#lend(block)
+      return
+    }
+    block.cached = true
+    this.#blocks.add(block)
+    this.#makeRoom(0)
+  }
+
+  #slices(blocks: readonly Block[], offset: Bytes, end: Bytes): readonly Uint8Array[] {
+    return blocks.map(block => {
+      const start = block.index * this.blockSize
+      const from = Math.max(0, offset - start)
+      const to = Math.min(block.length, end - start)
+      if (block.cursor !== -1 && block.cursor !== from && block.cached) this.#blocks.promote(block)
+      block.cursor = to
+      this.#lend(block)
+      return block.buffer.subarray(from, to)
+    })
   }
 
   /** Keeps the block's buffer until what was sliced from it has been written to the kernel. */
@@ -261,10 +315,20 @@ export class BlockCache {
   }
 
   #recycle(block: Block): void {
-    if (block.pins === 0 && !block.cached) this.#pool.give(block.buffer)
+    if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
   }
 }
 
-function key(object: ObjectId, index: number): string {
-  return `${object.path}\0${object.etag}\0${index}`
+function ahead(flight: Flight): Prefetch {
+  let isWanted = true
+  return {
+    get isOver() {
+      return flight.isOver
+    },
+    cancel: () => {
+      if (!isWanted) return
+      isWanted = false
+      flight.unwant()
+    },
+  }
 }

@@ -16,6 +16,7 @@ import { CommandError, EXIT } from './errors.js'
 import { interruptible } from './interrupt.js'
 import { createLogger } from './logger.js'
 import { addConfigOptions } from './option-flags.js'
+import { usableMemory } from '../util/memory.js'
 import { UNKNOWN_FLAGS } from './unknown-flags.js'
 
 /** The flags of `addStoreOptions`. */
@@ -96,6 +97,7 @@ export async function inspectArguments(
     flags: { ...argv, ...named },
     mountOptions,
     environment: process.env,
+    memory: usableMemory(),
     ...(argv.config === undefined ? {} : { file: await readConfigFile(argv.config) }),
     ...(argv.embedded === undefined ? await commonCredentials() : {}),
   })

@@ -2,6 +2,7 @@
  * What each source says: flags, `-o`, environment, YAML. Each becomes a layer of values with the place
  * that they come from; config.ts decides which layer is stronger.
  */
+import type { Bytes } from '../util/units.js'
 import { mountOption } from './mount-options.js'
 import { findOption, refuseSecret, unknownOption } from './option.js'
 import type { Option } from './option.js'
@@ -14,6 +15,8 @@ export interface Sources {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What the configuration file holds, and its name. */
   readonly file?: { readonly name: string; readonly content: unknown }
+  /** Memory that this process may use; default 2 GiB. */
+  readonly memory?: Bytes
   /** A file of credentials to use if no source has any. */
   readonly credentialsFile?: string
 }

@@ -202,6 +202,8 @@ export interface StatfsReply {
 
 /** What was agreed with the kernel at INIT. */
 export interface SessionInfo {
+  /** A file that is open past the page cache can nevertheless be mapped shared. Default false. */
+  readonly directMappings?: boolean
   readonly maxWrite: Bytes
   readonly maxReadahead: Bytes
 }

@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { BlockCache } from '../../src/cache/block-cache.js'
-import type { FetchBlock } from '../../src/cache/block-cache.js'
+import type { FetchBlocks } from '../../src/cache/block-cache.js'
 import type { ObjectId } from '../../src/cache/object-id.js'
 
 const BLOCK = 64
@@ -46,29 +46,45 @@ async function turns(count: number): Promise<void> {
 interface Fetch {
   readonly offset: number
   readonly signal: AbortSignal
+  /** The first of its targets. */
   readonly target: Uint8Array
+  readonly targets: readonly Uint8Array[]
+  /** One more target is there. */
+  readonly fillNext: () => void
   succeed(): void
   fail(error: Error): void
 }
 
 /** A cache whose fetches wait for the test to settle them; an abort settles them too. */
-function manual(capacity = 8 * BLOCK): { cache: BlockCache; fetches: Fetch[] } {
+function manual(capacity = 8 * BLOCK, maxFetch = BLOCK): { cache: BlockCache; fetches: Fetch[] } {
   const fetches: Fetch[] = []
-  const fetch: FetchBlock = (object, offset, target, signal) =>
+  const fetch: FetchBlocks = (object, offset, targets, { signal, filled }) =>
     new Promise<void>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(new Error('called off')))
+      let done = 0
+      const fillNext = (): void => {
+        const target = targets[done]
+        if (target === undefined) throw new Error('all targets are full')
+        fill(object, offset + done * BLOCK, target)
+        done += 1
+        filled(target)
+      }
       fetches.push({
         offset,
         signal,
-        target,
+        target: targets[0] ?? new Uint8Array(0),
+        targets,
+        fillNext,
         succeed: () => {
-          fill(object, offset, target)
+          for (const [i, target] of targets.entries()) {
+            if (i >= done) fill(object, offset + i * BLOCK, target)
+          }
           resolve()
         },
         fail: reject,
       })
     })
-  return { cache: new BlockCache({ capacity, blockSize: BLOCK, fetch }), fetches }
+  return { cache: new BlockCache({ capacity, blockSize: BLOCK, maxFetch, fetch }), fetches }
 }
 
 function waiter(): { controller: AbortController; waiter: { signal: AbortSignal } } {
@@ -108,7 +124,7 @@ void t.test('a signal is not asked for when everything is there', async t => {
       throw new Error('it was asked for')
     },
   }
-  t.equal(check(object, 0, await cache.read(object, 0, BLOCK, silent)), BLOCK)
+  t.equal(check(object, 0, await cache.read(object, 0, BLOCK, { waiter: silent })), BLOCK)
 })
 
 void t.test('a read over several blocks comes in order, whichever is fetched first', async t => {
@@ -186,9 +202,12 @@ void t.test('memory of dropped blocks is used again', async t => {
   const cache = new BlockCache({
     capacity: 16 * BLOCK,
     blockSize: BLOCK,
-    fetch: async (object, offset, target) => {
-      memory.add(target.buffer)
-      fill(object, offset, target)
+    maxFetch: BLOCK,
+    fetch: async (object, offset, targets) => {
+      for (const target of targets) {
+        memory.add(target.buffer)
+        fill(object, offset, target)
+      }
     },
   })
   const object = objectId(200 * BLOCK)
@@ -217,8 +236,8 @@ void t.test('one of two who wait may give up', async t => {
   const object = objectId(BLOCK)
   const impatient = waiter()
   const patient = waiter()
-  const first = cache.read(object, 0, BLOCK, impatient.waiter)
-  const second = cache.read(object, 0, BLOCK, patient.waiter)
+  const first = cache.read(object, 0, BLOCK, { waiter: impatient.waiter })
+  const second = cache.read(object, 0, BLOCK, { waiter: patient.waiter })
   impatient.controller.abort(new Error('gave up'))
   await t.rejects(Promise.resolve(first), { message: 'gave up' })
   t.notOk(fetches[0]?.signal.aborted)
@@ -237,17 +256,19 @@ void t.test(
       capacity: 8 * BLOCK,
       blockSize: BLOCK,
       // Deaf to the signal: what was called off is still under way when the next reader comes.
-      fetch: (_, offset, target, signal) =>
+      fetch: (_, offset, targets, { signal }) =>
         new Promise(resolve => {
           signals.push(signal)
           ends.push(() => {
-            fill(object, offset, target)
+            for (const target of targets) fill(object, offset, target)
             resolve()
           })
         }),
     })
     const waiters = [waiter(), waiter()]
-    const reads = waiters.map(({ waiter }) => Promise.resolve(cache.read(object, 0, BLOCK, waiter)))
+    const reads = waiters.map(({ waiter }) =>
+      Promise.resolve(cache.read(object, 0, BLOCK, { waiter })),
+    )
     for (const { controller } of waiters) controller.abort(new Error('gave up'))
     for (const read of reads) await t.rejects(read, { message: 'gave up' })
     t.ok(signals[0]?.aborted)
@@ -267,18 +288,18 @@ void t.test('a reader who comes as the last one gives up is served', async t => 
   const { cache, fetches } = manual()
   const object = objectId(BLOCK)
   const impatient = waiter()
-  const first = cache.read(object, 0, BLOCK, impatient.waiter)
+  const first = cache.read(object, 0, BLOCK, { waiter: impatient.waiter })
   impatient.controller.abort(new Error('gave up'))
   const second = cache.read(object, 0, BLOCK)
   await t.rejects(Promise.resolve(first), { message: 'gave up' })
-  fetches[0]?.succeed()
+  for (const fetch of fetches) fetch.succeed()
   t.equal(check(object, 0, await second), BLOCK)
 })
 
 void t.test('a reader whose signal is aborted already leaves nothing behind', async t => {
   const { cache, fetches } = manual()
   const stopped = { signal: AbortSignal.abort(new Error('gave up')) }
-  await t.rejects(Promise.resolve(cache.read(objectId(BLOCK), 0, 1, stopped)), {
+  await t.rejects(Promise.resolve(cache.read(objectId(BLOCK), 0, 1, { waiter: stopped })), {
     message: 'gave up',
   })
   await turn()
@@ -303,15 +324,15 @@ void t.test('a failed fetch fails those who wait, and is tried again by the next
 void t.test('a block fetched ahead is there when it is wanted', async t => {
   const { cache, fetches } = manual()
   const object = objectId(2 * BLOCK)
-  cache.prefetch(object, 0)
-  cache.prefetch(object, 0)
-  cache.prefetch(object, 2)
-  cache.prefetch(object, 7)
+  cache.prefetch(object, 0, BLOCK)
+  cache.prefetch(object, 0, BLOCK)
+  cache.prefetch(object, 2 * BLOCK, BLOCK)
+  cache.prefetch(object, 7 * BLOCK, BLOCK)
   t.equal(fetches.length, 1, 'once, and none behind the end')
   const read = cache.read(object, 0, 1)
   fetches[0]?.succeed()
   await read
-  cache.prefetch(object, 0)
+  cache.prefetch(object, 0, BLOCK)
   t.equal(fetches.length, 1)
 })
 
@@ -321,7 +342,7 @@ void t.test('what fails ahead of need is silent, and the reader tries again', as
   process.on('unhandledRejection', note)
   const { cache, fetches } = manual()
   const object = objectId(BLOCK)
-  cache.prefetch(object, 0)
+  cache.prefetch(object, 0, BLOCK)
   fetches[0]?.fail(new Error('broken off'))
   await turns(3)
   process.off('unhandledRejection', note)
@@ -334,9 +355,9 @@ void t.test('what fails ahead of need is silent, and the reader tries again', as
 void t.test('a fetch ahead of need goes on although its only reader gives up', async t => {
   const { cache, fetches } = manual()
   const object = objectId(BLOCK)
-  cache.prefetch(object, 0)
+  cache.prefetch(object, 0, BLOCK)
   const stopped = { signal: AbortSignal.abort(new Error('gave up')) }
-  await t.rejects(Promise.resolve(cache.read(object, 0, 1, stopped)))
+  await t.rejects(Promise.resolve(cache.read(object, 0, 1, { waiter: stopped })))
   await turn()
   t.notOk(fetches[0]?.signal.aborted)
   fetches[0]?.succeed()
@@ -346,13 +367,13 @@ void t.test('a fetch ahead of need goes on although its only reader gives up', a
 
 void t.test('fetches ahead of need never take more than half of the memory', async t => {
   const { cache, fetches } = manual(8 * BLOCK)
-  for (let file = 0; file < 20; file += 1) cache.prefetch(objectId(BLOCK, `/f${file}`), 0)
+  for (let file = 0; file < 20; file += 1) cache.prefetch(objectId(BLOCK, `/f${file}`), 0, BLOCK)
   t.equal(fetches.length, 4)
   const needed = cache.read(objectId(BLOCK, '/needed'), 0, 1)
   t.equal(fetches.length, 5, 'what is needed now is fetched all the same')
   for (const fetch of fetches) fetch.succeed()
   await needed
-  cache.prefetch(objectId(BLOCK, '/later'), 0)
+  cache.prefetch(objectId(BLOCK, '/later'), 0, BLOCK)
   t.equal(fetches.length, 6)
   fetches[5]?.succeed()
   await turn()
@@ -365,14 +386,102 @@ void t.test('closing calls off all fetches and drops all blocks', async t => {
   fetches[0]?.succeed()
   await there
   const pending = Promise.resolve(cache.read(object, BLOCK, 1))
-  cache.prefetch(object, 2)
+  cache.prefetch(object, 2 * BLOCK, BLOCK)
   cache.close()
   await t.rejects(pending, { message: 'called off' })
   await turn()
   t.equal(cache.size, 0)
   t.equal(cache.inFlight, 0)
-  cache.prefetch(object, 3)
+  cache.prefetch(object, 3 * BLOCK, BLOCK)
   t.equal(cache.inFlight, 0, 'nothing is fetched ahead any more')
+})
+
+void t.test(
+  'neighbours that are missing come by one request, and can be read as they come',
+  async t => {
+    const { cache, fetches } = manual(16 * BLOCK, 8 * BLOCK)
+    const object = objectId(20 * BLOCK)
+    const first = cache.read(object, 10, 10)
+    fetches[0]?.succeed()
+    await first
+    const read = cache.read(object, 0, 4 * BLOCK, { reach: 2 * BLOCK })
+    const tail = cache.read(object, 3 * BLOCK + 5, BLOCK)
+    t.equal(fetches.length, 2, 'all that is missing, and what the read may reach')
+    t.match(fetches[1], { offset: BLOCK })
+    t.equal(fetches[1]?.targets.length, 5)
+    for (let i = 0; i < 4; i += 1) fetches[1]?.fillNext()
+    t.equal(check(object, 0, await read), 4 * BLOCK)
+    t.equal(check(object, 3 * BLOCK + 5, await tail), BLOCK)
+    t.equal(cache.inFlight, 1, 'the last is still coming')
+    fetches[1]?.succeed()
+    await turn()
+    t.equal(cache.inFlight, 0)
+    t.notOk(cache.read(object, 0, 6 * BLOCK) instanceof Promise)
+    t.equal(fetches.length, 2)
+  },
+)
+
+void t.test('one request asks for no more than it may', async t => {
+  const { cache, fetches } = manual(64 * BLOCK, 4 * BLOCK)
+  const object = objectId(10 * BLOCK + 1)
+  const read = cache.read(object, 0, 11 * BLOCK)
+  t.same(
+    fetches.map(({ targets }) => targets.length),
+    [4, 4, 3],
+  )
+  for (const fetch of fetches) fetch.succeed()
+  t.equal(check(object, 0, await read), object.size)
+})
+
+void t.test('what came before a request failed stays', async t => {
+  const { cache, fetches } = manual(16 * BLOCK, 8 * BLOCK)
+  const object = objectId(4 * BLOCK)
+  const early = cache.read(object, 0, 1)
+  const late = Promise.resolve(cache.read(object, BLOCK, 3 * BLOCK, { reach: 0 }))
+  t.equal(fetches.length, 2)
+  fetches[1]?.fillNext()
+  fetches[1]?.fail(new Error('broken off'))
+  await t.rejects(late, { message: 'broken off' })
+  fetches[0]?.succeed()
+  await early
+  t.equal(check(object, 0, await cache.read(object, 0, 2 * BLOCK)), 2 * BLOCK)
+  t.equal(fetches.length, 2)
+})
+
+void t.test(
+  'a fetch ahead that is cancelled is called off, unless somebody waits for it',
+  async t => {
+    const { cache, fetches } = manual(16 * BLOCK, 8 * BLOCK)
+    const object = objectId(20 * BLOCK)
+    const [unread] = cache.prefetch(object, 0, 2 * BLOCK)
+    const [wanted] = cache.prefetch(object, 4 * BLOCK, 2 * BLOCK)
+    const read = cache.read(object, 4 * BLOCK, BLOCK)
+    unread?.cancel()
+    unread?.cancel()
+    wanted?.cancel()
+    t.ok(fetches[0]?.signal.aborted)
+    t.notOk(fetches[1]?.signal.aborted)
+    fetches[1]?.succeed()
+    t.equal(check(object, 4 * BLOCK, await read), BLOCK)
+    t.ok(wanted?.isOver)
+    t.equal(cache.inFlight, 0)
+  },
+)
+
+void t.test('a long scan leaves what is read time and again', async t => {
+  const { cache, fetches } = manual(16 * BLOCK)
+  const hot = Array.from({ length: 4 }, (_, i) => objectId(BLOCK, `/hot${i}`))
+  const load = async (object: ObjectId, offset: number, length: number): Promise<boolean> => {
+    const read = cache.read(object, offset, length)
+    if (read instanceof Promise) fetches.at(-1)?.succeed()
+    check(object, offset, await read)
+    return !(read instanceof Promise)
+  }
+  for (let round = 0; round < 2; round += 1) for (const object of hot) await load(object, 0, BLOCK)
+  const big = objectId(100 * BLOCK, '/big')
+  for (let offset = 0; offset < big.size; offset += BLOCK / 4) await load(big, offset, BLOCK / 4)
+  for (const object of hot) t.ok(await load(object, 0, BLOCK), object.path)
+  t.ok(cache.size <= cache.capacity)
 })
 
 interface Reading {
@@ -401,37 +510,58 @@ const reading: fc.Arbitrary<Reading> = fc.record({
   prefetch: fc.boolean(),
 })
 
-/** Fetches that take some turns, now and then fail, and heed an abort or do not. */
-function unreliable(behaviour: readonly number[]): FetchBlock {
+/** Fetches that take some turns, now and then fail, tell of targets or not, and heed an abort or do not. */
+function unreliable(behaviour: readonly number[]): FetchBlocks {
   let calls = 0
-  return async (object, offset, target, signal) => {
-    const kind = behaviour[calls % behaviour.length] ?? 0
-    calls += 1
-    const half = target.length >> 1
-    for (let i = 0; i < kind % 4; i += 1) {
-      await turn()
-      if (kind < 50) signal.throwIfAborted()
-      // A transfer fills its target bit by bit.
-      fill(object, offset, target.subarray(0, half))
+  return async (object, offset, targets, { signal, filled }) => {
+    const told = new Set<Uint8Array>()
+    let position = offset
+    for (const target of targets) {
+      const kind = behaviour[calls % behaviour.length] ?? 0
+      calls += 1
+      const half = target.length >> 1
+      for (let i = 0; i < kind % 4; i += 1) {
+        await turn()
+        if (kind < 50) signal.throwIfAborted()
+        // A transfer fills its target bit by bit.
+        fill(object, position, target.subarray(0, half))
+      }
+      if (kind % 7 === 0) throw new Error('broken off')
+      fill(object, position, target)
+      position += target.length
+      if (kind % 3 !== 0 || target !== targets[0]) await turn()
+      if (kind % 5 !== 0) continue
+      for (const done of targets.slice(0, targets.indexOf(target) + 1)) {
+        if (told.has(done)) continue
+        told.add(done)
+        filled(done)
+      }
     }
-    if (kind % 7 === 0) throw new Error('broken off')
-    fill(object, offset, target)
   }
 }
 
-async function readAll(readings: readonly Reading[], behaviour: readonly number[]): Promise<void> {
+async function readAll(
+  readings: readonly Reading[],
+  behaviour: readonly number[],
+  maxFetch: number,
+): Promise<void> {
   const capacity = 3 * BLOCK
-  const cache = new BlockCache({ capacity, blockSize: BLOCK, fetch: unreliable(behaviour) })
+  const cache = new BlockCache({
+    capacity,
+    blockSize: BLOCK,
+    maxFetch,
+    fetch: unreliable(behaviour),
+  })
   const one = async ({ file, offset, length, start, patience, prefetch }: Reading) => {
     const object = FILES[file] ?? objectId(0)
     await turns(start)
-    if (prefetch) cache.prefetch(object, Math.floor(offset / BLOCK))
+    if (prefetch) cache.prefetch(object, offset, 2 * BLOCK)
     const { controller, waiter: patient } = waiter()
     if (patience !== undefined) {
       void turns(patience).then(() => controller.abort(new Error('gave up')))
     }
     try {
-      const slices = await cache.read(object, offset, length, patient)
+      const slices = await cache.read(object, offset, length, { waiter: patient })
       const got = check(object, offset, slices)
       const expected = Math.max(0, Math.min(length, object.size - offset))
       if (got !== expected) throw new Error(`${got} bytes instead of ${expected}`)
@@ -455,6 +585,7 @@ void t.test(
       fc.asyncProperty(
         fc.array(reading, { minLength: 1, maxLength: 30, size: 'max' }),
         fc.array(fc.nat(100), { minLength: 1, maxLength: 20 }),
+        fc.constantFrom(BLOCK, 2 * BLOCK, 8 * BLOCK),
         readAll,
       ),
       { numRuns },

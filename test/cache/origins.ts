@@ -6,7 +6,7 @@ import { Origins } from '../../src/cache/origins.js'
 const other = { path: '/other', etag: 'v1', size: 1000 }
 
 function shape(origins: Origins, end = 100): string {
-  return [...origins.split(0, end)]
+  return Array.from(origins.split(0, end))
     .map(({ start, end, ...rest }) => {
       if (rest.source === undefined) return `hole ${start}-${end}`
       const name = rest.source === 'base' ? 'base' : rest.source.path
@@ -67,7 +67,7 @@ void t.test('any sets and removals agree with a table of bytes', async t => {
           }
           origins.checkInvariants()
         }
-        const bytes = [...origins.split(0, 70)].flatMap(({ start, end, ...rest }) =>
+        const bytes = Array.from(origins.split(0, 70)).flatMap(({ start, end, ...rest }) =>
           Array.from({ length: end - start }, (_, i) => {
             if (rest.source === undefined) return ''
             return `${rest.source === 'base' ? 'base' : 'other'} ${rest.from + i}`

@@ -22,9 +22,20 @@ interface Scene {
   readonly os: CoreOs
   /** Another mount of the same bucket. */
   readonly other: CoreOs
+  /** Two mounts of the same bucket with stored attributes. */
+  readonly stored: readonly [CoreOs, CoreOs]
 }
 
 const text = (content: string): Buffer => Buffer.from(content)
+
+async function xattr(os: CoreOs, path: string, name: string): Promise<string> {
+  const { ino } = await os.lookup(path)
+  try {
+    return String(Buffer.from(await os.fs.getxattr(os.context, ino, name)))
+  } finally {
+    os.fs.forget(ino, 1)
+  }
+}
 
 const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   'A file is not in the bucket before it is closed, and is there, whole, when `close()` has returned.':
@@ -245,6 +256,84 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     t.same(await bucket.list('/'), ['/old'])
     t.equal(String(await bucket.getContent('/old')), 'new')
   },
+  'With stored attributes, mode, owner, time and extended attributes are there on another mount.':
+    async ({ t, stored }) => {
+      const [os, other] = stored
+      await os.writeFile('/file', text('x'))
+      const { ino } = await os.lookup('/file')
+      const mtime = { seconds: 1_000_000_000, nanoseconds: 5 }
+      await os.fs.setattr(os.context, ino, { mode: 0o640, uid: 7, gid: 8, mtime })
+      await os.fs.setxattr(os.context, ino, { name: 'user.a', value: text('b'), flags: 0 })
+      os.fs.forget(ino, 1)
+      await os.fs.syncfs(os.context)
+      t.match(await other.stat('/file'), { mode: 0o100640, uid: 7, gid: 8, mtime })
+      t.equal(await xattr(other, '/file', 'user.a'), 'b')
+    },
+  'With stored attributes, what is set before a file is closed is stored by the same request as the file.':
+    async ({ t, bucket, stored: [os] }) => {
+      const file = await os.open('/file', O_WRONLY | O_CREAT)
+      await file.write(0, text('x'))
+      const { ino } = await os.lookup('/file')
+      await os.fs.setattr(os.context, ino, { mode: 0o600, uid: 7 })
+      os.fs.forget(ino, 1)
+      await file.close()
+      const { metadata, modTime } = await bucket.stat('/file')
+      t.match(metadata, { 'bosfs-mode': String(0o100600), 'bosfs-uid': '7' })
+      await os.fs.syncfs(os.context)
+      t.same((await bucket.stat('/file')).modTime, modTime, 'and by no other')
+    },
+  'With stored attributes, what is set after a file was closed is stored along with its rename.':
+    async ({ t, bucket, stored: [os] }) => {
+      await os.writeFile('/temporary', text('x'))
+      const { ino } = await os.lookup('/temporary')
+      await os.fs.setattr(os.context, ino, { mode: 0o600 })
+      os.fs.forget(ino, 1)
+      t.match((await bucket.stat('/temporary')).metadata, { 'bosfs-mode': String(0o100644) })
+      await os.rename('/temporary', '/file')
+      t.match((await bucket.stat('/file')).metadata, { 'bosfs-mode': String(0o100600) })
+    },
+  'With stored attributes, a symbolic link is there on another mount, its target unchanged.':
+    async ({ t, stored: [os, other] }) => {
+      const root = await os.lookup('/')
+      const made = await os.fs.symlink(os.context, root.ino, 'link', '../no such/target')
+      os.fs.forget(made.ino, 1)
+      const { ino } = await other.lookup('/link')
+      t.equal(await other.fs.readlink(other.context, ino), '../no such/target')
+      other.fs.forget(ino, 1)
+    },
+  'With derived attributes, what is set holds while the file is known, and nothing of it is stored.':
+    async ({ t, bucket, os }) => {
+      await os.writeFile('/file', text('x'))
+      const { ino } = await os.lookup('/file')
+      await os.fs.setattr(os.context, ino, { mode: 0o600 })
+      t.equal((await os.stat('/file')).mode, 0o100600)
+      await os.fs.syncfs(os.context)
+      t.same((await bucket.stat('/file')).metadata, {})
+      os.fs.forget(ino, 1)
+      t.equal((await os.stat('/file')).mode, 0o100644)
+    },
+  'The etag and the key of a file can be read as extended attributes, and are not listed.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    await os.writeFile('/file', text('x'))
+    t.equal(await xattr(os, '/file', 'user.bos.etag'), (await bucket.stat('/file')).etag)
+    t.equal(await xattr(os, '/file', 'user.bos.key'), 'file')
+    const { ino } = await os.lookup('/file')
+    t.same(os.fs.listxattr(os.context, ino), [])
+    os.fs.forget(ino, 1)
+  },
+  'With derived attributes, an extended attribute is refused rather than forgotten.': async ({
+    t,
+    os,
+  }) => {
+    await os.writeFile('/file', text('x'))
+    const { ino } = await os.lookup('/file')
+    const request = { name: 'user.a', value: text('b'), flags: 0 }
+    t.throws(() => void os.fs.setxattr(os.context, ino, request), { code: 'EOPNOTSUPP' })
+    os.fs.forget(ino, 1)
+  },
 }
 
 /** The sentences below each line `**Examples**`, with the line breaks inside them undone. */
@@ -264,9 +353,14 @@ void t.test('each example of the document is a test, and each test is in the doc
 for (const [sentence, example] of Object.entries(EXAMPLES)) {
   void t.test(sentence, async t => {
     const bucket = createMemoryDriver({ partSize: MiB, minPartSize: MiB })
+    const kept = { config: { attributes: 'stored', markerDelay: 10_000 } } as const
+    const stored = [
+      new CoreOs(createCore(bucket, kept)),
+      new CoreOs(createCore(bucket, kept)),
+    ] as const
     const mounts = [createCore(bucket), createCore(bucket)] as const
-    await example({ t, bucket, os: new CoreOs(mounts[0]), other: new CoreOs(mounts[1]) })
-    for (const mount of mounts) {
+    await example({ t, bucket, os: new CoreOs(mounts[0]), other: new CoreOs(mounts[1]), stored })
+    for (const mount of [...mounts, ...stored.map(({ fs }) => fs)]) {
       mount.checkInvariants()
       await mount.destroy()
     }

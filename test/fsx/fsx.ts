@@ -24,6 +24,8 @@ export interface FsxOptions {
   readonly maxSize: number
   /** Longest single write, read or other range. */
   readonly maxLength: number
+  /** Whether the file system has fallocate(2). */
+  readonly fallocate: boolean
   /** Operations may fail. */
   readonly faulty?: boolean
   /** Ends the mount and makes it again. */
@@ -114,9 +116,6 @@ export class Fsx {
       [6, random => this.#append(random)],
       [6, random => this.#truncate(random)],
       [5, random => this.#copy(random)],
-      [3, random => this.#punch(random)],
-      [3, random => this.#zero(random)],
-      [3, random => this.#allocate(random)],
       [4, random => this.#mapRead(random)],
       [4, random => this.#closeAndOpen(random)],
       [2, random => this.#sync(random)],
@@ -125,6 +124,10 @@ export class Fsx {
       [1, () => this.#rename()],
       [1, () => this.#verify()],
     ]
+    if (this.#options.fallocate) {
+      always.push([3, random => this.#punch(random)], [3, random => this.#zero(random)])
+      always.push([3, random => this.#allocate(random)])
+    }
     // The kernel writes pages back one by one, when it likes: no whole state to compare with.
     if (this.#options.faulty !== true) always.push([4, random => this.#mapWrite(random)])
     return always

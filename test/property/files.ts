@@ -6,10 +6,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
+import { isUnlinked } from '../../src/driver/path.js'
 import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
 import { CoreOs, O_CREAT, O_RDWR, O_TRUNC } from '../helpers/core-os.js'
 import type { OpenFile } from '../helpers/core-os.js'
+import { watched } from '../helpers/watched-driver.js'
 
 const PATHS = ['/a', '/b', '/c'] as const
 const HANDLES = 3
@@ -73,7 +75,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 interface Content {
   bytes: Buffer
-  linked: boolean
 }
 
 interface Opened {
@@ -95,7 +96,8 @@ function resized(bytes: Buffer, size: number): Buffer {
 
 async function run(steps: readonly Step[]): Promise<void> {
   const driver = createMemoryDriver({ partSize: MiB, minPartSize: MiB })
-  const fs = createCore(driver, { writeMemory: 4 * MiB })
+  const watch = watched(driver)
+  const fs = createCore(watch.driver, { writeMemory: 4 * MiB })
   const os = new CoreOs(fs)
   const model = new Map<string, Content>()
   const open = new Map<number, Opened>()
@@ -116,6 +118,11 @@ async function run(steps: readonly Step[]): Promise<void> {
       throw new Error(`${name} differs in the store`)
   }
   for await (const upload of driver.uploads('/')) throw new Error(`upload left at ${upload.path}`)
+  // What lost its name while it was open lived elsewhere until it was closed.
+  for (const home of new Set(watch.requests.map(request => request.path).filter(isUnlinked))) {
+    const left = await driver.getContent(home).catch(() => undefined)
+    same(left, undefined, `what is left at ${home}`)
+  }
   same(fs.counts.handles, 0, 'open handles')
   same(fs.counts.dirty, 0, 'dirty files')
 }
@@ -131,7 +138,7 @@ async function apply(os: CoreOs, each: Step, { model, open }: State): Promise<vo
       if (open.has(each.handle)) return
       const name = PATHS[each.path] ?? ''
       const file = await os.open(name, O_RDWR | O_CREAT | (each.truncate ? O_TRUNC : 0))
-      const content = model.get(name) ?? { bytes: Buffer.alloc(0), linked: true }
+      const content = model.get(name) ?? { bytes: Buffer.alloc(0) }
       if (each.truncate) content.bytes = Buffer.alloc(0)
       model.set(name, content)
       open.set(each.handle, { file, content })
@@ -142,9 +149,6 @@ async function apply(os: CoreOs, each: Step, { model, open }: State): Promise<vo
       const to = PATHS[each.to] ?? ''
       const content = model.get(from)
       if (content === undefined || from === to) return
-      // What is open there would live on unlinked, which is a suite of its own.
-      const replaced = model.get(to)
-      if ([...open.values()].some(opened => opened.content === replaced)) return
       await os.rename(from, to)
       model.delete(from)
       model.set(to, content)
@@ -154,7 +158,6 @@ async function apply(os: CoreOs, each: Step, { model, open }: State): Promise<vo
       const name = PATHS[each.path] ?? ''
       const content = model.get(name)
       if (content === undefined) return
-      if ([...open.values()].some(opened => opened.content === content)) return
       await os.unlink(name)
       model.delete(name)
       return

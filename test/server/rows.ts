@@ -755,3 +755,37 @@ section('8 keys, dates, limits', {
     })
   },
 })
+
+section('11 what clients do that a strict server might refuse', {
+  'Content-Type on GET, HEAD and DELETE, signed': async ({ t, call, put }) => {
+    await put('k', 'x')
+    const headers = { 'content-type': 'application/json; charset=UTF-8' }
+    for (const signed of [undefined, 'implicit'] as const) {
+      const more = signed === undefined ? { headers } : { headers, signed }
+      t.equal((await call('GET', { key: 'k', ...more })).status, 200)
+      t.equal((await call('HEAD', { key: 'k', ...more })).status, 200)
+    }
+    t.equal((await call('DELETE', { key: 'k', headers })).status, 204)
+  },
+  'listing with maxKeys 1 comes to its end': async ({ t, call, put }) => {
+    for (const key of ['a', 'b/1', 'b/2', 'c']) await put(key)
+    const seen: unknown[] = []
+    let marker = ''
+    for (let page = 0; page < 5; page++) {
+      const { json } = await call('GET', { query: { delimiter: '/', maxKeys: '1', marker } })
+      seen.push(...((json?.['contents'] ?? []) as { key: string }[]).map(({ key }) => key))
+      seen.push(
+        ...((json?.['commonPrefixes'] ?? []) as { prefix: string }[]).map(({ prefix }) => prefix),
+      )
+      const next = json?.['nextMarker']
+      marker = typeof next === 'string' ? next : ''
+      if (json?.['isTruncated'] !== true) break
+    }
+    t.strictSame(seen, ['a', 'b/', 'c'])
+  },
+  'x-bce-forbid-overwrite: false with every PUT': async ({ t, put }) => {
+    for (const body of ['1', '2']) {
+      t.equal((await put('k', body, { 'x-bce-forbid-overwrite': 'false' })).status, 200)
+    }
+  },
+})

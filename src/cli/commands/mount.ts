@@ -13,6 +13,7 @@ import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { addMountOptions, namedSource } from '../mount-flags.js'
 import { collectUnknownFlags } from '../unknown-flags.js'
+import { notifyServiceManager } from '../service-manager.js'
 import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
@@ -122,6 +123,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     await writeRecord(record)
     await instruments.attach(mount)
     log.info({ mountpoint, source }, 'mounted')
+    await notifyServiceManager('--ready', `--status=${source} is mounted at ${mountpoint}`)
     if (isDaemonChild()) reportReady({ source, logFile: logFile ?? '' })
     else process.stderr.write(`${source} is mounted at ${mountpoint}\n`)
     await mount.closed
@@ -155,6 +157,7 @@ function unmountOnSignals(mount: RunningMount): () => void {
   let received = 0
   const onSignal = (): void => {
     received += 1
+    void notifyServiceManager('--stopping', '--status=storing what is left, and unmounting')
     unmountWhenFree(mount, () => received > 1).catch((error: unknown) => {
       process.stderr.write(`cannot unmount ${mount.mountpoint}: ${explain(error)}\n`)
     })

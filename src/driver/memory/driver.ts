@@ -241,12 +241,13 @@ class MemoryDriver implements StorageDriver {
     if (isReserved(path)) return
     this.#checks.directory(path)
     const { from } = options
+    const isTold = this.#listsMetadata && options.metadata === true
     const prefix = prefixOf(path)
     const merger = new SubtreeMerger<KeyedObject & StoredObject>({
       path,
       prefix,
       from,
-      toInfo: (at, object) => this.#listed(fileInfo(at, object), false),
+      toInfo: (at, object) => this.#listed(fileInfo(at, object), isTold),
     })
     let last = from === undefined ? '' : prefixOf(from)
     for (let isLast = false; !isLast;) {

@@ -1,6 +1,7 @@
 /** What the parts of the file system core share. Made once by filesystem.ts. */
 import type { BlockCache } from '../../cache/block-cache.js'
 import type { MetadataCache } from '../../cache/metadata-cache.js'
+import type { Prefetcher } from '../../cache/prefetch.js'
 import type { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import type { SharedLock } from '../../util/lock.js'
@@ -42,6 +43,7 @@ export interface Core {
   readonly metadata: MetadataCache
   readonly subtrees: Subtrees
   readonly blocks: BlockCache
+  readonly prefetcher: Prefetcher
   readonly writeBack: WriteBack
   readonly markers: Markers
   readonly attributes: AttributeKeeping
@@ -57,4 +59,6 @@ export interface Core {
   readonly clock: () => Milliseconds
   readonly log: Logger
   notifier: Notifier
+  /** A file that is open past the page cache can be mapped shared. */
+  directMappings: boolean
 }

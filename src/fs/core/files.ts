@@ -5,7 +5,7 @@
  * file is read through the block cache, pinned to the version that was open. A version that somebody
  * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
  */
-import { ReadAhead } from '../../cache/read-ahead.js'
+import type { FileReader } from '../../cache/prefetch.js'
 import type { DirtyFile, Observer } from '../../cache/dirty-file.js'
 import type { FileStore } from '../../cache/file-store.js'
 import type { WriteConditions, WriteResult } from '../../driver/driver.js'
@@ -31,6 +31,7 @@ import { isContentAddressed } from './content-address.js'
 import { adopt, atRest, follow, isSame, objectOf, removedElsewhere } from './file-version.js'
 import { publish, publishing, staleIfGone } from './first-store.js'
 import { HandleTable } from './handle-table.js'
+import { goesPastPageCache } from './page-cache.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
 import type { DirectoryInode, FileInode } from './inode.js'
@@ -66,7 +67,7 @@ interface FileHandle {
   readonly synchronous: boolean
   /** Which failures to store the file its holder has been told of. */
   readonly failures: Observer
-  readonly readAhead: ReadAhead
+  readonly reader: FileReader
   /** FileInode.replaced when the file was opened. */
   readonly replaced: number
 }
@@ -146,10 +147,7 @@ export class Files {
     if (file.dirty?.isDirty === true) return file.dirty.read(offset, size, context)
     this.#checkVersion(handle)
     const object = objectOf(this.#core, file)
-    const { blocks } = this.#core
-    // The blocks asked for go out first.
-    const slices = blocks.read(object, offset, size, context)
-    for (const index of handle.readAhead.advance(offset, size)) blocks.prefetch(object, index)
+    const slices = handle.reader.read(object, offset, size, context)
     if (!(slices instanceof Promise)) return slices
     return slices.catch(async (error: unknown) => {
       const isGone = error instanceof PathNotFoundError
@@ -291,12 +289,21 @@ export class Files {
     if (attributes.isUnsaved(file)) await abortable(attributes.flush(file), context.signal)
   }
 
-  flushHandle(context: RequestContext, fh: Fh): MaybePromise<void> {
+  /**
+   * What close(2) and fsync(2) wait for. Attributes that were set through a descriptor which could not
+   * write (rsync does that before it renames) are left for later, unless `isSync`.
+   */
+  flushHandle(
+    context: RequestContext,
+    fh: Fh,
+    { isSync = false }: { readonly isSync?: boolean } = {},
+  ): MaybePromise<void> {
     const handle = this.#handles.get(fh)
-    const { file } = handle
-    const isClean = file.dirty?.isDirty !== true && !this.#core.attributes.isUnsaved(file)
-    if (isClean) return
-    return this.#flushFor(context, handle)
+    const { file, writable } = handle
+    if (file.dirty?.isDirty === true) return this.#flushFor(context, handle)
+    const isSaved = !(isSync || writable) || !this.#core.attributes.isUnsaved(file)
+    if (isSaved) return
+    return this.flush(context, file)
   }
 
   /** A failure that this tells the caller is no news to it afterwards. */
@@ -310,7 +317,9 @@ export class Files {
 
   async release(fh: Fh): Promise<void> {
     const handle = this.#handles.remove(fh)
-    if (handle !== undefined) await this.#letGo(handle.file)
+    if (handle === undefined) return
+    handle.reader.close()
+    await this.#letGo(handle.file)
   }
 
   /** As a handle does, keeps others from closing the file while `work` waits. */
@@ -405,23 +414,23 @@ export class Files {
   }
 
   #opened(file: FileInode, flags: number): OpenReply & { fh: Fh } {
-    const { blocks, config } = this.#core
     const access = flags & O_ACCMODE
     file.handles += 1
-    const maxBlocks = Math.floor(Math.min(config.readAhead, blocks.capacity / 4) / blocks.blockSize)
     const fh = this.#handles.add({
       file,
       readable: access !== O_WRONLY,
       writable: access !== O_RDONLY,
       synchronous: (flags & O_DSYNC) !== 0,
       failures: { seen: file.dirty?.failures ?? 0 },
-      readAhead: new ReadAhead({ blockSize: blocks.blockSize, maxBlocks }),
+      reader: this.#core.prefetcher.open(),
       replaced: file.replaced,
     })
     const dirty = file.dirty?.isDirty === true
     const keepCache = dirty || (file.pagesOf !== undefined && file.pagesOf === file.version?.etag)
     if (!dirty) file.pagesOf = file.version?.etag
-    return { fh, keepCache }
+    const size = file.version?.size ?? 0
+    const directIo = goesPastPageCache({ size, readOnly: access === O_RDONLY, dirty }, this.#core)
+    return { fh, keepCache, directIo }
   }
 
   /** @throws EBADF, ESTALE, or what storing the file has failed with since the holder was last told */

@@ -7,8 +7,9 @@
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
 import { randomUUID } from 'node:crypto'
-import { BlockCache } from '../../cache/block-cache.js'
+import { BlockCache, type FetchBlocks } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
+import { Prefetcher } from '../../cache/prefetch.js'
 import { Staging } from '../../cache/staging.js'
 import type { StagingOptions } from '../../cache/staging.js'
 import { WriteBack } from '../../cache/write-back.js'
@@ -170,8 +171,9 @@ export class FileSystem implements Operations {
     }
   }
 
-  init(_session: SessionInfo, notifier: Notifier): void {
+  init({ directMappings = false }: SessionInfo, notifier: Notifier): void {
     this.#core.notifier = notifier
+    this.#core.directMappings = directMappings
   }
 
   async destroy(): Promise<void> {
@@ -182,6 +184,7 @@ export class FileSystem implements Operations {
     ])
     // What neither bytes nor markers have taken along.
     outcomes.push(...(await Promise.allSettled([this.#core.attributes.close()])))
+    this.#core.markers.close()
     await this.#core.writeBack.close()
     await this.#core.unlinked.close()
     this.#core.blocks.close()
@@ -386,7 +389,7 @@ export class FileSystem implements Operations {
   }
 
   fsync(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
-    return this.#answer('fsync', () => this.#files.flushHandle(context, fh))
+    return this.#answer('fsync', () => this.#files.flushHandle(context, fh, { isSync: true }))
   }
 
   opendir(_context: RequestContext, ino: Ino): OpenReply {
@@ -541,8 +544,14 @@ export class FileSystem implements Operations {
   ): Promise<void> {
     const path = this.#core.inodes.path(inode)
     if (inode.kind === 'directory') throw new ErrnoError('EISDIR', path)
-    if (set.fh === undefined) await this.#files.truncateByPath(context, inode, set.size)
-    else await this.#files.truncateHandle(context, set.fh, set.size)
+    try {
+      if (set.fh === undefined) await this.#files.truncateByPath(context, inode, set.size)
+      else await this.#files.truncateHandle(context, set.fh, set.size)
+    } catch (error) {
+      // The file may have its new size here and not be stored; the kernel believes in the old one.
+      this.#core.notifier.invalidateInode(inode.ino, 0, 0)
+      throw error
+    }
   }
 
   /** Of derived attributes, what is set holds as long as the inode lives. */
@@ -608,6 +617,7 @@ function createCore(options: FileSystemOptions): Core {
   const tree = new SharedLock()
   const inodes = new InodeTable(clock)
   const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
+  const blocks = new BlockCache({ capacity: options.cacheMemory, fetch: fetchFrom(driver) })
   const core: Core = {
     get attributes() {
       return attributes
@@ -621,17 +631,8 @@ function createCore(options: FileSystemOptions): Core {
     log,
     metadata,
     subtrees: new Subtrees({ driver, metadata, log }),
-    blocks: new BlockCache({
-      capacity: options.cacheMemory,
-      fetch: async (object, offset, target, signal) => {
-        const { path, etag } = object
-        const { bytesRead } = await driver.readInto(path, target, { offset, etag, signal })
-        if (bytesRead === target.length) return
-        throw new IntegrityError(`${bytesRead} bytes instead of ${target.length} at ${offset}`, {
-          path,
-        })
-      },
-    }),
+    blocks,
+    prefetcher: new Prefetcher({ blocks, window: config.readAhead, now: monotonic }),
     writeBack: new WriteBack({
       limits: driver.partLimits,
       memory: options.writeMemory,
@@ -653,9 +654,19 @@ function createCore(options: FileSystemOptions): Core {
     ledger,
     moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),
     notifier: NO_NOTIFIER,
+    directMappings: false,
   }
   const attributes = new AttributeStore(core)
   return core
+}
+
+function fetchFrom(driver: StorageDriver): FetchBlocks {
+  return async ({ path, etag, size }, offset, targets, options) => {
+    const wanted = targets.reduce((sum, { length }) => sum + length, 0)
+    const { bytesRead } = await driver.readInto(path, targets, { offset, etag, ...options })
+    if (bytesRead === wanted) return
+    throw new IntegrityError(`${bytesRead} of ${wanted} bytes at ${offset} of ${size}`, { path })
+  }
 }
 
 /** Applies `next` at once if the value is there, else when it comes. */

@@ -36,6 +36,7 @@ export class Markers {
   readonly #pending = new Set<DirectoryInode>()
   readonly #locks = new WeakMap<DirectoryInode, Mutex>()
   #timer: NodeJS.Timeout | undefined
+  #closed = false
 
   constructor(options: MarkersOptions) {
     this.#options = options
@@ -118,6 +119,12 @@ export class Markers {
     if (failures.length > 0) throw failures[0]
   }
 
+  /** Nothing is tried any more: what is left would otherwise be tried for as long as the process lives. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
   /** The bucket shows the directory from now on: what was listed before is out of date. */
   #shown(directory: DirectoryInode): void {
     const { inodes, metadata } = this.#options
@@ -131,6 +138,7 @@ export class Markers {
 
   #schedule(directory: DirectoryInode): void {
     this.#pending.add(directory)
+    if (this.#closed) return
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.flushAll().catch((error: unknown) => {

@@ -82,6 +82,13 @@ export const INIT_FLAG = {
   HANDLE_KILLPRIV: 1 << 19,
   MAX_PAGES: 1 << 22,
   HANDLE_KILLPRIV_V2: 1 << 28,
+  /** `flags2` counts. */
+  INIT_EXT: 1 << 30,
+} as const
+
+/** Bits of `flags2` at INIT: those from the 32nd on. */
+export const INIT_FLAG2 = {
+  DIRECT_IO_ALLOW_MMAP: 1 << 4,
 } as const
 
 /** Bits of `valid` in SETATTR. */

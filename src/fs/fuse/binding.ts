@@ -6,11 +6,12 @@
  * ends. One thread of libuv's pool is taken for as long as the mount lasts, so that the executable
  * should raise UV_THREADPOOL_SIZE (default 4) before anything uses the pool.
  */
-import type { Milliseconds } from '../../util/units.js'
+import type { Bytes, Milliseconds } from '../../util/units.js'
 import { ErrnoError } from '../../util/errno.js'
 import { silentLogger } from '../../util/log.js'
 import type { Binding, BindingOptions, Mount } from '../binding.js'
 import type { Operations } from '../operations.js'
+import { MAX_REQUEST } from './abi.js'
 import { startCrashGuard, type CrashGuard } from './crash-guard.js'
 import { Channel, DEFAULT_CHANNEL_CONFIG, type ChannelConfig } from './channel.js'
 import type { Device } from './device.js'
@@ -23,6 +24,7 @@ import {
   removeDeadMount,
   unmount,
 } from './mountpoint.js'
+import { raiseReadahead } from './readahead.js'
 import { Session } from './session.js'
 
 export interface FuseBindingOptions {
@@ -38,6 +40,8 @@ export interface FuseBindingOptions {
 
 const DRAIN_TIMEOUT: Milliseconds = 30_000
 const INIT_TIMEOUT: Milliseconds = 10_000
+/** One request's worth: more was no faster, less costs more requests. */
+const READAHEAD: Bytes = MAX_REQUEST
 
 /** The binding over the kernel's own protocol, on Linux. */
 export function createFuseBinding(options: FuseBindingOptions = {}): Binding {
@@ -76,6 +80,8 @@ async function mount(
   closed.catch((error: unknown) => log.error({ err: error, path }, 'the mount has broken'))
   session.start()
   await waitForInit(session, { libfuse3, path, timeout: options.initTimeout ?? INIT_TIMEOUT })
+  const raised = await raiseReadahead(path, READAHEAD)
+  log.debug({ path, raised }, 'read-ahead of the kernel')
   return new FuseMount(path, { session, libfuse3, closed })
 }
 

@@ -98,14 +98,20 @@ export interface InitRequest {
   readonly minor: number
   readonly maxReadahead: Bytes
   readonly flags: number
+  /** What the kernel offers in a second word, if its INIT_EXT says that there is one. */
+  readonly flags2: number
 }
 
 export function decodeInit(reader: ByteReader): InitRequest {
   const major = reader.u32()
   const minor = reader.u32()
   // A kernel of another major version may send these two alone, and is told to try again.
-  if (reader.remaining < 8) return { major, minor, maxReadahead: 0, flags: 0 }
-  return { major, minor, maxReadahead: reader.u32(), flags: reader.u32() }
+  if (reader.remaining < 8) return { major, minor, maxReadahead: 0, flags: 0, flags2: 0 }
+  const maxReadahead = reader.u32()
+  const flags = reader.u32()
+  // Sent since protocol 7.36 (Linux 5.17).
+  const flags2 = reader.remaining < 4 ? 0 : reader.u32()
+  return { major, minor, maxReadahead, flags, flags2 }
 }
 
 export interface Forget {

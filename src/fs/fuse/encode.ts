@@ -59,6 +59,7 @@ export interface InitReply {
   readonly minor: number
   readonly maxReadahead: Bytes
   readonly flags: number
+  readonly flags2: number
   readonly maxBackground: number
   readonly congestionThreshold: number
   readonly maxWrite: Bytes
@@ -71,7 +72,7 @@ export function encodeInit(writer: ByteWriter, reply: InitReply): void {
   // time_gran: timestamps are kept to the nanosecond
   writer.u32(1).u16(reply.maxPages)
   // map_alignment, flags2, unused
-  writer.u16(0).zeros(4 + 28)
+  writer.u16(0).u32(reply.flags2).zeros(28)
 }
 
 function encodeAttributes(writer: ByteWriter, attributes: Attributes): void {

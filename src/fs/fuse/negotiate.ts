@@ -3,7 +3,8 @@
  *
  * The kernel offers what it can do, and does what of it is repeated in the answer. What an older
  * kernel lacks is simply not agreed: without MAX_PAGES (before Linux 4.20) requests carry 128 KiB,
- * without READDIRPLUS a listing is looked up entry by entry.
+ * without READDIRPLUS a listing is looked up entry by entry, without DIRECT_IO_ALLOW_MMAP (before 6.6)
+ * all files are read through the page cache.
  *
  * Not asked for: POSIX_LOCKS and FLOCK_LOCKS (locks hold within the host, and the kernel does that
  * best), DONT_MASK (the kernel applies the umask), EXPORT_SUPPORT (no NFS export), WRITEBACK_CACHE
@@ -13,6 +14,7 @@ import { ErrnoError } from '../../util/errno.js'
 import type { Bytes } from '../../util/units.js'
 import {
   INIT_FLAG,
+  INIT_FLAG2,
   KERNEL_MINOR_VERSION,
   KERNEL_VERSION,
   MAX_REQUEST,
@@ -33,7 +35,11 @@ const WANTED =
   INIT_FLAG.READDIRPLUS_AUTO |
   INIT_FLAG.ASYNC_DIO |
   INIT_FLAG.PARALLEL_DIROPS |
-  INIT_FLAG.MAX_PAGES
+  INIT_FLAG.MAX_PAGES |
+  INIT_FLAG.INIT_EXT
+
+/** As WANTED, of the second word. */
+const WANTED2 = INIT_FLAG2.DIRECT_IO_ALLOW_MMAP
 
 export interface NegotiationOptions {
   /**
@@ -68,6 +74,7 @@ export function negotiate(request: InitRequest, options: NegotiationOptions): In
     minor: major > KERNEL_VERSION ? KERNEL_MINOR_VERSION : Math.min(minor, KERNEL_MINOR_VERSION),
     maxReadahead: request.maxReadahead,
     flags: flags >>> 0,
+    flags2: (flags & INIT_FLAG.INIT_EXT) === 0 ? 0 : request.flags2 & WANTED2,
     maxBackground,
     // From here on the kernel holds back readahead, so that reads that somebody waits for get through.
     congestionThreshold: Math.floor((maxBackground * 3) / 4),

@@ -18,7 +18,7 @@ import { ByteReader } from '../../util/cursor.js'
 import type { Logger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Operations, SessionInfo } from '../operations.js'
-import { KERNEL_VERSION, OPCODE } from './abi.js'
+import { INIT_FLAG2, KERNEL_VERSION, OPCODE } from './abi.js'
 import type { Channel, RequestHandler } from './channel.js'
 import * as decode from './decode.js'
 import type { Device } from './device.js'
@@ -140,7 +140,11 @@ export class Session implements RequestHandler {
       const offer = decode.decodeInit(this.#reader)
       const reply = negotiate(offer, this.#options.negotiation)
       if (offer.major === KERNEL_VERSION) {
-        const info = { maxWrite: reply.maxWrite, maxReadahead: reply.maxReadahead }
+        const info = {
+          maxWrite: reply.maxWrite,
+          maxReadahead: reply.maxReadahead,
+          directMappings: (reply.flags2 & INIT_FLAG2.DIRECT_IO_ALLOW_MMAP) !== 0,
+        }
         this.#operations.init(info, this.#notifier)
         this.#state = 'started'
         this.#settleStarted.resolve(info)

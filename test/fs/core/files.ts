@@ -558,3 +558,28 @@ scene(
   },
   { config: { metadataTtl: 0 } },
 )
+
+scene(
+  'the kernel is told to ask again when a truncate that was not stored may have happened',
+  async ({ t, os, bucket, watch }) => {
+    await bucket.putContent('/f', text('some content'))
+    const told: Ino[] = []
+    os.fs.init(
+      { maxWrite: MiB, maxReadahead: MiB },
+      { invalidateInode: (ino: Ino) => void told.push(ino), invalidateEntry: () => undefined },
+    )
+    const file = await os.open('/f', O_RDWR)
+    const { ino } = await os.lookup('/f')
+    watch.before = ({ method }) => {
+      if (method === 'putContent') throw new Error('no')
+    }
+    await fails(t, 'EIO', os.truncate('/f', 4))
+    t.same(told, [ino])
+    watch.before = () => undefined
+    const [size, seen] = [(await file.stat()).size, String(await file.read(0, 100))]
+    t.equal(seen.length, size, 'what is read has the size that is told')
+    await file.close()
+    t.equal(await content(bucket, '/f'), seen)
+    os.fs.forget(ino, 1)
+  },
+)

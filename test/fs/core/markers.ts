@@ -281,3 +281,18 @@ scene(
   },
   NEVER,
 )
+
+scene(
+  'a marker that cannot be written at the end is not tried for ever',
+  async ({ t, os, watch }) => {
+    await os.mkdir('/d')
+    watch.before = ({ method }) => {
+      if (method === 'makeDirectory') throw new Error('the store is gone')
+    }
+    await fails(t, 'EIO', os.fs.destroy())
+    const tried = watch.count('makeDirectory')
+    await sleep(100)
+    t.equal(watch.count('makeDirectory'), tried)
+  },
+  { endsBadly: true },
+)

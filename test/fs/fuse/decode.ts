@@ -36,6 +36,11 @@ await t.test('INIT, whole or from a kernel that tells its version alone', async 
     minor: 31,
     maxReadahead: 4096,
     flags: 9,
+    flags2: 1,
+  })
+  t.match(decode.decodeInit(reader([32, 7], [32, 31], [32, 4096], [32, 9])), {
+    flags: 9,
+    flags2: 0,
   })
   t.match(decode.decodeInit(reader([32, 8], [32, 1])), { major: 8, minor: 1, flags: 0 })
 })

@@ -143,6 +143,7 @@ await t.test('the records of answers', async t => {
           minor: 38,
           maxReadahead: 131072,
           flags: 0x1040_0001,
+          flags2: 16,
           maxBackground: 64,
           congestionThreshold: 48,
           maxWrite: 1048576,
@@ -158,7 +159,9 @@ await t.test('the records of answers', async t => {
         [32, 1048576],
         [32, 1], // time_gran
         [16, 256],
-        Buffer.alloc(34),
+        [16, 0],
+        [32, 16],
+        Buffer.alloc(28),
       ],
     ],
     [

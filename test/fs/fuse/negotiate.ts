@@ -1,9 +1,9 @@
 import t from 'tap'
-import { INIT_FLAG } from '../../../src/fs/fuse/abi.js'
+import { INIT_FLAG, INIT_FLAG2 } from '../../../src/fs/fuse/abi.js'
 import { negotiate } from '../../../src/fs/fuse/negotiate.js'
 
 const MiB = 1024 * 1024
-const everything = { major: 7, minor: 45, maxReadahead: 131072, flags: -1 }
+const everything = { major: 7, minor: 45, maxReadahead: 131072, flags: -1, flags2: -1 }
 const noSetuid = { noSetuid: true }
 
 await t.test('a kernel of today gives all that is wanted', async t => {
@@ -31,12 +31,14 @@ await t.test('a kernel of today gives all that is wanted', async t => {
   ] as const) {
     t.equal(reply.flags & INIT_FLAG[name], 0, name)
   }
+  t.equal(reply.flags2, INIT_FLAG2.DIRECT_IO_ALLOW_MMAP, 'and no more of the second word')
   t.ok(reply.congestionThreshold < reply.maxBackground)
 })
 
 await t.test('nothing is agreed that was not offered', async t => {
   const reply = negotiate({ ...everything, minor: 27, flags: INIT_FLAG.BIG_WRITES }, noSetuid)
   t.equal(reply.flags, INIT_FLAG.BIG_WRITES)
+  t.equal(reply.flags2, 0, 'a second word that the first does not speak of')
   t.equal(reply.minor, 27)
   t.equal(reply.maxWrite, 128 * 1024, 'without MAX_PAGES requests are small')
   t.equal(reply.maxPages, 32)
@@ -53,7 +55,7 @@ await t.test('smaller requests can be asked for, larger ones cannot', async t =>
 })
 
 await t.test('a newer major version is told ours, an old kernel is refused', async t => {
-  t.match(negotiate({ major: 8, minor: 1, maxReadahead: 0, flags: 0 }, noSetuid), {
+  t.match(negotiate({ ...everything, major: 8, minor: 1, flags: 0 }, noSetuid), {
     major: 7,
     minor: 38,
   })

@@ -98,8 +98,9 @@ await t.test('INIT is answered, and the operations learn what was agreed', async
   t.equal(errno, 0)
   t.equal(body.length, 64)
   t.equal(body.readUInt32LE(20), 1024 * 1024, 'max_write')
-  t.strictSame(await session.started, { maxWrite: 1024 * 1024, maxReadahead: 131072 })
-  t.strictSame(operations.session, { maxWrite: 1024 * 1024, maxReadahead: 131072 })
+  const info = { maxWrite: 1024 * 1024, maxReadahead: 131072, directMappings: false }
+  t.strictSame(await session.started, info)
+  t.strictSame(operations.session, info)
 })
 
 await t.test('a kernel with a newer major version is asked to try again', async t => {

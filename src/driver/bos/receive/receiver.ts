@@ -147,6 +147,9 @@ export class Receiver {
           if (what !== 'head') return
           inBody = true
           deadline += timeToMove(bodyLength)
+          // What is waited for from now on is late sooner than a head is.
+          clearTimeout(timer)
+          timer = setTimeout(look, Math.ceil(limit() - heard))
         },
         settle: outcome => {
           leave()

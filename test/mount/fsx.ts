@@ -39,7 +39,14 @@ for (const [what, spoil] of [
       }
       return Promise.resolve()
     }
-    const fsx = new Fsx({ seed: 1, folder, maxSize: 64 * KiB, maxLength: 8 * KiB, remount })
+    const fsx = new Fsx({
+      seed: 1,
+      folder,
+      maxSize: 64 * KiB,
+      maxLength: 8 * KiB,
+      fallocate: false,
+      remount,
+    })
     await t.rejects(fsx.run(20_000), FsxError)
   })
 }

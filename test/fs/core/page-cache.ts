@@ -1,0 +1,19 @@
+import t from 'tap'
+import { goesPastPageCache } from '../../../src/fs/core/page-cache.js'
+import { KiB, MiB } from '../../../src/util/units.js'
+
+const large = { size: 64 * MiB, readOnly: true, dirty: false }
+
+void t.test('large files that are only read go past the page cache', t => {
+  const today = { directMappings: true }
+  t.ok(goesPastPageCache(large, today))
+  t.notOk(goesPastPageCache({ ...large, size: 512 * KiB }, today), 'a small one')
+  t.notOk(goesPastPageCache({ ...large, readOnly: false }, today), 'one that may be written')
+  t.notOk(goesPastPageCache({ ...large, dirty: true }, today), 'one that is being written')
+  t.end()
+})
+
+void t.test('no file does where it could then not be mapped', t => {
+  t.notOk(goesPastPageCache(large, { directMappings: false }))
+  t.end()
+})

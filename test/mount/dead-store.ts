@@ -1,0 +1,105 @@
+/**
+ * A store that does not answer: calls that wait for it can be interrupted, others fail after their time,
+ * everything works again when it is back, and unmounting says what could not be saved.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { bosmount, mountArguments, MountedBucket, startServer } from '../helpers/bosmount.js'
+import type { Server } from '../helpers/bosmount.js'
+import { openBucket } from '../helpers/bucket.js'
+import { Background, run } from '../helpers/processes.js'
+import { isMounted, scratchFolder } from '../helpers/scratch.js'
+
+t.setTimeout(180_000)
+
+const SHORT = ['--request-timeout', '1s', '--total-timeout', '2s', '--metadata-ttl', '0']
+const LONG = ['--metadata-ttl', '0']
+
+interface Stage {
+  readonly server: Server
+  readonly folder: string
+  readonly mountpoint: string
+}
+
+async function setStage(t: Test): Promise<Stage> {
+  const folder = scratchFolder(t)
+  const server = await startServer(t, folder)
+  const bucket = await openBucket(t, server)
+  await bucket.putContent('/file', Buffer.from('content'))
+  const mountpoint = join(folder, 'mount')
+  mkdirSync(mountpoint)
+  // A stopped process could not be ended in order.
+  t.teardown(() => server.process.signal('SIGCONT'))
+  return { server, folder, mountpoint }
+}
+
+void t.test('a program that waits for a store which hangs can be interrupted', async t => {
+  const { server, mountpoint } = await setStage(t)
+  const mount = await MountedBucket.mount(t, { server, mountpoint, args: LONG })
+  server.process.signal('SIGSTOP')
+  const programs: readonly (readonly string[])[] = [
+    ['cat', 'file'],
+    ['ls', '-l', '.'],
+    ['dd', 'if=/dev/zero', 'of=new', 'bs=1', 'count=1', 'conv=fsync'],
+    ['mv', 'file', 'other'],
+    ['rm', '-f', 'file'],
+  ]
+  for (const [program = '', ...args] of programs) {
+    const waiting = new Background(
+      t,
+      'sh',
+      ['-c', `echo starts; exec ${[program, ...args].join(' ')}`],
+      {
+        cwd: mountpoint,
+      },
+    )
+    await waiting.waitFor(/starts/)
+    await new Promise(resolve => setTimeout(resolve, 300))
+    t.notOk(waiting.hasEnded, `${program} waits`)
+    // The store hangs for as long as this lasts, and requests have two minutes.
+    await waiting.stop('SIGINT', 20_000)
+    t.ok(waiting.hasEnded, `${program} can be interrupted`)
+  }
+  server.process.signal('SIGCONT')
+  t.equal(readFileSync(join(mountpoint, 'file'), 'utf8').length, 7, 'the store is back')
+  t.equal(await mount.unmount(), 0, mount.process.output)
+})
+
+void t.test(
+  'a store that hangs is an error after its time, and nothing when it is back',
+  async t => {
+    const { server, mountpoint } = await setStage(t)
+    const mount = await MountedBucket.mount(t, { server, mountpoint, args: SHORT })
+    server.process.signal('SIGSTOP')
+    const read = await run('cat', ['file'], { cwd: mountpoint })
+    t.not(read.code, 0)
+    t.match(read.stderr, /Input\/output error|timed out/i)
+    const write = await run('dd', ['if=/dev/zero', 'of=new', 'bs=1', 'count=1'], {
+      cwd: mountpoint,
+    })
+    t.not(write.code, 0, 'no success is reported')
+    server.process.signal('SIGCONT')
+    t.equal(readFileSync(join(mountpoint, 'file'), 'utf8'), 'content')
+    writeFileSync(join(mountpoint, 'new'), 'written')
+    t.equal(readFileSync(join(mountpoint, 'new'), 'utf8'), 'written')
+    t.equal(await mount.unmount(), 0, mount.process.output)
+  },
+)
+
+void t.test('unmounting without the store says what could not be saved', async t => {
+  const { server, mountpoint, folder } = await setStage(t)
+  const times = ['--request-timeout', '1s', '--total-timeout', '2s', '--metadata-ttl', '10m']
+  const args = [...times, '--log-file', join(folder, 'log')]
+  const mounted = await bosmount(mountArguments({ server, mountpoint, args }))
+  t.equal(mounted.code, 0, mounted.stderr)
+  // All names are known now, so that a new one needs no answer.
+  t.same(readdirSync(mountpoint), ['file'])
+  server.process.signal('SIGSTOP')
+  mkdirSync(join(mountpoint, 'directory'))
+  await server.process.kill()
+  const unmounted = await bosmount(['umount', mountpoint])
+  t.notOk(isMounted(mountpoint), 'the mount point is free')
+  t.equal(unmounted.code, 1)
+  t.match(unmounted.stderr, /not everything could be stored: .*directory/)
+})
