@@ -70,10 +70,11 @@ function listTests(folder) {
   })
 }
 
-/** Helpers may lie beside the tests that share them; only a test runs tap. */
+/** Helpers may lie beside the tests that share them; only a test runs tap, or scenes that do. */
 function isTest(path) {
   if (!path.endsWith('.ts') || path.endsWith('.d.ts')) return false
-  return /^import (?!type\b).*'tap'$/m.test(readFileSync(join(PROJECT, path), 'utf8'))
+  const runs = /^(import (?!type\b).*|\} from )'(tap|[./]+\/helpers\/[a-z-]*scene\.js)'$/m
+  return runs.test(readFileSync(join(PROJECT, path), 'utf8'))
 }
 
 async function runAll(files) {

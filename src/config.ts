@@ -268,6 +268,18 @@ export const OPTIONS: readonly Option[] = [
     fallback: '256 MiB',
     help: 'memory for bytes that BOS does not have yet',
   }),
+  own('staging-dir', {
+    type: 'text',
+    group: 'Cache',
+    fallback: '/var/tmp',
+    help: 'where bytes that do not fit into write-memory wait on local disk, in files without a name',
+  }),
+  own('staging-size', {
+    type: 'bytes',
+    group: 'Cache',
+    fallback: '2 GiB',
+    help: 'most bytes on local disk; with 0 files are stored before their time instead',
+  }),
   own('metrics', {
     type: 'text',
     group: 'Logging',
@@ -308,6 +320,8 @@ export interface MountConfig {
   readonly cacheSize: Bytes
   readonly readAhead: Bytes
   readonly writeMemory: Bytes
+  readonly stagingDirectory: string
+  readonly stagingSize: Bytes
   /** `HOST:PORT`, or the absolute path of a socket. */
   readonly metrics: string | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -380,6 +394,8 @@ export function inspectConfig(sources: Sources): Inspection {
     cacheSize: read('cache-size', 10 * GiB),
     readAhead: read('read-ahead', 64 * MiB),
     writeMemory: read('write-memory', GiB / 4),
+    stagingDirectory: read('staging-dir', '/var/tmp'),
+    stagingSize: read('staging-size', 2 * GiB),
     metrics: read<string | undefined>('metrics', undefined),
     logLevel: read('log-level', 'info'),
     logFile: read<string | undefined>('log-file', undefined),

@@ -133,6 +133,7 @@ function createFileSystem({
     },
     cacheMemory: config.cacheMemory,
     writeMemory: config.writeMemory,
+    staging: { directory: config.stagingDirectory, capacity: config.stagingSize },
     log,
     ...opened,
     ...(disk === undefined ? {} : { blocksFrom: readThroughDisk(driver, disk, store) }),

@@ -21,8 +21,9 @@ const UTIL = 'src/util/'
 const CONTRACT = [
   'src/driver/driver.ts',
   'src/driver/errors.ts',
-  'src/driver/path.ts',
   'src/driver/metadata.ts',
+  'src/driver/parts.ts',
+  'src/driver/path.ts',
 ]
 const NARROW_WAIST = ['src/fs/operations.ts', 'src/fs/binding.ts']
 

@@ -151,6 +151,9 @@ function passThrough(source: string): Operations {
     listxattr: refuse,
     setxattr: refuse,
     removexattr: refuse,
+    fallocate: refuse,
+    lseek: refuse,
+    copyfilerange: refuse,
   }
 }
 

@@ -11,6 +11,7 @@ import type { Bytes } from '../util/units.js'
 interface Waiter {
   readonly bytes: Bytes
   readonly grant: () => void
+  readonly refuse: (reason: Error) => void
 }
 
 export class Budget {
@@ -45,9 +46,10 @@ export class Budget {
     if (this.tryReserve(bytes)) return
     let granted = false
     let waiter: Waiter | undefined
-    const turn = new Promise<void>(resolve => {
+    const turn = new Promise<void>((resolve, reject) => {
       waiter = {
         bytes,
+        refuse: reject,
         grant: () => {
           granted = true
           resolve()
@@ -60,7 +62,7 @@ export class Budget {
       await abortable(turn, signal)
     } catch (error) {
       if (granted) this.release(bytes)
-      else if (waiter !== undefined) this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
+      else if (waiter !== undefined) this.#forget(waiter)
       this.#grantWaiting()
       throw error
     }
@@ -71,6 +73,16 @@ export class Budget {
     if (this.#reserved < 0)
       throw new RangeError(`budget released ${-this.#reserved} bytes too many`)
     this.#grantWaiting()
+  }
+
+  /** Nothing will be released: all who wait are told so. */
+  refuse(reason: Error): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.refuse(reason)
+  }
+
+  #forget(waiter: Waiter): void {
+    const at = this.#waiters.indexOf(waiter)
+    if (at >= 0) this.#waiters.splice(at, 1)
   }
 
   #fits(bytes: Bytes): boolean {

@@ -1,80 +1,68 @@
 /**
  * One file under write, from the first write to its last flush.
  *
- * What it holds and how it is cut into parts is told in write-back.ts, which owns all of them; what
- * the bytes are and where they come from, in write-buffer.ts.
+ * What it holds and how it is cut into parts is told in write-back.ts, which owns all of them; where
+ * each byte is, in write-buffer.ts; how it is brought to the store, in publication.ts.
  *
- * The mutex keeps flushes, truncates and waiting writes apart. A write that needs no waiting takes
+ * The mutex keeps flushes, cuts, copies and waiting writes apart. A write that needs no waiting takes
  * effect at once while nobody is in.
  */
-import type {
-  Composition,
-  Part,
-  PartLimits,
-  WriteConditions,
-  WriteResult,
-} from '../driver/driver.js'
+import type { Composition, PartLimits } from '../driver/driver.js'
+import type { PartLayout, PartRange } from '../driver/parts.js'
 import { abortable } from '../util/abort.js'
 import { ErrnoError } from '../util/errno.js'
-import type { Extent } from '../util/extents.js'
 import { Mutex } from '../util/lock.js'
-import { forEachParallel } from '../util/semaphore.js'
+import type { Semaphore } from '../util/semaphore.js'
 import { formatBytes, MiB } from '../util/units.js'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import type { Budget } from './budget.js'
 import type { BufferPool } from './buffer-pool.js'
+import type { FileStore } from './file-store.js'
 import type { ObjectId } from './object-id.js'
-import { planParts } from './part-plan.js'
-import type { PlannedPart } from './part-plan.js'
+import type { Source } from './origins.js'
+import { publish } from './publication.js'
+import type { Staging, StagingFile } from './staging.js'
+import { UploadSession } from './upload-session.js'
+import type { SentPart } from './upload-session.js'
 import { WriteBuffer } from './write-buffer.js'
 import type { Piece } from './write-buffer.js'
-
-/** How one file reaches the store. Its path may change between calls, but not during one. */
-export interface FileStore {
-  put(content: readonly Uint8Array[], conditions: WriteConditions): Promise<WriteResult>
-  compose(): Promise<Composition>
-  /** The file was published under a name it no longer has: moves it to where it belongs now. */
-  moveHere(publishedAt: string): Promise<WriteResult>
-  /** Bytes of the version `base`, all of them or a rejection. They need not outlive the next await. */
-  readBase(base: ObjectId, offset: Bytes, length: Bytes): Promise<readonly Uint8Array[]>
-  /** The driver path now. */
-  path(): string
-  /** false once the file was unlinked: it then has no place in the store. */
-  isLinked(): boolean
-  /** The store has all bytes, as this version. Called before another write can go ahead. */
-  published(version: ObjectId): void
-}
 
 /** Somebody who waits, and may stop waiting; RequestContext is one. Read only when there is a wait. */
 export interface Waiter {
   readonly signal: AbortSignal
 }
 
+/** Somebody who is told of each failure once, such as an open file descriptor. */
+export interface Observer {
+  /** `DirtyFile.failures` when it was last told. */
+  seen: number
+}
+
 export type Guard = <T>(work: () => Promise<T>) => Promise<T>
 
 /** What all files under write share. */
 export interface DirtyFileOwner {
-  readonly partSize: Bytes
   readonly limits: PartLimits
+  readonly layout: PartLayout
   readonly budget: Budget
   readonly pool: BufferPool
   readonly guard: Guard
   /** How long a write may wait for memory. */
   readonly patience: Milliseconds
+  readonly staging: Staging | undefined
+  /** One permit for each part that is being put together outside of the budget. */
+  readonly assembly: Semaphore
   /** The file was discarded. */
   forget(file: DirtyFile): void
   /** Aborts an upload that nobody wants any more, and does not fail. */
   dropUpload(composition: Composition): Promise<void>
+  /** Stores all files that have copied from the object at `path`, which is about to change. */
+  settleGuarded(path: string): Promise<void>
 }
 
-/** Parts of one flush under way at a time, beyond those already being uploaded. */
-const FLUSH_PARALLELISM = 4
 const ZEROS = new Uint8Array(MiB)
-
-interface Upload {
-  readonly settled: Promise<void>
-  part: Part | undefined
-}
+/** Bytes handed to the staging file at a time. */
+const SPILL: Bytes = MiB
 
 /** One file under write. */
 export class DirtyFile {
@@ -82,16 +70,18 @@ export class DirtyFile {
   readonly #store: FileStore
   readonly #buffer: WriteBuffer
   readonly #mutex = new Mutex()
-  readonly #uploads = new Map<number, Upload>()
+  readonly #session: UploadSession
+  readonly #staging: StagingFile | undefined
   #base: ObjectId | undefined
-  #composition: Promise<Composition> | undefined
   /** The version in the store that has all sealed bytes, but not yet the file's name. */
   #misplaced: ObjectId | undefined
-  #abort = new AbortController()
   #changed: boolean
   /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
   #attempted = false
+  /** Parts that had left were needed again: from now on all are kept on local disk as well. */
+  #keepsParts = false
   #error: unknown
+  #failures = 0
 
   constructor(owner: DirtyFileOwner, store: FileStore, base: ObjectId | undefined) {
     this.#owner = owner
@@ -99,6 +89,11 @@ export class DirtyFile {
     this.#base = base
     this.#changed = base === undefined
     this.#buffer = new WriteBuffer(owner.pool, base?.size ?? 0)
+    this.#staging = owner.staging?.open()
+    this.#session = new UploadSession({
+      begin: () => store.compose(),
+      dropUpload: composition => owner.dropUpload(composition),
+    })
   }
 
   get size(): Bytes {
@@ -112,7 +107,7 @@ export class DirtyFile {
 
   /** Nothing of this file has been sent to the store yet, so nothing of it can be there. */
   get isUnsent(): boolean {
-    return this.#base === undefined && this.#uploads.size === 0 && !this.#attempted
+    return this.#base === undefined && this.#session.sent.size === 0 && !this.#attempted
   }
 
   /** false once it was unlinked: it cannot be flushed, and its bytes are nobody's but its holders'. */
@@ -135,19 +130,35 @@ export class DirtyFile {
   }
 
   get uploadsUnderWay(): readonly Promise<void>[] {
-    return [...this.#uploads.values()]
-      .filter(upload => upload.part === undefined)
-      .map(upload => upload.settled)
+    return this.#session.underWay
+  }
+
+  /** How often bringing the file to the store has failed; a flush that succeeds makes all good. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** Paths of other files that bytes of this one are to be copied from. */
+  get copiedFrom(): readonly string[] {
+    const paths = new Set<string>()
+    for (const { source } of this.#buffer.origins) if (source !== 'base') paths.add(source.path)
+    return [...paths]
+  }
+
+  /** @throws the error of the latest failure that is not made good, if the observer has not seen it */
+  report(observer: Observer): void {
+    const isNews = observer.seen < this.#failures
+    observer.seen = this.#failures
+    if (isNews && this.#error !== undefined) throw this.#error
   }
 
   /**
    * Takes a copy of the data; at once if memory is free and nothing is in the way.
    *
    * @returns the number of bytes, always all
-   * @throws the error of an upload that failed in the background, once; EFBIG; the signal's reason
+   * @throws EFBIG; ENOSPC when neither memory nor disk nor store take any more; the signal's reason
    */
   write(offset: Bytes, data: Uint8Array, waiter?: Waiter): number | Promise<number> {
-    this.#throwLatched()
     this.#checkSize(offset + data.length)
     if (this.#mutex.isIdle && !this.#buffer.isSealed(offset, offset + data.length)) {
       const cost = this.#buffer.cost(offset, data.length)
@@ -166,18 +177,17 @@ export class DirtyFile {
     waiter?: Waiter,
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const pieces = this.#buffer.pieces(offset, offset + length)
-    if (pieces.every(piece => piece.kind === 'memory' || piece.kind === 'hole')) {
-      return pieces.flatMap(piece => this.#resident(piece))
-    }
+    if (pieces.every(isResident)) return pieces.flatMap(resident)
     if (pieces.some(piece => this.#isOutOfReach(piece))) {
+      this.#keepsParts = true
       return this.flush(waiter?.signal).then(() => this.read(offset, length, waiter))
     }
-    // Memory may be written to, or reused, while the base is being read.
+    // Memory may be written to, or reused, while the others are being waited for.
     const snapshot = pieces.map(piece =>
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
     const base = this.#base
-    const read = this.#assemble(snapshot).catch((error: unknown) => {
+    const read = this.assemble(snapshot).catch((error: unknown) => {
       // Published or moved meanwhile, by this mount: the bytes are there, in another version.
       if (this.#base === base) throw error
       return this.read(offset, length, waiter)
@@ -185,30 +195,62 @@ export class DirtyFile {
     return abortable(read, waiter?.signal)
   }
 
-  /** Whether the bytes can be read only after a flush. */
-  #isOutOfReach({ kind }: Piece): boolean {
-    return kind === 'sealed' || (kind === 'base' && this.#misplaced !== undefined)
-  }
-
   /** Cuts the file, or extends it by a hole. */
   async truncate(size: Bytes, signal?: AbortSignal): Promise<void> {
-    this.#throwLatched()
     this.#checkSize(size)
-    for (;;) {
-      const cut = this.#mutex.run(async () => {
-        signal?.throwIfAborted()
-        if (size === 0) await this.#dropUploads()
-        if (this.#buffer.isSealed(size, Infinity)) return false
-        const before = this.#buffer.held
-        this.#buffer.truncate(size)
-        this.#owner.budget.release(before - this.#buffer.held)
-        if (size === 0) this.#base = undefined
-        this.#changed = true
-        return true
-      })
-      if (await abortable(cut, signal)) return
-      await this.flush(signal)
+    const empty = async (): Promise<void> => {
+      await this.#dropUploads()
+      this.#base = undefined
     }
+    await this.#change({ start: size, end: Infinity }, () => this.#buffer.truncate(size), {
+      signal,
+      ...(size === 0 && { prepare: empty }),
+    })
+  }
+
+  /** Makes a hole of a range; the file grows to its end if it may. */
+  async zero(
+    { start, end, grow = false }: { start: Bytes; end: Bytes; grow?: boolean },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (grow) this.#checkSize(end)
+    await this.#change({ start, end }, () => this.#buffer.zero(start, end, grow), { signal })
+  }
+
+  /** Makes the file at least this long. */
+  async extend(size: Bytes, signal?: AbortSignal): Promise<void> {
+    if (size > this.size) await this.zero({ start: size, end: size, grow: true }, signal)
+  }
+
+  /**
+   * Makes bytes from `offset` the same as a range of another file's version, or of this file's own; no
+   * byte moves before the flush.
+   *
+   * @param isCurrent asked at the last moment; if it is not so nothing happens
+   * @returns whether it was so
+   */
+  async copyFrom(
+    source: { readonly object: ObjectId; readonly from: Bytes; readonly length: Bytes },
+    offset: Bytes,
+    { isCurrent, signal }: { isCurrent: () => boolean; signal?: AbortSignal },
+  ): Promise<boolean> {
+    const { object, from, length } = source
+    const end = offset + length
+    this.#checkSize(end)
+    let done = false
+    await this.#change(
+      { start: offset, end },
+      () => {
+        done = isCurrent()
+        if (!done) return false
+        const isOwn = object.path === this.path && object.etag === this.#base?.etag
+        const origin: Source = isOwn ? 'base' : object
+        this.#buffer.copy({ start: offset, end, source: origin, from })
+        return true
+      },
+      { signal },
+    )
+    return done
   }
 
   /**
@@ -257,34 +299,102 @@ export class DirtyFile {
     this.#base = base
   }
 
+  /**
+   * Moves all that memory holds to the staging file, except what is being sent.
+   *
+   * @throws ErrnoError ENOSPC when that is full; what was moved by then stays moved
+   */
+  spill(): Promise<void> {
+    return this.#mutex.run(async () => {
+      const { budget } = this.#owner
+      for (const range of this.#buffer.dirtyRanges) {
+        for (let start = range.start; start < range.end; start += SPILL) {
+          const end = Math.min(start + SPILL, range.end)
+          const data = this.#buffer.pieces(start, end).flatMap(resident)
+          await this.#staging?.write(start, data)
+          budget.release(this.#buffer.stage(start, end))
+        }
+      }
+    })
+  }
+
   /** Forgets everything that is not in the store, and aborts what is on its way there. */
   async discard(): Promise<void> {
     this.#owner.forget(this)
     await this.#mutex.run(async () => {
       await this.#dropUploads()
-      this.#releaseMemory(this.#base?.size ?? 0)
+      await this.#forgetBytes(this.#base?.size ?? 0)
       this.#changed = false
     })
   }
 
-  #throwLatched(): void {
-    if (this.#error === undefined) return
-    const error = this.#error
-    this.#error = undefined
-    throw error
+  /** The bytes of pieces, in order. What is in memory is not copied. */
+  async assemble(pieces: readonly Piece[]): Promise<Uint8Array[]> {
+    const parts = await Promise.all(
+      pieces.map(async piece => {
+        if (piece.kind === 'staged') return [await this.#readStaged(piece)]
+        if (piece.kind !== 'stored') return resident(piece)
+        const object = this.#objectOf(piece.source)
+        const slices = await this.#store.read(object, piece.from, piece.length)
+        // They are valid until the next await only, and other pieces are still being waited for.
+        return slices.map(slice => Uint8Array.from(slice))
+      }),
+    )
+    return parts.flat()
+  }
+
+  async #readStaged({ offset, length }: Piece): Promise<Uint8Array> {
+    if (this.#staging === undefined) throw new Error('there is no staging file')
+    return this.#staging.read(offset, length)
+  }
+
+  #objectOf(source: Source): ObjectId {
+    if (source !== 'base') return source
+    if (this.#base === undefined) throw new Error('a file without a base has base bytes')
+    return { ...this.#base, path: this.path }
+  }
+
+  /** Whether the bytes can be read only after a flush. */
+  #isOutOfReach(piece: Piece): boolean {
+    return (
+      piece.kind === 'sealed' ||
+      (piece.kind === 'stored' && piece.source === 'base' && this.#misplaced !== undefined)
+    )
   }
 
   #checkSize(size: Bytes): void {
-    const limit = this.#owner.limits.maxParts * this.#owner.partSize
+    const limit = this.#owner.layout.maxSize
     if (size > limit) {
       throw new ErrnoError('EFBIG', `${this.path}: larger than ${formatBytes(limit)}`)
+    }
+  }
+
+  /** Changes a range otherwise than by a write, once no part of it has left. */
+  async #change(
+    { start, end }: { start: Bytes; end: Bytes },
+    apply: () => boolean | void,
+    options: { signal?: AbortSignal | undefined; prepare?: () => Promise<void> },
+  ): Promise<void> {
+    const { signal, prepare } = options
+    for (;;) {
+      const turn = this.#mutex.run(async () => {
+        signal?.throwIfAborted()
+        await prepare?.()
+        if (this.#buffer.isSealed(start, end)) return false
+        const before = this.#buffer.held
+        if (apply() !== false) this.#changed = true
+        this.#owner.budget.release(before - this.#buffer.held)
+        return true
+      })
+      if (await abortable(turn, signal)) return
+      await this.#unseal(start, end, signal)
     }
   }
 
   async #writeSlowly(offset: Bytes, data: Uint8Array, signal?: AbortSignal): Promise<number> {
     const end = offset + data.length
     for (;;) {
-      if (this.#buffer.isSealed(offset, end)) await this.flush(signal)
+      await this.#unseal(offset, end, signal)
       const reserved = this.#buffer.cost(offset, data.length)
       await this.#reserve(reserved, signal)
       const turn = this.#mutex.run(async () => {
@@ -302,6 +412,30 @@ export class DirtyFile {
       if (written !== undefined) return written
       signal?.throwIfAborted()
     }
+  }
+
+  /** Brings parts back that have left: from the staging file, or else by publishing the file. */
+  async #unseal(start: Bytes, end: Bytes, signal?: AbortSignal): Promise<void> {
+    if (!this.#buffer.isSealed(start, end)) return
+    const { layout } = this.#owner
+    const isTouched = ({ offset, size }: PartRange): boolean =>
+      offset < end && offset + size > start
+    const touched = (): (readonly [PartRange, SentPart])[] =>
+      [...this.#session.sent]
+        .map(([index, sent]) => [layout.part(index + 1), sent] as const)
+        .filter(([part]) => isTouched(part))
+    await abortable(Promise.all(touched().map(([, { settled }]) => settled)), signal)
+    const recall = this.#mutex.run(async () => {
+      for (const [{ partNumber, offset, size }, { part }] of touched()) {
+        if (part === undefined || !this.#buffer.isStaged(offset, offset + size)) continue
+        this.#buffer.recall(offset, offset + size)
+        this.#session.remove(partNumber - 1)
+      }
+    })
+    await abortable(recall, signal)
+    if (!this.#buffer.isSealed(start, end)) return
+    this.#keepsParts = true
+    await this.flush(signal)
   }
 
   async #reserve(bytes: Bytes, signal: AbortSignal | undefined): Promise<void> {
@@ -328,61 +462,85 @@ export class DirtyFile {
     return data.length
   }
 
+  /** Sends the parts that a write of [start, end) has filled. */
   #sealParts(start: Bytes, end: Bytes): void {
-    const { partSize } = this.#owner
-    if (!this.#store.isLinked()) return
-    const first = Math.max(0, Math.floor(start / partSize) - 1)
-    for (let index = first; (index + 1) * partSize < this.#buffer.size; index += 1) {
-      if (index * partSize >= end) return
-      if (this.#buffer.isWhollyDirty(index * partSize, (index + 1) * partSize)) this.#upload(index)
+    if (start >= end || !this.#store.isLinked()) return
+    const { layout } = this.#owner
+    const { size } = this.#buffer
+    let part = layout.partAt(start)
+    // The one before may have waited for a byte behind it.
+    if (part.partNumber > 1) part = layout.part(part.partNumber - 1)
+    while (part.offset < end && part.offset + part.size < size) {
+      if (this.#buffer.isWhollyDirty(part.offset, part.offset + part.size)) this.#upload(part)
+      part = layout.part(part.partNumber + 1)
     }
   }
 
   /** Seals a wholly dirty part and sends it. */
-  #upload(index: number): void {
-    const { start, end } = this.#extent(index)
+  #upload({ partNumber, offset: start, size }: PartRange): void {
+    const end = start + size
     const data = this.#buffer.seal(start, end)
-    const signal = this.#abort.signal
-    const upload: Upload = {
+    const { signal } = this.#session
+    const kept = this.#keep(partNumber, start, data)
+    const sent: SentPart = {
       part: undefined,
-      settled: this.#send(index + 1, data).then(
-        part => {
+      settled: this.#session.send(partNumber, data).then(
+        async part => {
+          const isKept = await kept
           if (signal.aborted) return
-          upload.part = part
+          sent.part = part
+          if (isKept) this.#buffer.keep(start, end)
           this.#owner.budget.release(this.#buffer.drop(start, end))
         },
-        (error: unknown) => {
+        async (error: unknown) => {
+          await kept
           if (signal.aborted) return
-          this.#uploads.delete(index)
+          this.#session.remove(partNumber - 1)
           this.#buffer.unseal(start, end)
-          this.#error ??= error
+          this.#failed(error)
         },
       ),
     }
-    this.#uploads.set(index, upload)
+    this.#session.add(partNumber - 1, sent)
   }
 
-  async #send(partNumber: number, data: readonly Uint8Array[]): Promise<Part> {
-    const { signal } = this.#abort
-    const composition = await this.#compose()
-    signal.throwIfAborted()
-    return composition.uploadPart(partNumber, data, { signal })
+  /**
+   * Whether the staging file has the part as well. The first part always, if it can: programs go back
+   * to the beginning of a file to write its header.
+   */
+  async #keep(partNumber: number, start: Bytes, data: readonly Uint8Array[]): Promise<boolean> {
+    if (this.#staging === undefined) return false
+    if (partNumber > 1 && !this.#keepsParts) return false
+    try {
+      await this.#staging.write(start, data)
+      return true
+    } catch {
+      // It can be had without: by publishing the file.
+      return false
+    }
   }
 
-  #compose(): Promise<Composition> {
-    this.#composition ??= this.#store.compose().catch((error: unknown) => {
-      this.#composition = undefined
-      throw error
-    })
-    return this.#composition
+  #failed(error: unknown): void {
+    this.#failures += 1
+    this.#error = error
   }
 
   async #flushLocked(): Promise<void> {
     if (!this.#changed) return
-    if (!this.#store.isLinked()) throw new ErrnoError('ESTALE', `${this.path} was unlinked`)
-    await Promise.all(this.uploadsUnderWay)
-    // What failed in the background is tried again now; this attempt's outcome is what counts.
+    try {
+      await this.#bring()
+    } catch (error) {
+      this.#failed(error)
+      throw error
+    }
     this.#error = undefined
+  }
+
+  async #bring(): Promise<void> {
+    if (!this.#store.isLinked()) throw new ErrnoError('ESTALE', `${this.path} was unlinked`)
+    // What has left or failed in the background; what failed is tried again now.
+    await Promise.all(this.uploadsUnderWay)
+    await this.#owner.settleGuarded(this.path)
     this.#attempted = true
     if (this.#misplaced !== undefined) await this.#putInPlace(this.#misplaced)
     let version = this.#base
@@ -397,12 +555,19 @@ export class DirtyFile {
   }
 
   async #publish(): Promise<ObjectId> {
-    const isSmall = this.#uploads.size === 0 && this.#buffer.size <= this.#owner.partSize
-    const version = isSmall ? await this.#putWhole() : await this.#composeWhole()
+    const version = await publish({
+      size: this.#buffer.size,
+      path: this.path,
+      base: this.#base,
+      store: this.#store,
+      session: this.#session,
+      owner: this.#owner,
+      pieces: (start, end) => this.#buffer.pieces(start, end),
+      assemble: pieces => this.assemble(pieces),
+      objectOf: source => this.#objectOf(source),
+    })
     this.#checkStored(version, this.#buffer.size)
-    this.#uploads.clear()
-    this.#composition = undefined
-    this.#releaseMemory(version.size)
+    await this.#forgetBytes(version.size)
     this.#base = version
     // A directory above was renamed after the composition had been begun.
     return version.path === this.path ? version : this.#putInPlace(version)
@@ -424,149 +589,30 @@ export class DirtyFile {
     throw new ErrnoError('EIO', message)
   }
 
-  async #putWhole(): Promise<ObjectId> {
-    // Of an upload none of whose parts arrived.
-    await this.#dropComposition()
-    const usesBase = this.#usesBase()
-    const content = await this.#assemble(this.#buffer.pieces(0, this.#buffer.size))
-    const { etag, size } = await this.#store.put(content, this.#conditions(usesBase))
-    return { path: this.path, etag, size }
-  }
-
-  async #composeWhole(): Promise<ObjectId> {
-    const composition = await this.#composeHere()
-    const plan = this.#plan()
-    const usesBase = this.#usesBase()
-    const made = await this.#makeParts(composition, plan)
-    const uploaded = [...this.#uploads.values()].flatMap(({ part }) => (part ? [part] : []))
-    const parts = [...uploaded, ...made].toSorted((a, b) => a.partNumber - b.partNumber)
-    const total = parts.reduce((sum, part) => sum + part.size, 0)
-    if (total !== this.#buffer.size) {
-      const wanted = `${this.#buffer.size} bytes`
-      throw new ErrnoError('EIO', `${this.path}: parts make ${total} bytes instead of ${wanted}`)
-    }
-    // A directory above may have been renamed since the composition was begun. Then the old name is
-    // not this file's any more: whoever has it now must not be replaced.
-    const conditions: WriteConditions =
-      composition.path === this.path ? this.#conditions(usesBase) : { ifNoneMatch: '*' }
-    const stored = await composition
-      .complete(parts, { ...conditions, signal: this.#abort.signal })
-      .catch((error: unknown) => this.#abandon(composition, error))
-    return { path: composition.path, etag: stored.etag, size: stored.size }
-  }
-
-  #plan(): PlannedPart[] {
-    return planParts({
-      size: this.#buffer.size,
-      partSize: this.#owner.partSize,
-      maxPartSize: this.#owner.limits.maxPartSize,
-      isSent: index => this.#uploads.has(index),
-      isClean: (start, end) => this.#base !== undefined && this.#buffer.isClean(start, end),
-    })
-  }
-
-  async #makeParts(composition: Composition, plan: readonly PlannedPart[]): Promise<Part[]> {
-    const made: Part[] = []
-    const make = async ({ kind, partNumber, start, end }: PlannedPart): Promise<void> => {
-      made.push(
-        kind === 'copy'
-          ? await this.#copy(composition, partNumber, { start, end })
-          : await this.#send(partNumber, await this.#assemble(this.#buffer.pieces(start, end))),
-      )
-    }
-    await forEachParallel(plan, make, { limit: FLUSH_PARALLELISM }).catch((error: unknown) =>
-      this.#abandon(composition, error),
-    )
-    return made
-  }
-
-  async #copy(composition: Composition, partNumber: number, { start, end }: Extent): Promise<Part> {
-    if (this.#base === undefined) throw new Error('there is nothing to copy from')
-    const range = { path: this.path, etag: this.#base.etag, offset: start, length: end - start }
-    return composition.copyPart(partNumber, range, { signal: this.#abort.signal })
-  }
-
-  /** The composition to go on with: one at the present path, unless parts depend on another. */
-  async #composeHere(): Promise<Composition> {
-    const composition = await this.#compose()
-    if (composition.path === this.path || this.#uploads.size > 0) return composition
-    await this.#dropComposition()
-    return this.#compose()
-  }
-
-  /** Ends a composition that no byte of the file depends on. For callers that hold the mutex. */
-  async #dropComposition(): Promise<void> {
-    const composition = await this.#composition
-    this.#composition = undefined
-    if (composition !== undefined) await this.#owner.dropUpload(composition)
-  }
-
-  /** Ends a failed composition, unless parts that are not in memory any more depend on it. */
-  async #abandon(composition: Composition, error: unknown): Promise<never> {
-    if (this.#uploads.size === 0) {
-      this.#composition = undefined
-      await this.#owner.dropUpload(composition)
-    }
-    throw error
-  }
-
-  #usesBase(): boolean {
-    return this.#buffer.pieces(0, this.#buffer.size).some(({ kind }) => kind === 'base')
-  }
-
-  /** What was made from a version may replace that version only. */
-  #conditions(usesBase: boolean): WriteConditions {
-    return usesBase && this.#base !== undefined ? { ifMatch: this.#base.etag } : {}
-  }
-
-  async #assemble(pieces: readonly Piece[]): Promise<Uint8Array[]> {
-    const parts = await Promise.all(
-      pieces.map(async piece => {
-        if (piece.kind !== 'base') return this.#resident(piece)
-        if (this.#base === undefined) throw new Error('a file without a base has base bytes')
-        const slices = await this.#store.readBase(this.#base, piece.offset, piece.length)
-        // They are valid until the next await only, and other pieces are still being waited for.
-        return slices.map(slice => Uint8Array.from(slice))
-      }),
-    )
-    return parts.flat()
-  }
-
-  #resident(piece: Piece): Uint8Array[] {
-    if (piece.kind === 'memory') return [piece.data]
-    if (piece.kind !== 'hole') throw new Error(`a ${piece.kind} piece is not in memory`)
-    const zeros: Uint8Array[] = []
-    for (let left = piece.length; left > 0; left -= ZEROS.length) {
-      zeros.push(ZEROS.subarray(0, Math.min(left, ZEROS.length)))
-    }
-    return zeros
-  }
-
-  /** Calls off all uploads and gives up what was uploaded. */
+  /** Calls off all uploads and gives up what was uploaded, and all that was written. */
   async #dropUploads(): Promise<void> {
-    const composition = this.#composition
-    if (composition === undefined && this.#uploads.size === 0) return
-    this.#abort.abort(new Error('the upload was called off'))
-    const underWay = this.uploadsUnderWay
-    this.#abort = new AbortController()
-    await Promise.all(underWay)
-    this.#uploads.clear()
-    this.#composition = undefined
-    this.#releaseMemory(0)
-    await composition?.then(
-      started => this.#owner.dropUpload(started),
-      () => undefined,
-    )
+    await this.#session.callOff(() => this.#forgetBytes(0))
   }
 
-  #releaseMemory(size: Bytes): void {
+  async #forgetBytes(size: Bytes): Promise<void> {
     const { held } = this.#buffer
     this.#buffer.reset(size)
     this.#owner.budget.release(held)
+    await this.#staging?.clear()
   }
+}
 
-  #extent(index: number): Extent {
-    const start = index * this.#owner.partSize
-    return { start, end: Math.min(start + this.#owner.partSize, this.#buffer.size) }
+/** Whether the bytes are at hand without any wait. */
+function isResident(piece: Piece): boolean {
+  return piece.kind === 'memory' || piece.kind === 'hole'
+}
+
+function resident(piece: Piece): Uint8Array[] {
+  if (piece.kind === 'memory') return [piece.data]
+  if (piece.kind !== 'hole') throw new Error(`a ${piece.kind} piece is not in memory`)
+  const zeros: Uint8Array[] = []
+  for (let left = piece.length; left > 0; left -= ZEROS.length) {
+    zeros.push(ZEROS.subarray(0, Math.min(left, ZEROS.length)))
   }
+  return zeros
 }

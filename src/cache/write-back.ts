@@ -2,14 +2,23 @@
  * Brings the files that are being written to the store: parts leave while a file is still growing,
  * the rest at flush, all files together within one memory budget.
  *
- * Model: a file is cut into parts of one size; part k holds bytes [k*partSize, (k+1)*partSize) and
- * has part number k+1. A part that is wholly dirty, with the file reaching beyond it, is sealed and
- * uploaded at once, and its memory given back. `flush` publishes the file: a small one that has no
- * sealed part by one put; any other by completing a composition, whose missing parts are uploaded
- * (dirty bytes, filled up from the base) or, where nothing changed, copied inside the store.
+ * Model: a file is cut into parts along a grid (driver/parts.ts). A part of it that is wholly dirty, with
+ * the file reaching beyond it, is sealed and uploaded at once, and its memory given back. `flush`
+ * publishes the file (publication.ts): a small one that has no sealed part by one put; any other by
+ * completing a composition, whose missing bytes are uploaded or, where an object in the store has them,
+ * copied inside the store.
  *
- * Uploaded parts cannot be read back before they are published, so whatever needs a sealed byte (a
- * read, an overwrite, a truncate) flushes first, and goes on over the published file as its base.
+ * Uploaded parts cannot be read back from the store before they are published. What needs a sealed byte
+ * again (a read, an overwrite, a truncate) takes it from local disk if it is there: the first part
+ * always, every part of a file that has needed one before. Otherwise the file is flushed first, and goes
+ * on over the published version as its base.
+ *
+ * When memory is short and nothing is on its way out, the file that holds most is moved to local disk;
+ * if that is full or there is none, it is published before its time.
+ *
+ * A file may be made from ranges of others, which are copied at its flush. Before any of these changes
+ * in the store, by this mount, the file is flushed. Such dependences have no cycles: a file is clean when
+ * it is copied from, so it depends on none.
  *
  * Locks, taken in this order: the guard (shared; held exclusively while a directory is renamed, so
  * that nothing is put under a path that is about to change), then the file's mutex. Writes take the
@@ -21,13 +30,18 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Composition, PartLimits } from '../driver/driver.js'
+import { PartLayout } from '../driver/parts.js'
+import { ErrnoError } from '../util/errno.js'
 import type { Logger } from '../util/log.js'
+import { Semaphore } from '../util/semaphore.js'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import { Budget } from './budget.js'
 import { BufferPool } from './buffer-pool.js'
 import { DirtyFile } from './dirty-file.js'
-import type { DirtyFileOwner, FileStore, Guard } from './dirty-file.js'
+import type { DirtyFileOwner, Guard } from './dirty-file.js'
+import type { FileStore } from './file-store.js'
 import type { ObjectId } from './object-id.js'
+import type { Staging } from './staging.js'
 import { PAGE_SIZE } from './write-buffer.js'
 
 export interface WriteBackOptions {
@@ -38,16 +52,22 @@ export interface WriteBackOptions {
   patience: Milliseconds
   /** How soon a file that could not be flushed to free memory is tried again; default 1 s. */
   retryDelay?: Milliseconds
+  /** Local disk for what does not fit into memory; none if absent. */
+  staging?: Staging | undefined
   /** Held shared around everything that publishes. */
   guard: Guard
   log: Logger
 }
 
+/** Parts put together at a time from bytes that are not in memory: these are beside the budget. */
+const ASSEMBLED_PARTS = 4
 const DEFAULT_RETRY_DELAY: Milliseconds = 1000
 
 export class WriteBack implements DirtyFileOwner {
-  readonly partSize: Bytes
   readonly limits: PartLimits
+  readonly layout: PartLayout
+  readonly staging: Staging | undefined
+  readonly assembly = new Semaphore(ASSEMBLED_PARTS)
   readonly budget: Budget
   readonly pool: BufferPool
   readonly guard: Guard
@@ -59,21 +79,46 @@ export class WriteBack implements DirtyFileOwner {
 
   constructor(options: WriteBackOptions) {
     const { limits, memory, patience, retryDelay = DEFAULT_RETRY_DELAY, guard, log } = options
-    this.limits = limits
+    // Whole pages per part, so that each page belongs to one part; BOS advises whole MiB anyway.
+    const partSize = Math.max(PAGE_SIZE, Math.floor(limits.partSize / PAGE_SIZE) * PAGE_SIZE)
+    this.limits = { ...limits, partSize }
+    this.layout = new PartLayout(this.limits)
+    this.staging = options.staging
     this.guard = guard
     this.patience = patience
     this.#retryDelay = retryDelay
     this.#log = log
-    // Whole pages per part, so that each page belongs to one part; BOS advises whole MiB anyway.
-    this.partSize = Math.max(PAGE_SIZE, Math.floor(limits.partSize / PAGE_SIZE) * PAGE_SIZE)
     // Less could not hold the part that is filling and the one that is leaving.
-    this.budget = new Budget(Math.max(memory, 3 * this.partSize), () => this.#onPressure())
+    this.budget = new Budget(Math.max(memory, 3 * partSize), () => this.#onPressure())
     this.pool = new BufferPool(PAGE_SIZE, Math.ceil(this.budget.capacity / PAGE_SIZE / 4))
   }
 
   /** Files that hold bytes the store does not have. */
   get dirtyFiles(): readonly DirtyFile[] {
     return [...this.#files].filter(file => file.isDirty)
+  }
+
+  /**
+   * Stores all files that have copied from the object at one of the paths, or below one, and not stored
+   * that yet. To be called before the object changes, without the guard.
+   */
+  async settle(...paths: readonly string[]): Promise<void> {
+    for (const file of this.#copiers(paths)) await file.flush()
+  }
+
+  /** As `settle`, for callers that hold the guard. */
+  async settleGuarded(path: string): Promise<void> {
+    for (const file of this.#copiers([path])) await file.flushGuarded()
+  }
+
+  #copiers(paths: readonly string[]): readonly DirtyFile[] {
+    return this.dirtyFiles.filter(
+      file =>
+        file.isLinked &&
+        file.copiedFrom.some(source =>
+          paths.some(path => source === path || source.startsWith(`${path}/`)),
+        ),
+    )
   }
 
   /** Starts writing to a file whose present version is `base`, or that is not in the store yet. */
@@ -110,8 +155,8 @@ export class WriteBack implements DirtyFileOwner {
   }
 
   /**
-   * Memory is short and somebody waits. Uploads under way will bring some; failing that, the file
-   * that holds most is published before its time, as the kernel does with dirty pages.
+   * Memory is short and somebody waits. Uploads under way will bring some; failing that, the file that
+   * holds most goes to local disk, or is published before its time, as the kernel does with dirty pages.
    */
   async #relieve(): Promise<void> {
     const failed = new Set<DirtyFile>()
@@ -122,8 +167,12 @@ export class WriteBack implements DirtyFileOwner {
         continue
       }
       const fullest = [...this.#files]
-        .filter(file => file.held > 0 && file.isLinked && !failed.has(file))
+        .filter(file => file.held > 0 && !failed.has(file) && this.#canRelieve(file))
         .toSorted((a, b) => b.held - a.held)[0]
+      if (fullest === undefined && ![...this.#files].some(file => file.held > 0 && file.isLinked)) {
+        this.budget.refuse(new ErrnoError('ENOSPC', 'neither memory nor local disk has room'))
+        return
+      }
       if (fullest === undefined) {
         // Whoever waits goes on waiting: the store may be back by then.
         failed.clear()
@@ -131,11 +180,34 @@ export class WriteBack implements DirtyFileOwner {
         continue
       }
       try {
+        if (await this.#spill(fullest)) continue
+        failed.add(fullest)
+        if (!fullest.isLinked) continue
         await fullest.flush()
+        failed.delete(fullest)
       } catch (error) {
         failed.add(fullest)
         this.#log.warn({ path: fullest.path, err: error }, 'cannot free memory by flushing a file')
       }
+    }
+  }
+
+  /** A file that was unlinked has no place in the store. */
+  #canRelieve(file: DirtyFile): boolean {
+    return file.isLinked || this.staging !== undefined
+  }
+
+  /** Whether local disk has taken what the file holds in memory. */
+  async #spill(file: DirtyFile): Promise<boolean> {
+    if (this.staging === undefined) return false
+    try {
+      await file.spill()
+      return true
+    } catch (error) {
+      const isFull = error instanceof ErrnoError && error.code === 'ENOSPC'
+      if (!isFull)
+        this.#log.warn({ path: file.path, err: error }, 'cannot use the staging directory')
+      return false
     }
   }
 }

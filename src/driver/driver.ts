@@ -267,6 +267,11 @@ export interface MoveOptions extends DriverOptions, WriteConditions {
   metadata?: Metadata
 }
 
+export interface CopyOptions extends MoveOptions {
+  /** The source must be this version. */
+  etag?: string
+}
+
 /** One of many paths that could not be deleted. */
 export interface DeleteFailure {
   readonly path: string
@@ -385,7 +390,7 @@ export interface StorageDriver {
   setMetadata(path: string, metadata: Metadata, options?: SetMetadataOptions): Promise<WriteResult>
 
   /** Copies one file inside the store. @throws PathNotFoundError, PreconditionError */
-  copy(source: string, destination: string, options?: MoveOptions): Promise<WriteResult>
+  copy(source: string, destination: string, options?: CopyOptions): Promise<WriteResult>
 
   /**
    * Renames a file or a whole directory, replacing a file at the destination. The source goes only

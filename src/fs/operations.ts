@@ -163,6 +163,32 @@ export interface SetXattrRequest {
   readonly flags: number
 }
 
+export interface AllocateRequest {
+  /** FALLOC_FL_* of linux/falloc.h. */
+  readonly mode: number
+  readonly offset: Bytes
+  readonly length: Bytes
+}
+
+export interface SeekRequest {
+  readonly offset: Bytes
+  /** SEEK_DATA 3 or SEEK_HOLE 4; the kernel does the others itself. */
+  readonly whence: number
+}
+
+/** A file open on a handle, and a place in it. */
+export interface FilePosition {
+  readonly ino: Ino
+  readonly fh: Fh
+  readonly offset: Bytes
+}
+
+export interface CopyRangeRequest {
+  readonly source: FilePosition
+  readonly target: FilePosition
+  readonly length: Bytes
+}
+
 /** File system totals as statfs(2) shows them. */
 export interface StatfsReply {
   readonly blockSize: Bytes
@@ -240,6 +266,12 @@ export interface Operations {
   ): MaybePromise<readonly Uint8Array[]>
   /** Bytes taken: all or an error. */
   write(context: RequestContext, ino: Ino, fh: Fh, request: WriteRequest): MaybePromise<number>
+  /** Rejects with EOPNOTSUPP for a mode that it does not know. */
+  fallocate(context: RequestContext, ino: Ino, fh: Fh, request: AllocateRequest): MaybePromise<void>
+  /** The offset found; ENXIO if there is none. */
+  lseek(context: RequestContext, ino: Ino, fh: Fh, request: SeekRequest): MaybePromise<Bytes>
+  /** Bytes copied. With EOPNOTSUPP the kernel copies by reading and writing. */
+  copyfilerange(context: RequestContext, request: CopyRangeRequest): MaybePromise<Bytes>
   /** A close(2) of a descriptor; may come several times for one handle, and its error is close's. */
   flush(context: RequestContext, ino: Ino, fh: Fh): MaybePromise<void>
   /** The last descriptor is gone; comes once, its error reaches nobody. */

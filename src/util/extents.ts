@@ -52,16 +52,15 @@ export class Extents implements Iterable<Extent> {
   remove(start: number, end: number): void {
     check(start, end)
     if (start === end) return
+    const from = this.#firstEndingAtOrAfter(start + 1)
     const kept: Extent[] = []
-    for (const range of this.#ranges) {
-      if (range.end <= start || range.start >= end) {
-        kept.push(range)
-        continue
-      }
+    let to = from
+    for (let range = this.#ranges[to]; range !== undefined && range.start < end;) {
       if (range.start < start) kept.push({ start: range.start, end: start })
       if (range.end > end) kept.push({ start: end, end: range.end })
+      range = this.#ranges[++to]
     }
-    this.#ranges = kept
+    if (to > from) this.#ranges.splice(from, to - from, ...kept)
   }
 
   clear(): void {

@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ObjectId } from '../../src/cache/object-id.js'
-import type { FileStore } from '../../src/cache/dirty-file.js'
+import type { FileStore } from '../../src/cache/file-store.js'
 import type {
   Composition,
   CopyRange,
@@ -25,7 +25,15 @@ export const LIMITS: PartLimits = {
 }
 
 export type Method =
-  'put' | 'compose' | 'uploadPart' | 'copyPart' | 'complete' | 'abort' | 'moveHere' | 'readBase'
+  | 'put'
+  | 'copy'
+  | 'compose'
+  | 'uploadPart'
+  | 'copyPart'
+  | 'complete'
+  | 'abort'
+  | 'moveHere'
+  | 'readBase'
 
 export interface Request {
   readonly method: Method
@@ -208,6 +216,13 @@ export class FakeFile implements FileStore {
     return this.bucket.publish(path, Buffer.concat(content), conditions)
   }
 
+  async copy({ path, etag, size }: ObjectId): Promise<WriteResult> {
+    const here = this.#path
+    await this.bucket.request({ method: 'copy', bytes: size })
+    const content = this.bucket.range({ path, etag, offset: 0, length: size })
+    return this.bucket.publish(here, content)
+  }
+
   async compose(): Promise<Composition> {
     const path = this.#path
     await this.bucket.request({ method: 'compose', bytes: 0 })
@@ -224,10 +239,9 @@ export class FakeFile implements FileStore {
     return this.bucket.publish(path, stored.content)
   }
 
-  async readBase(base: ObjectId, offset: number, length: number): Promise<readonly Uint8Array[]> {
-    const path = this.#path
+  async read(object: ObjectId, offset: number, length: number): Promise<readonly Uint8Array[]> {
     await this.bucket.request({ method: 'readBase', bytes: length })
-    const bytes = Buffer.from(this.bucket.range({ ...base, path, offset, length }))
+    const bytes = Buffer.from(this.bucket.range({ ...object, offset, length }))
     // Valid until the next turn only, as cached blocks are.
     setImmediate(() => bytes.fill(0xee))
     return [bytes]

@@ -11,7 +11,7 @@ import type { StorageDriver } from '../../src/driver/driver.js'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
 import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
-import { CoreOs, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
+import { CoreOs, O_CREAT, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
 import { projectPath } from '../helpers/project.js'
 
 interface Scene {
@@ -60,6 +60,50 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await file.close()
     t.equal(String(await bucket.getContent('/file')), 'first, second')
   },
+  'A hole that is punched reads as zeros, and the file keeps its size.': async ({ t, os }) => {
+    await os.writeFile('/file', text('0123456789'))
+    const file = await os.open('/file', O_RDWR)
+    // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    await file.allocate(3, 2, 3)
+    await file.close()
+    t.equal(String(await os.readFile('/file')), `01${'\0'.repeat(3)}56789`)
+  },
+  'A copy made with `copy_file_range` is what the source was, though the source is removed before the copy is closed.':
+    async ({ t, bucket, os }) => {
+      const content = Buffer.alloc(2 * MiB, 'content')
+      await os.writeFile('/source', content)
+      const source = await os.open('/source', O_RDONLY)
+      const copy = await os.open('/copy', O_WRONLY | O_CREAT)
+      await source.copyTo(copy, 0, 0, content.length)
+      await source.close()
+      await os.unlink('/source')
+      await copy.close()
+      t.ok((await bucket.getContent('/copy')).equals(content))
+    },
+  'With `O_DSYNC` the bucket has the bytes when `write()` returns.': async ({ t, bucket, os }) => {
+    const file = await os.open('/file', O_WRONLY | O_CREAT | O_DSYNC)
+    await file.write(0, text('at once'))
+    t.equal(String(await bucket.getContent('/file')), 'at once')
+    await file.close()
+  },
+  'An upload that fails is told to each descriptor once, and a later `fsync()` stores everything.':
+    async ({ t, bucket, os }) => {
+      const file = await os.open('/taken', O_WRONLY | O_CREAT)
+      const other = await os.open('/taken', O_WRONLY)
+      await file.write(0, text('bytes'))
+      const put = bucket.putContent.bind(bucket)
+      bucket.putContent = async () => {
+        throw new Error('BOS is away')
+      }
+      await t.rejects(file.fsync(), { code: 'EIO' })
+      await t.rejects(other.write(5, text('!')), { code: 'EIO' })
+      await other.write(5, text('!'))
+      bucket.putContent = put
+      await file.fsync()
+      t.equal(String(await bucket.getContent('/taken')), 'bytes!')
+      await file.close()
+      await other.close()
+    },
   'Overwriting four bytes in the middle of a stored file changes those bytes and no others.':
     async ({ t, bucket, os }) => {
       const content = Buffer.alloc(5 * MiB, 'abcdefg')

@@ -14,6 +14,7 @@ export const O_RDWR = 2
 export const O_CREAT = 0o100
 export const O_EXCL = 0o200
 export const O_TRUNC = 0o1000
+export const O_DSYNC = 0o10000
 
 /** Open flags that the kernel keeps to itself. */
 const KERNEL_FLAGS = O_CREAT | O_EXCL
@@ -24,6 +25,11 @@ export interface OpenFile {
   truncate(size: number): Promise<void>
   stat(): Promise<Attributes>
   fsync(): Promise<void>
+  allocate(mode: number, offset: number, length: number): Promise<void>
+  seek(offset: number, whence: number): Promise<number>
+  /** copy_file_range(2) from here into another file. */
+  copyTo(target: OpenFile, from: number, to: number, length: number): Promise<number>
+  readonly handle: { readonly ino: Ino; readonly fh: Fh }
   /** close(2): flush, then release whatever flush said. */
   close(): Promise<void>
 }
@@ -174,6 +180,16 @@ export class CoreOs {
       },
       stat: async () => (await fs.getattr(context, ino)).attributes,
       fsync: async () => fs.fsync(context, ino, fh),
+      allocate: async (mode, offset, length) =>
+        fs.fallocate(context, ino, fh, { mode, offset, length }),
+      seek: async (offset, whence) => fs.lseek(context, ino, fh, { offset, whence }),
+      copyTo: async (target, from, to, length) =>
+        fs.copyfilerange(context, {
+          source: { ino, fh, offset: from },
+          target: { ...target.handle, offset: to },
+          length,
+        }),
+      handle: { ino, fh },
       close: async () => {
         try {
           await fs.flush(context, ino, fh)

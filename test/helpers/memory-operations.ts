@@ -266,6 +266,43 @@ export class MemoryOperations implements Operations {
     return this.#options.latency?.().then(store) ?? store()
   }
 
+  fallocate(
+    _: RequestContext,
+    ino: Ino,
+    _fh: Fh,
+    { offset, length }: Parameters<Operations['fallocate']>[3],
+  ): void {
+    this.#count('fallocate')
+    const node = this.#node(ino)
+    if (offset + length > node.size) this.#resize(node, offset + length)
+  }
+
+  lseek(
+    _: RequestContext,
+    ino: Ino,
+    _fh: Fh,
+    { offset }: Parameters<Operations['lseek']>[3],
+  ): number {
+    this.#count('lseek')
+    const { size } = this.#node(ino)
+    if (offset >= size) throw new ErrnoError('ENXIO', `offset ${offset}`)
+    return offset
+  }
+
+  copyfilerange(
+    _: RequestContext,
+    { source, target, length }: Parameters<Operations['copyfilerange']>[1],
+  ): number {
+    this.#count('copyfilerange')
+    const from = this.#node(source.ino)
+    const to = this.#node(target.ino)
+    const bytes = from.data.subarray(source.offset, Math.min(source.offset + length, from.size))
+    const end = target.offset + bytes.length
+    if (end > to.size) this.#resize(to, end)
+    to.data.set(bytes, target.offset)
+    return bytes.length
+  }
+
   flush(): void {
     this.#count('flush')
   }

@@ -9,6 +9,7 @@ import { KiB, type Milliseconds } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
+  CopyOptions,
   ContentReader,
   DeleteFailure,
   DriverCapabilities,
@@ -240,7 +241,7 @@ class BosDriver implements StorageDriver {
     return await setMetadata(this.#context, path, metadata, options)
   }
 
-  async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
+  async copy(source: string, destination: string, options: CopyOptions = {}): Promise<WriteResult> {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)

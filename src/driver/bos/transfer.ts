@@ -9,6 +9,7 @@
 import { forEachParallel } from '../../util/semaphore.js'
 import { MiB, type Bytes } from '../../util/units.js'
 import type {
+  CopyOptions,
   DriverOptions,
   Metadata,
   MoveOptions,
@@ -135,10 +136,14 @@ export async function copyFile(
   context: BosContext,
   from: string,
   to: string,
-  options: MoveOptions,
+  options: CopyOptions,
 ): Promise<WriteResult> {
   const { api, keys } = context
   const head = await forPath(context, from, () => api.head(keys.file(from), options))
+  if (options.etag !== undefined && options.etag !== head.etag) {
+    const message = `${from} is version ${head.etag}, not ${options.etag}`
+    throw new PreconditionError(message, { driver: context.name, path: from })
+  }
   return await copyKnown(context, { from, to, head }, options)
 }
 

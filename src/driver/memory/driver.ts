@@ -10,6 +10,7 @@ import { GiB, MiB, type Bytes } from '../../util/units.js'
 import type {
   ComposeOptions,
   Composition,
+  CopyOptions,
   ContentReader,
   DeleteFailure,
   DriverCapabilities,
@@ -289,11 +290,12 @@ class MemoryDriver implements StorageDriver {
     this.#objects.delete(prefixOf(path))
   }
 
-  async copy(source: string, destination: string, options: MoveOptions = {}): Promise<WriteResult> {
+  async copy(source: string, destination: string, options: CopyOptions = {}): Promise<WriteResult> {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)
     const { content, etag, metadata } = this.#object(source)
+    if (options.etag !== undefined && options.etag !== etag) throw this.#precondition(source)
     return this.#publish(destination, content, { metadata, ...options }, etag)
   }
 

@@ -6,7 +6,8 @@
  * else has put in its place makes the handle stale: ESTALE, never a mix of two versions.
  */
 import type { FileReader } from '../../cache/prefetch.js'
-import type { DirtyFile, FileStore } from '../../cache/dirty-file.js'
+import type { DirtyFile, Observer } from '../../cache/dirty-file.js'
+import type { FileStore } from '../../cache/file-store.js'
 import type { WriteConditions, WriteResult } from '../../driver/driver.js'
 import type { ObjectId } from '../../cache/object-id.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
@@ -14,7 +15,16 @@ import { isUnlinked } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
-import type { Fh, MaybePromise, OpenReply, RequestContext, WriteRequest } from '../operations.js'
+import type {
+  AllocateRequest,
+  CopyRangeRequest,
+  Fh,
+  MaybePromise,
+  OpenReply,
+  RequestContext,
+  SeekRequest,
+  WriteRequest,
+} from '../operations.js'
 import type { Core } from './core.js'
 import { timestamp } from './attributes.js'
 import { isContentAddressed } from './content-address.js'
@@ -31,6 +41,17 @@ const O_RDONLY = 0o0
 const O_WRONLY = 0o1
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
+/** O_SYNC has this bit too. */
+const O_DSYNC = 0o10000
+
+/** @see linux/falloc.h */
+const FALLOC_FL_KEEP_SIZE = 0x01
+const FALLOC_FL_PUNCH_HOLE = 0x02
+const FALLOC_FL_ZERO_RANGE = 0x10
+const FALLOC_KNOWN = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE
+
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
 
 /**
  * open(2) looks the name up and opens it in two requests to us. What was seen so short a time ago was
@@ -42,6 +63,10 @@ interface FileHandle {
   readonly file: FileInode
   readonly readable: boolean
   readonly writable: boolean
+  /** Every write is stored before it is answered: O_SYNC, O_DSYNC. */
+  readonly synchronous: boolean
+  /** Which failures to store the file its holder has been told of. */
+  readonly failures: Observer
   readonly reader: FileReader
   /** FileInode.replaced when the file was opened. */
   readonly replaced: number
@@ -145,14 +170,93 @@ export class Files {
   }
 
   write(context: RequestContext, fh: Fh, request: WriteRequest): MaybePromise<number> {
-    const handle = this.#handles.get(fh)
     // Pages that were mapped are written back through any handle that could write.
-    if (!handle.writable) throw new ErrnoError('EBADF', `handle ${fh} is not open for writing`)
+    const handle = this.#writable(fh)
     const { file } = handle
-    if (file.dirty?.isDirty !== true) this.#checkVersion(handle)
     const written = this.#dirty(file).write(request.offset, request.data, context)
     this.touch(file)
-    return written
+    if (!handle.synchronous) return written
+    return Promise.resolve(written).then(async count => {
+      await this.#flushFor(context, handle)
+      return count
+    })
+  }
+
+  /** fallocate(2): there is no room to reserve, so all that remains is the size and the zeros. */
+  async fallocate(context: RequestContext, fh: Fh, request: AllocateRequest): Promise<void> {
+    const { mode, offset, length } = request
+    const { file } = this.#writable(fh)
+    const isPunch = (mode & FALLOC_FL_PUNCH_HOLE) !== 0
+    const isZero = (mode & FALLOC_FL_ZERO_RANGE) !== 0
+    const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0
+    if ((mode & ~FALLOC_KNOWN) !== 0 || (isPunch && (isZero || !keepsSize))) {
+      throw new ErrnoError('EOPNOTSUPP', `fallocate with mode ${mode}`)
+    }
+    const end = offset + length
+    const dirty = this.#dirty(file)
+    if (isPunch || isZero) {
+      await dirty.zero({ start: offset, end, grow: !keepsSize }, context.signal)
+    } else if (!keepsSize) await dirty.extend(end, context.signal)
+    this.touch(file)
+  }
+
+  /**
+   * lseek(2) with SEEK_DATA and SEEK_HOLE. All of a file is data: BOS keeps no holes, and the kernel
+   * may have mapped pages over one that it has not told us of.
+   */
+  lseek(fh: Fh, { offset, whence }: SeekRequest): Bytes {
+    const { file } = this.#handles.get(fh)
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) {
+      throw new ErrnoError('EINVAL', `lseek from ${whence}`)
+    }
+    const size = sizeOf(file)
+    if (offset >= size) throw new ErrnoError('ENXIO', `offset ${offset} of ${size} bytes`)
+    return whence === SEEK_DATA ? offset : size
+  }
+
+  /**
+   * copy_file_range(2): notes where the bytes come from; they are copied inside the store when the
+   * target is stored. What cannot be had so is refused, and the kernel then moves the bytes.
+   *
+   * @returns bytes copied, fewer where the source ends
+   */
+  async copyFileRange(context: RequestContext, request: CopyRangeRequest): Promise<Bytes> {
+    const source = this.#handles.get(request.source.fh)
+    const target = this.#writable(request.target.fh)
+    if (!source.readable) throw new ErrnoError('EBADF', 'the source is not open for reading')
+    const { file } = source
+    for (;;) {
+      if (file.dirty?.isDirty !== true) this.#checkVersion(source)
+      const { offset: from } = request.source
+      const { offset: to } = request.target
+      const length = Math.min(request.length, sizeOf(file) - from)
+      if (length <= 0) return 0
+      if (file === target.file && from < to + length && to < from + length) {
+        throw new ErrnoError('EINVAL', 'the ranges overlap')
+      }
+      const object = await this.#copySource(context, file)
+      if (object.size < from + length) continue
+      const isCurrent = (): boolean => this.#isStored(file, object)
+      const io = { isCurrent, signal: context.signal }
+      if (await this.#dirty(target.file).copyFrom({ object, from, length }, to, io)) {
+        this.touch(target.file)
+        return length
+      }
+    }
+  }
+
+  /** The object that has all bytes of a file: stored now, if need be. */
+  async #copySource(context: RequestContext, file: FileInode): Promise<ObjectId> {
+    if (file.dirty?.isDirty === true) await this.flush(context, file)
+    if (file.dirty?.isDirty === true || file.parent === undefined) {
+      throw new ErrnoError('EOPNOTSUPP', 'a file that was unlinked is not there to be copied')
+    }
+    return objectOf(this.#core, file)
+  }
+
+  #isStored(file: FileInode, object: ObjectId): boolean {
+    if (file.dirty?.isDirty === true || file.parent === undefined) return false
+    return file.version !== undefined && isSame(object, objectOf(this.#core, file))
   }
 
   /** Sets the size. Stored at the next flush, like a write. */
@@ -163,9 +267,7 @@ export class Files {
 
   /** As `truncate`, through an open handle. */
   truncateHandle(context: RequestContext, fh: Fh, size: Bytes): Promise<void> {
-    const handle = this.#handles.get(fh)
-    if (handle.file.dirty?.isDirty !== true) this.#checkVersion(handle)
-    return this.truncate(context, handle.file, size)
+    return this.truncate(context, this.#writable(fh).file, size)
   }
 
   /** Sets the size of a file that this caller has not open: stored before this resolves. */
@@ -196,11 +298,21 @@ export class Files {
     fh: Fh,
     { isSync = false }: { readonly isSync?: boolean } = {},
   ): MaybePromise<void> {
-    const { file, writable } = this.#handles.get(fh)
-    if (file.dirty?.isDirty === true) return this.flush(context, file)
+    const handle = this.#handles.get(fh)
+    const { file, writable } = handle
+    if (file.dirty?.isDirty === true) return this.#flushFor(context, handle)
     const isSaved = !(isSync || writable) || !this.#core.attributes.isUnsaved(file)
     if (isSaved) return
     return this.flush(context, file)
+  }
+
+  /** A failure that this tells the caller is no news to it afterwards. */
+  async #flushFor(context: RequestContext, { file, failures }: FileHandle): Promise<void> {
+    try {
+      await this.flush(context, file)
+    } finally {
+      failures.seen = file.dirty?.failures ?? 0
+    }
   }
 
   async release(fh: Fh): Promise<void> {
@@ -308,6 +420,8 @@ export class Files {
       file,
       readable: access !== O_WRONLY,
       writable: access !== O_RDONLY,
+      synchronous: (flags & O_DSYNC) !== 0,
+      failures: { seen: file.dirty?.failures ?? 0 },
       reader: this.#core.prefetcher.open(),
       replaced: file.replaced,
     })
@@ -317,6 +431,16 @@ export class Files {
     const size = file.version?.size ?? 0
     const directIo = goesPastPageCache({ size, readOnly: access === O_RDONLY, dirty }, this.#core)
     return { fh, keepCache, directIo }
+  }
+
+  /** @throws EBADF, ESTALE, or what storing the file has failed with since the holder was last told */
+  #writable(fh: Fh): FileHandle {
+    const handle = this.#handles.get(fh)
+    const { file } = handle
+    if (!handle.writable) throw new ErrnoError('EBADF', `handle ${fh} is not open for writing`)
+    if (file.dirty?.isDirty === true) file.dirty.report(handle.failures)
+    else this.#checkVersion(handle)
+    return handle
   }
 
   #checkVersion({ file, replaced }: FileHandle): void {
@@ -354,6 +478,19 @@ export class Files {
         const carrying = attributes.carriedBy(composition, file)
         return publishing(this.#core, file, await recorded(carrying, this.#core))
       },
+      copy: async ({ path: original, etag }) => {
+        // Only a composition can be published on a condition.
+        if (file.exclusive) return undefined
+        await this.#announce(file)
+        const { metadata = {}, done } = attributes.saving(file)
+        try {
+          const result = await driver.copy(original, path(), { etag, metadata })
+          done()
+          return result
+        } catch (error) {
+          throw staleIfGone(original, error)
+        }
+      },
       moveHere: async publishedAt => {
         const here = path()
         await driver.move(publishedAt, here)
@@ -361,11 +498,11 @@ export class Files {
         if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
         return { etag, size }
       },
-      readBase: async (base, offset, length) => {
+      read: async (object, offset, length) => {
         try {
-          return await blocks.read({ ...base, path: path() }, offset, length)
+          return await blocks.read(object, offset, length)
         } catch (error) {
-          throw staleIfGone(path(), error)
+          throw staleIfGone(object.path, error)
         }
       },
       published: version => {
@@ -426,4 +563,9 @@ export class Files {
     if (file.hidden && file.handles === 0) await this.#core.unlinked.remove(inodes.path(file))
     inodes.drop(file)
   }
+}
+
+/** Bytes of the file as this mount sees it. */
+function sizeOf({ dirty, version }: FileInode): Bytes {
+  return dirty?.isDirty === true ? dirty.size : (version?.size ?? 0)
 }

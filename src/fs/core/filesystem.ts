@@ -10,6 +10,8 @@ import { randomUUID } from 'node:crypto'
 import { BlockCache, type FetchBlocks } from '../../cache/block-cache.js'
 import { MetadataCache } from '../../cache/metadata-cache.js'
 import { Prefetcher } from '../../cache/prefetch.js'
+import { Staging } from '../../cache/staging.js'
+import type { StagingOptions } from '../../cache/staging.js'
 import { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
@@ -21,7 +23,9 @@ import { silentLogger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type {
   AddEntry,
+  AllocateRequest,
   AttributesReply,
+  CopyRangeRequest,
   CreateReply,
   CreateRequest,
   Entry,
@@ -34,6 +38,7 @@ import type {
   Operations,
   RenameRequest,
   RequestContext,
+  SeekRequest,
   SessionInfo,
   SetAttributes,
   SetXattrRequest,
@@ -80,6 +85,8 @@ export interface FileSystemOptions {
   cacheMemory: Bytes
   /** Memory for bytes that the store does not have yet. */
   writeMemory: Bytes
+  /** Local disk for such bytes that do not fit into memory; default none. */
+  staging?: StagingOptions
   /** How long a write may wait for memory; default 2 minutes. */
   writePatience?: Milliseconds
   /** Unix time; default Date.now. */
@@ -358,6 +365,23 @@ export class FileSystem implements Operations {
     })
   }
 
+  fallocate(
+    context: RequestContext,
+    _ino: Ino,
+    fh: Fh,
+    request: AllocateRequest,
+  ): MaybePromise<void> {
+    return this.#answer('fallocate', () => this.#files.fallocate(context, fh, request))
+  }
+
+  lseek(_context: RequestContext, _ino: Ino, fh: Fh, request: SeekRequest): MaybePromise<Bytes> {
+    return this.#answer('lseek', () => this.#files.lseek(fh, request))
+  }
+
+  copyfilerange(context: RequestContext, request: CopyRangeRequest): MaybePromise<Bytes> {
+    return this.#answer('copyfilerange', () => this.#files.copyFileRange(context, request))
+  }
+
   flush(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
     return this.#answer('flush', () => this.#files.flushHandle(context, fh))
   }
@@ -587,7 +611,7 @@ export class FileSystem implements Operations {
 }
 
 function createCore(options: FileSystemOptions): Core {
-  const { config, log = silentLogger, ledger = noLedger } = options
+  const { config, staging, log = silentLogger, ledger = noLedger } = options
   const { mountId = randomUUID() } = options
   const { clock = Date.now, monotonic = () => performance.now() } = options
   const deletes = new Deletes({ driver: options.driver, now: monotonic, log })
@@ -616,6 +640,7 @@ function createCore(options: FileSystemOptions): Core {
       limits: driver.partLimits,
       memory: options.writeMemory,
       patience: options.writePatience ?? 120_000,
+      ...(staging !== undefined && staging.capacity > 0 && { staging: new Staging(staging) }),
       guard: work => tree.shared(work),
       log,
     }),

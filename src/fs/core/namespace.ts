@@ -125,7 +125,8 @@ export class Namespace {
   }
 
   async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { attributes, markers, tree } = this.#core
+    const { attributes, inodes, markers, tree, writeBack } = this.#core
+    await writeBack.settle(inodes.path(child))
     const remove = async (carries: boolean): Promise<void> => {
       const maybeStored = mayBeStored(child)
       const taken = carries ? await carry(this.#core, child, 'move') : NOT_CARRIED
@@ -173,9 +174,10 @@ export class Namespace {
   }
 
   async #renameFile(source: FileInode, place: Place): Promise<void> {
-    const { attributes, driver, inodes, markers, metadata, tree } = this.#core
+    const { attributes, driver, inodes, markers, metadata, tree, writeBack } = this.#core
     const { target } = place
     if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
+    await writeBack.settle(inodes.path(source), inodes.childPath(place.parent, place.name))
     const move = async (carries: boolean): Promise<void> => {
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
@@ -273,6 +275,7 @@ export class Namespace {
     if (target !== undefined && !(await this.#isRepeated(source, target))) {
       await this.#checkEmpty(context, target)
     }
+    await this.#core.writeBack.settle(inodes.path(source))
     await tree.exclusive(async () => {
       for (const inode of inodes.below(source)) {
         if (inode.kind !== 'file') continue

@@ -10,10 +10,13 @@ import { ErrnoError, type ErrnoName } from '../../util/errno.js'
 import type { ByteReader } from '../../util/cursor.js'
 import type { Bytes } from '../../util/units.js'
 import type {
+  AllocateRequest,
+  CopyRangeRequest,
   CreateRequest,
   Fh,
   Ino,
   RenameRequest,
+  SeekRequest,
   SetAttributes,
   SetXattrRequest,
   Timestamp,
@@ -268,6 +271,32 @@ export function decodeWrite(reader: ByteReader): WriteRequest & { readonly fh: F
     fromPageCache,
     ...(killPrivileges && { killPrivileges }),
   }
+}
+
+/** @throws ErrnoError EFBIG beyond 2^53 */
+export function decodeFallocate(reader: ByteReader): AllocateRequest & { readonly fh: Fh } {
+  const fh = decodeFh(reader)
+  const offset = reader.u64Rounded()
+  const length = reader.u64Rounded()
+  checkOffset(offset + length)
+  return { fh, offset, length, mode: reader.u32() }
+}
+
+export function decodeLseek(reader: ByteReader): SeekRequest & { readonly fh: Fh } {
+  return { fh: decodeFh(reader), offset: reader.u64Rounded(), whence: reader.u32() }
+}
+
+/** @throws ErrnoError EFBIG beyond 2^53 */
+export function decodeCopyFileRange(reader: ByteReader, ino: Ino): CopyRangeRequest {
+  const source = { ino, fh: decodeFh(reader), offset: reader.u64Rounded() }
+  const target = {
+    ino: reader.u64() as Ino,
+    fh: decodeFh(reader),
+    offset: reader.u64Rounded(),
+  }
+  const length = reader.u64Rounded()
+  checkOffset(Math.max(source.offset, target.offset) + length)
+  return { source, target, length }
 }
 
 /** The handle that FLUSH, RELEASE, RELEASEDIR, FSYNC and FSYNCDIR begin with. */

@@ -284,6 +284,31 @@ export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHand
       keepsBuffer: true,
     }),
   ],
+  [
+    OPCODE.FALLOCATE,
+    done((operations, request, reader) => {
+      const { fh, ...allocate } = decode.decodeFallocate(reader)
+      return operations.fallocate(request, request.ino, fh, allocate)
+    }),
+  ],
+  [
+    OPCODE.LSEEK,
+    handler({
+      call: (operations, request, reader) => {
+        const { fh, ...seek } = decode.decodeLseek(reader)
+        return operations.lseek(request, request.ino, fh, seek)
+      },
+      encode: encode.encodeOffset,
+    }),
+  ],
+  [
+    OPCODE.COPY_FILE_RANGE,
+    handler({
+      call: (operations, request, reader) =>
+        operations.copyfilerange(request, decode.decodeCopyFileRange(reader, request.ino)),
+      encode: encode.encodeWrite,
+    }),
+  ],
   [OPCODE.FLUSH, onHandle((operations, request, fh) => operations.flush(request, request.ino, fh))],
   [
     OPCODE.RELEASE,
@@ -360,11 +385,10 @@ export const HANDLERS: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHand
 
 /**
  * Answers to what no Operations method is for. The kernel takes ENOSYS for "never" and does not ask
- * again; where it has a way of its own (lseek, copy_file_range, poll, locks) it then takes that.
+ * again; where it has a way of its own (poll, locks) it then takes that.
  * What a later version may support gets EOPNOTSUPP, which it does not remember.
  */
 const REFUSALS: ReadonlyMap<number, ErrnoName> = new Map<number, ErrnoName>([
-  [OPCODE.FALLOCATE, 'EOPNOTSUPP'],
   [OPCODE.IOCTL, 'ENOTTY'],
 ])
 

@@ -139,6 +139,10 @@ export function encodeWrite(writer: ByteWriter, taken: Bytes): void {
   writer.u32(taken).u32(0)
 }
 
+export function encodeOffset(writer: ByteWriter, offset: Bytes): void {
+  writer.u64(offset)
+}
+
 export function encodeText(writer: ByteWriter, text: string): void {
   writer.utf8(text)
 }

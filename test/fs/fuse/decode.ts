@@ -134,6 +134,33 @@ await t.test('records of handles', async t => {
   t.equal(decode.decodeInterrupt(reader([64, 8])), 8)
 })
 
+await t.test('ranges to allocate, to seek in and to copy', async t => {
+  const range: Field[] = [
+    [64, 5],
+    [64, 4096],
+  ]
+  t.strictSame(decode.decodeFallocate(reader(...range, [64, 100], [32, 3], [32, 0])), {
+    fh: 5,
+    offset: 4096,
+    length: 100,
+    mode: 3,
+  })
+  t.throws(() => decode.decodeFallocate(reader(...range, [64, 2n ** 62n], [32, 0], [32, 0])), {
+    code: 'EFBIG',
+  })
+  t.strictSame(decode.decodeLseek(reader(...range, [32, 4], [32, 0])), {
+    fh: 5,
+    offset: 4096,
+    whence: 4,
+  })
+  const copy: Field[] = [...range, [64, 9], [64, 6], [64, 10], [64, 2 ** 31], [64, 0]]
+  t.strictSame(decode.decodeCopyFileRange(reader(...copy), 8 as Ino), {
+    source: { ino: 8, fh: 5, offset: 4096 },
+    target: { ino: 9, fh: 6, offset: 10 },
+    length: 2 ** 31,
+  })
+})
+
 await t.test('forgets', async t => {
   t.strictSame(decode.decodeForget(reader([64, 3]), 9 as Ino), { ino: 9, lookups: 3 })
   const two: Field[] = [

@@ -182,14 +182,11 @@ await t.test('opcodes without an operation have the answer that fits', async t =
   const { kernel } = await started()
   const rows: [opcode: number, errno: number][] = [
     [OPCODE.POLL, ERRNO.ENOSYS],
-    [OPCODE.LSEEK, ERRNO.ENOSYS],
-    [OPCODE.COPY_FILE_RANGE, ERRNO.ENOSYS],
     [OPCODE.BMAP, ERRNO.ENOSYS],
     [OPCODE.TMPFILE, ERRNO.ENOSYS],
     [OPCODE.SETLK, ERRNO.ENOSYS],
     [52, ERRNO.ENOSYS],
     [9999, ERRNO.ENOSYS],
-    [OPCODE.FALLOCATE, ERRNO.EOPNOTSUPP],
     [OPCODE.IOCTL, ERRNO.ENOTTY],
   ]
   for (const [index, [opcode, errno]] of rows.entries()) {
