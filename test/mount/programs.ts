@@ -58,7 +58,7 @@ void t.test('what a bucket cannot hold is refused, and nothing is left of the at
   const server = await startServer(t, folder)
   const mount = await MountedBucket.mount(t, { server, mountpoint: join(folder, 'mount') })
   writeFileSync(join(mount.path, 'file'), 'content')
-  for (const command of ['ln -s file link', 'ln file link', 'mkfifo link', 'mknod link b 8 1']) {
+  for (const command of ['ln file link', 'mkfifo link', 'mknod link b 8 1']) {
     const { code, stderr } = await run('bash', ['-c', command], { cwd: mount.path })
     t.not(code, 0, command)
     t.match(stderr, 'Operation not permitted')
