@@ -153,6 +153,9 @@ export class Files {
       const isGone = error instanceof PathNotFoundError
       if (!isGone && !(error instanceof PreconditionError)) throw error
       await atRest(this.#core, file, context.signal)
+      if (isGone && (await this.#core.unlinked.returning.bring(object.path))) {
+        return this.read(context, fh, offset, size)
+      }
       if (file.dirty?.isDirty === true || !isSame(object, objectOf(this.#core, file))) {
         // Stored anew or moved by this mount: the bytes are there, in another version or place.
         return this.read(context, fh, offset, size)
@@ -399,7 +402,8 @@ export class Files {
     } catch (error) {
       if (!(error instanceof PathNotFoundError)) throw error
       await atRest(this.#core, file, context.signal)
-      if (isOutdated()) return this.revalidate(context, file)
+      const isBack = await this.#core.unlinked.returning.bring(path)
+      if (isBack || isOutdated()) return this.revalidate(context, file)
       metadata.put(inodes.path(file.parent), file.name, undefined, began)
       removedElsewhere(inodes, file)
       throw error

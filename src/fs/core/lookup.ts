@@ -106,7 +106,11 @@ export class Lookup {
     const info = stat === undefined ? listed?.info : await abortable(stat.answer, context.signal)
     const began = Math.min(listed?.began ?? asking, stat?.began ?? asking)
     // Being moved with a directory above it, a name is neither here nor there.
-    if (info === undefined) await abortable(tree.settled(), context.signal)
+    if (info === undefined) {
+      await abortable(tree.settled(), context.signal)
+      const back = this.#core.unlinked.returning.bring(childPath(directory, name))
+      if (await abortable(back, context.signal)) return this.resolve(context, parent, name)
+    }
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child

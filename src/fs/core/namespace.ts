@@ -57,6 +57,7 @@ export class Namespace {
   }
 
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    await this.#core.unlinked.returning.bring('/')
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
@@ -67,6 +68,7 @@ export class Namespace {
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    await this.#core.unlinked.returning.bring('/')
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
@@ -87,6 +89,7 @@ export class Namespace {
       throw new ErrnoError('EINVAL', `rename flags ${request.flags} are not supported`)
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
+    await this.#core.unlinked.returning.bring('/')
     const source = await this.#existing(context, parent, name)
     let target: Inode | undefined
     try {
