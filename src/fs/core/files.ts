@@ -35,6 +35,8 @@ import { goesPastPageCache } from './page-cache.js'
 import { isLocal } from './inode.js'
 import { recorded } from './ledger.js'
 import type { DirectoryInode, FileInode } from './inode.js'
+import { saveAll } from './unsaved.js'
+import type { Unsaved } from './unsaved.js'
 
 const O_ACCMODE = 0o3
 const O_RDONLY = 0o0
@@ -59,6 +61,9 @@ const SEEK_HOLE = 4
  */
 const SAME_OPEN: Milliseconds = 20
 
+/** Names kept for the message at the end; the log has all. */
+const MOST_LOST = 1000
+
 interface FileHandle {
   readonly file: FileInode
   readonly readable: boolean
@@ -75,6 +80,8 @@ interface FileHandle {
 export class Files {
   readonly #core: Core
   readonly #handles = new HandleTable<FileHandle>()
+  /** What was dropped, and no program was told of. */
+  readonly #lost = new Map<string, unknown>()
 
   constructor(core: Core) {
     this.#core = core
@@ -82,6 +89,11 @@ export class Files {
 
   get openHandles(): number {
     return this.#handles.size
+  }
+
+  /** Files that were dropped when they were closed, and not stored since; no program was told of them. */
+  get lost(): readonly Unsaved[] {
+    return [...this.#lost].map(([name, error]) => ({ name, error }))
   }
 
   open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
@@ -346,18 +358,14 @@ export class Files {
     if (file.handles === 0) await this.#close(file)
   }
 
-  /** Flushes every file; rejects with the first failure after having tried each. */
+  /** Flushes every file. @throws UnsavedError */
   async flushAll(context: RequestContext): Promise<void> {
-    const failures: unknown[] = []
-    for (const dirty of this.#core.writeBack.dirtyFiles) {
-      // Unlinked while open: nobody but its holders ever sees it.
-      if (!dirty.isLinked || isUnlinked(dirty.path)) continue
-      await abortable(dirty.flush(), context.signal).catch((error: unknown) => {
-        failures.push(error)
-        this.#core.log.error({ path: dirty.path, err: error }, 'cannot store a file')
-      })
-    }
-    if (failures.length > 0) throw failures[0]
+    // Unlinked while open: nobody but its holders ever sees it.
+    const files = this.#core.writeBack.dirtyFiles.filter(
+      dirty => dirty.isLinked && !isUnlinked(dirty.path),
+    )
+    const flush = (dirty: DirtyFile): Promise<void> => abortable(dirty.flush(), context.signal)
+    await saveAll([files], flush, ({ path }) => path)
   }
 
   /** Whether a reader need not ask which version of the file is the present one: it has only one content. */
@@ -516,6 +524,7 @@ export class Files {
         file.pagesOf = version.etag
         file.covers = false
         file.exclusive = false
+        this.#lost.delete(inodes.path(file))
         if (file.parent === undefined) return
         metadata.changed(inodes.path(file.parent), file.name, info)
         markers.stored(file)
@@ -540,12 +549,15 @@ export class Files {
 
   /** Nobody waits for it, so nobody can interrupt it. */
   async #lastFlush(file: FileInode): Promise<void> {
+    const isTold = (file.dirty?.failures ?? 0) > 0
     try {
       await file.dirty?.flush()
     } catch (error) {
       const request = error instanceof DriverError ? { requestId: error.requestId } : {}
+      const path = this.#core.inodes.path(file)
+      if (!isTold && this.#lost.size < MOST_LOST) this.#lost.set(path, error)
       this.#core.log.error(
-        { path: this.#core.inodes.path(file), err: error, ...request },
+        { path, err: error, ...request },
         'a file could not be stored when its last handle was closed; what was not stored is dropped',
       )
     }

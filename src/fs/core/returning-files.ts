@@ -10,6 +10,7 @@ import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Ledger } from './ledger.js'
+import type { Unsaved } from './unsaved.js'
 
 export interface ReturningFilesOptions {
   driver: StorageDriver
@@ -70,11 +71,12 @@ export class ReturningFiles {
     return outcomes.some(outcome => outcome.status === 'fulfilled' && outcome.value)
   }
 
-  /** Tries for the last time; what the store does not take now is the next mount's. */
-  async close(): Promise<void> {
+  /** Tries for the last time. @returns what is left for the next mount */
+  async close(): Promise<readonly Unsaved[]> {
     this.#isClosed = true
     clearTimeout(this.#timer)
-    await this.bring('/').catch(() => undefined)
+    const error: unknown = await this.bring('/').catch((failure: unknown) => failure)
+    return this.names.map(name => ({ name: `${name} (its unlink had failed)`, error }))
   }
 
   #bringOnce(name: string): Promise<boolean> {

@@ -16,6 +16,7 @@ import type { Logger } from '../../util/log.js'
 import type { Ledger } from './ledger.js'
 import { ReturningFiles } from './returning-files.js'
 import type { Returned } from './returning-files.js'
+import type { Unsaved } from './unsaved.js'
 
 export interface UnlinkedFilesOptions {
   driver: StorageDriver
@@ -95,10 +96,13 @@ export class UnlinkedFiles {
     this.#used.delete(home)
   }
 
-  /** Removes every home: nobody can hold anything any more. */
-  async close(): Promise<void> {
-    await this.returning.close()
-    await Promise.all([...this.#used.keys()].map(home => this.remove(home)))
+  /** Removes every home: nobody can hold anything any more. @returns names that lack their content */
+  async close(): Promise<readonly Unsaved[]> {
+    const [unsaved] = await Promise.all([
+      this.returning.close(),
+      ...[...this.#used.keys()].map(home => this.remove(home)),
+    ])
+    return unsaved
   }
 
   async #isThere({ path, etag, size }: HeldVersion): Promise<boolean> {
