@@ -69,6 +69,7 @@ import type { Ledger, Move } from './ledger.js'
 import { Lookup } from './lookup.js'
 import { Markers } from './markers.js'
 import { Namespace } from './namespace.js'
+import { revalidate } from './revalidation.js'
 import { Subtrees } from './subtrees.js'
 import { SpecialFiles } from './special-files.js'
 import { Xattrs } from './xattrs.js'
@@ -225,8 +226,7 @@ export class FileSystem implements Operations {
       const failing = (error: unknown): void => {
         if (inode.handles === 0) throw error
       }
-      return this.#files
-        .revalidate(context, inode)
+      return revalidate(this.#core, context, inode)
         .catch(failing)
         .then(() => this.#attributes(inode))
     })
@@ -371,15 +371,15 @@ export class FileSystem implements Operations {
     fh: Fh,
     request: AllocateRequest,
   ): MaybePromise<void> {
-    return this.#answer('fallocate', () => this.#files.fallocate(context, fh, request))
+    return this.#answer('fallocate', () => this.#files.ranges.fallocate(context, fh, request))
   }
 
   lseek(_context: RequestContext, _ino: Ino, fh: Fh, request: SeekRequest): MaybePromise<Bytes> {
-    return this.#answer('lseek', () => this.#files.lseek(fh, request))
+    return this.#answer('lseek', () => this.#files.ranges.lseek(fh, request))
   }
 
   copyfilerange(context: RequestContext, request: CopyRangeRequest): MaybePromise<Bytes> {
-    return this.#answer('copyfilerange', () => this.#files.copyFileRange(context, request))
+    return this.#answer('copyfilerange', () => this.#files.ranges.copyFileRange(context, request))
   }
 
   flush(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {
@@ -523,7 +523,7 @@ export class FileSystem implements Operations {
 
   #need(context: RequestContext, inode: Inode): Promise<void> | undefined {
     return this.#core.attributes.need(context, inode, (asking, file) =>
-      this.#files.revalidate(asking, file),
+      revalidate(this.#core, asking, file),
     )
   }
 
