@@ -44,6 +44,7 @@ import { Lookup } from './lookup.js'
 import { Making } from './making.js'
 import { Namespace } from './namespace.js'
 import { Replies } from './replies.js'
+import { revalidate } from './revalidation.js'
 import { SpecialFiles } from './special-files.js'
 import { Sync } from './sync.js'
 import { toErrnoError, toFailure } from './to-errno.js'
@@ -84,7 +85,7 @@ export class FileSystem implements Operations {
     this.#xattrs = new Xattrs(this.#core)
     this.#sync = new Sync(this.#core, this.#files)
     const changes = new AttributeChanges(this.#core, this.#files)
-    const replies = new Replies(this.#core, this.#files)
+    const replies = new Replies(this.#core)
     this.#changes = changes
     this.#replies = replies
     this.#directories = new Directories(this.#core, this.#lookup, inode => replies.entry(inode))
@@ -166,8 +167,7 @@ export class FileSystem implements Operations {
       const failing = (error: unknown): void => {
         if (inode.handles === 0) throw error
       }
-      return this.#files
-        .revalidate(context, inode)
+      return revalidate(this.#core, context, inode)
         .catch(failing)
         .then(() => this.#replies.attributes(inode))
     })
@@ -277,15 +277,15 @@ export class FileSystem implements Operations {
     fh: Fh,
     request: AllocateRequest,
   ): MaybePromise<void> {
-    return this.#answer('fallocate', () => this.#files.fallocate(context, fh, request))
+    return this.#answer('fallocate', () => this.#files.ranges.fallocate(context, fh, request))
   }
 
   lseek(_context: RequestContext, _ino: Ino, fh: Fh, request: SeekRequest): MaybePromise<Bytes> {
-    return this.#answer('lseek', () => this.#files.lseek(fh, request))
+    return this.#answer('lseek', () => this.#files.ranges.lseek(fh, request))
   }
 
   copyfilerange(context: RequestContext, request: CopyRangeRequest): MaybePromise<Bytes> {
-    return this.#answer('copyfilerange', () => this.#files.copyFileRange(context, request))
+    return this.#answer('copyfilerange', () => this.#files.ranges.copyFileRange(context, request))
   }
 
   flush(context: RequestContext, _ino: Ino, fh: Fh): MaybePromise<void> {

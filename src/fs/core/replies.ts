@@ -5,17 +5,15 @@
 import type { AttributesReply, Entry, MaybePromise, RequestContext } from '../operations.js'
 import { attributesOf } from './attributes.js'
 import type { Core } from './core.js'
-import type { Files } from './files.js'
 import { isLocal } from './inode.js'
 import type { Inode } from './inode.js'
+import { revalidate } from './revalidation.js'
 
 export class Replies {
   readonly #core: Core
-  readonly #files: Files
 
-  constructor(core: Core, files: Files) {
+  constructor(core: Core) {
     this.#core = core
-    this.#files = files
   }
 
   attributes(inode: Inode): AttributesReply {
@@ -55,7 +53,7 @@ export class Replies {
   /** Makes sure that the attributes of an inode are known; nothing to wait for if they are. */
   need(context: RequestContext, inode: Inode): Promise<void> | undefined {
     return this.#core.attributes.need(context, inode, (asking, file) =>
-      this.#files.revalidate(asking, file),
+      revalidate(this.#core, asking, file),
     )
   }
 
