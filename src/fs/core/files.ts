@@ -185,8 +185,9 @@ export class Files {
   }
 
   /**
-   * What close(2) and fsync(2) wait for. Attributes that were set through a descriptor which could not
-   * write (rsync does that before it renames) are left for later, unless `isSync`.
+   * What close(2) and fsync(2) wait for. The close of a descriptor that could not write waits for nothing:
+   * what others have written is theirs to be told of, and attributes that were set through it (rsync
+   * does that before it renames) are left for later. fsync is about the file, whatever the descriptor.
    */
   flushHandle(
     context: RequestContext,
@@ -195,9 +196,9 @@ export class Files {
   ): MaybePromise<void> {
     const handle = this.#handles.get(fh)
     const { file, writable } = handle
+    if (!isSync && !writable) return
     if (file.dirty?.isDirty === true) return this.#flushFor(context, handle)
-    const isSaved = !(isSync || writable) || !this.#core.attributes.isUnsaved(file)
-    if (isSaved) return
+    if (!this.#core.attributes.isUnsaved(file)) return
     return this.flush(context, file)
   }
 
