@@ -64,6 +64,7 @@ export function storedFile(core: Core, file: FileInode): FileStore {
       file.pagesOf = version.etag
       file.covers = false
       file.exclusive = false
+      file.attempted = undefined
       if (file.parent === undefined) return
       metadata.changed(inodes.path(file.parent), file.name, info)
       markers.stored(file)
