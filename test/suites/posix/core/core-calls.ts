@@ -51,11 +51,11 @@ export class CoreCalls implements Os {
     if (node === undefined) {
       if (!creates) throw new ErrnoError('ENOENT', String(path))
       if (place.slash) throw new ErrnoError('EISDIR', String(path))
-      return this.#create(place, flags, mode)
+      return await this.#create(place, flags, mode)
     }
     if (exclusive) throw new ErrnoError('EEXIST', String(path))
     if (isSymlink(node)) throw new ErrnoError('ELOOP', String(path))
-    return this.#openNode(walk, { ...place, node }, flags)
+    return await this.#openNode(walk, { ...place, node }, flags)
   }
 
   async #create({ parent, name }: Place, flags: number, mode: number): Promise<CoreFile> {
@@ -163,7 +163,7 @@ export class CoreCalls implements Os {
     using walk = this.#walk()
     const node = await walk.node(path, { follow: false })
     if (!isSymlink(node)) throw new ErrnoError('EINVAL', String(path))
-    return this.#fs.readlink(this.#context, node.ino)
+    return await this.#fs.readlink(this.#context, node.ino)
   }
 
   async mknod(path: Name, mode: number, device = 0): Promise<void> {
