@@ -99,6 +99,10 @@ export class FileSystem implements Operations {
     })
   }
 
+  get isReceiving(): boolean {
+    return this.#core.prefetcher.blocks.inFlight > 0
+  }
+
   /** What is alive, for tests and metrics. */
   get counts(): { inodes: number; lookups: number; handles: number; dirty: number } {
     const { inodes, writeBack } = this.#core
