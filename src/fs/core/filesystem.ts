@@ -219,7 +219,8 @@ export class FileSystem implements Operations {
         inode.kind === 'directory' ||
         isLocal(inode) ||
         !inodes.isLinked(inode) ||
-        metadata.now() - inode.seen < config.metadataTtl
+        metadata.now() - inode.seen < config.metadataTtl ||
+        this.#validity(inode) > 0
       if (isFresh) return this.#attributes(inode)
       // fstat(2) on an open file never fails: what was last seen is better than an error.
       const failing = (error: unknown): void => {
@@ -534,9 +535,13 @@ export class FileSystem implements Operations {
 
   /** Seconds that the kernel may still believe what was seen of an inode. */
   #validity(inode: Inode): number {
-    const { config, metadata } = this.#core
-    const age = inode.kind === 'file' && !isLocal(inode) ? metadata.now() - inode.seen : 0
-    return Math.max(0, config.metadataTtl - age) / 1000
+    const { config, inodes, metadata } = this.#core
+    const { parent, name } = inode
+    if (inode.kind === 'directory' || isLocal(inode)) return config.metadataTtl / 1000
+    const age = metadata.now() - inode.seen
+    if (age < config.metadataTtl / 2) return (config.metadataTtl - age) / 1000
+    if (parent === undefined) return Math.max(0, config.metadataTtl - age) / 1000
+    return metadata.validity(inodes.path(parent), name, inode.seen) / 1000
   }
 
   async #truncate(
