@@ -50,6 +50,7 @@ export class FileHandles {
 
   open(file: FileInode, flags: number): OpenReply & { fh: Fh } {
     const access = flags & O_ACCMODE
+    const keepsOut = this.#core.directMappings && this.#hasStale(file)
     file.handles += 1
     const fh = this.#handles.add({
       file,
@@ -61,11 +62,27 @@ export class FileHandles {
       replaced: file.replaced,
     })
     const dirty = file.dirty?.isDirty === true
+    if (keepsOut) {
+      file.pagesOf = undefined
+      return { fh, keepCache: false, directIo: true }
+    }
     const keepCache = dirty || (file.pagesOf !== undefined && file.pagesOf === file.version?.etag)
     if (!dirty) file.pagesOf = file.version?.etag
     const size = file.version?.size ?? 0
     const directIo = goesPastPageCache({ size, readOnly: access === O_RDONLY, dirty }, this.#core)
     return { fh, keepCache, directIo }
+  }
+
+  /**
+   * Whether somebody has an older version open, which another host has replaced. The kernel has one page
+   * cache per inode: pages of the new version would be read through the old descriptor too.
+   */
+  #hasStale(file: FileInode): boolean {
+    if (file.replaced === 0 || file.handles === 0) return false
+    for (const handle of this.#handles.values()) {
+      if (handle.file === file && handle.replaced !== file.replaced) return true
+    }
+    return false
   }
 
   /** @throws EBADF, ESTALE, or what storing the file has failed with since the holder was last told */

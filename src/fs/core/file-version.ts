@@ -34,6 +34,7 @@ export function note(file: FileInode, info: FileInfo, seen: Milliseconds): FileI
 export function adopt(core: Core, file: FileInode, info: FileInfo, seen: Milliseconds): FileInode {
   if (seen < file.seen) return file
   if (core.attributes.changesType(file, info)) {
+    if (file.parent !== undefined) core.notifier.invalidateEntry(file.parent.ino, file.name)
     removedElsewhere(core.inodes, file)
     throw new ErrnoError('ESTALE', `${info.path} is another kind of file now`)
   }

@@ -66,6 +66,8 @@ export async function revalidate(
     const isBack = await core.unlinked.returning.bring(path)
     if (isBack || isOutdated()) return revalidate(core, context, file)
     metadata.put(inodes.path(file.parent), file.name, undefined, began)
+    // The kernel has opened the name without looking it up, and would go on to believe in it.
+    if (file.parent !== undefined) core.notifier.invalidateEntry(file.parent.ino, file.name)
     removedElsewhere(inodes, file)
     throw error
   }

@@ -606,3 +606,25 @@ scene(
     t.equal(String(await bucket.getContent('/f')), 'written')
   },
 )
+
+scene(
+  'pages of a new version are kept from who has the old one open',
+  async ({ t, os, bucket }) => {
+    const { context, fs } = os
+    const none = { invalidateInode: () => undefined, invalidateEntry: () => undefined }
+    fs.init({ directMappings: true, maxWrite: MiB, maxReadahead: MiB }, none)
+    await bucket.putContent('/f', text('old'))
+    const held = await os.open('/f', O_RDONLY)
+    await bucket.putContent('/f', text('newer'))
+    const { ino } = await os.lookup('/f')
+    const opened = await fs.open(context, ino, O_RDONLY)
+    t.match(opened, { keepCache: false, directIo: true })
+    await fails(t, 'ESTALE', held.read(0, 10))
+    await held.close()
+    const later = await fs.open(context, ino, O_RDONLY)
+    t.match(later, { directIo: false }, 'when the old one is closed, all is as before')
+    for (const { fh } of [opened, later]) await fs.release(context, ino, fh)
+    fs.forget(ino, 1)
+  },
+  { config: { metadataTtl: 0 } },
+)

@@ -1,0 +1,123 @@
+/** Two mounts of one bucket: what the kernel of one caches is dropped when a change by the other is noticed. */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { bosmount, MountedBucket, startServer, until } from '../helpers/bosmount.js'
+import { scratchFolder } from '../helpers/scratch.js'
+
+t.setTimeout(120_000)
+
+const BELIEVED = 20_000
+
+interface Stage {
+  readonly one: MountedBucket
+  readonly two: MountedBucket
+}
+
+async function setStage(t: Test, args: readonly string[]): Promise<Stage> {
+  const folder = scratchFolder(t)
+  const server = await startServer(t, folder)
+  const mounts = []
+  for (const name of ['one', 'two']) {
+    const mountpoint = join(folder, name)
+    mkdirSync(mountpoint)
+    mounts.push(await MountedBucket.mount(t, { server, mountpoint, args: [...args] }))
+  }
+  const [one, two] = mounts
+  if (one === undefined || two === undefined) throw new Error('not mounted')
+  return { one, two }
+}
+
+/** When all names are gone the kernel has forgotten all, and nothing is left of it here either. */
+async function end(t: Test, { one, two }: Stage): Promise<void> {
+  for (const entry of readdirSync(one.path)) rmSync(join(one.path, entry), { recursive: true })
+  for (const mount of [one, two]) {
+    // What the other mount has removed is forgotten when somebody looks for it.
+    for (const name of ['f', 'x']) {
+      const path = join(mount.path, name)
+      await until(() => !existsSync(path), `${path} to go`, undefined, 40_000)
+    }
+    let counts: unknown
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      const { stdout } = await bosmount(['stats', '--json', '--count', '1', mount.path])
+      counts = (JSON.parse(String(stdout)) as { counts: unknown }).counts
+      if ((counts as { lookups?: number }).lookups === 0) break
+      await sleep(100)
+    }
+    t.match(counts, { inodes: 1, lookups: 0, handles: 0, dirty: 0 })
+    t.equal(await mount.unmount(), 0, mount.process.output)
+  }
+}
+
+function errnoOf(work: () => unknown): number {
+  try {
+    work()
+    return 0
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).errno ?? 0
+  }
+}
+
+void t.test('what is cached of a file goes when an open notices another version', async t => {
+  const stage = await setStage(t, ['--metadata-ttl', '3s'])
+  const [mine, theirs] = [join(stage.one.path, 'f'), join(stage.two.path, 'f')]
+  writeFileSync(theirs, 'old content')
+  t.equal(readFileSync(mine, 'utf8'), 'old content')
+  t.equal(statSync(mine).size, 11)
+  const held = openSync(mine, 'r')
+  writeFileSync(theirs, 'new')
+  t.equal(readFileSync(mine, 'utf8'), 'new', 'the pages are gone')
+  t.equal(statSync(mine).size, 3, 'and the attributes')
+  t.equal(
+    errnoOf(() => readSync(held, Buffer.alloc(20), 0, 20, 0)),
+    -116,
+    'ESTALE',
+  )
+  t.ok(fstatSync(held).isFile(), 'fstat never fails')
+  closeSync(held)
+  await end(t, stage)
+})
+
+void t.test('a name goes when an open notices that it was removed', async t => {
+  const stage = await setStage(t, ['--metadata-ttl', `${BELIEVED}ms`])
+  const [mine, theirs] = [join(stage.one.path, 'f'), join(stage.two.path, 'f')]
+  writeFileSync(theirs, 'content')
+  t.equal(readFileSync(mine, 'utf8'), 'content')
+  await sleep(50)
+  rmSync(theirs)
+  const removed = performance.now()
+  t.ok([-2, -116].includes(errnoOf(() => readFileSync(mine))), 'ENOENT or ESTALE')
+  await until(() => !existsSync(mine), 'the name to go')
+  t.ok(performance.now() - removed < BELIEVED, 'before names are not believed any more')
+  await end(t, stage)
+})
+
+void t.test('a file that has become a directory is one, and the reverse', async t => {
+  const stage = await setStage(t, ['--metadata-ttl', '0'])
+  const [mine, theirs] = [join(stage.one.path, 'x'), join(stage.two.path, 'x')]
+  writeFileSync(theirs, 'content')
+  t.ok(statSync(mine).isFile())
+  rmSync(theirs)
+  mkdirSync(theirs)
+  writeFileSync(join(theirs, 'below'), 'below')
+  t.ok(statSync(mine).isDirectory())
+  t.equal(readFileSync(join(mine, 'below'), 'utf8'), 'below')
+  rmSync(theirs, { recursive: true })
+  writeFileSync(theirs, 'again')
+  await sleep(1500)
+  t.equal(readFileSync(mine, 'utf8'), 'again')
+  await end(t, stage)
+})
