@@ -1,7 +1,11 @@
 import t from 'tap'
+import { createMemoryDriver } from '../../../src/driver/memory/driver.js'
 import { InodeTable } from '../../../src/fs/core/inode-table.js'
-import type { Ino } from '../../../src/fs/operations.js'
+import type { AddEntry, Ino } from '../../../src/fs/operations.js'
 import { ROOT_INO } from '../../../src/fs/operations.js'
+import { createCore } from '../../helpers/core.js'
+
+const NOTHING = new Uint8Array(0)
 
 function table(): InodeTable {
   return new InodeTable(() => 1000)
@@ -158,4 +162,45 @@ void t.test('a number names the kind of inode that was asked for', t => {
   t.equal(inodes.directory(directory.ino), directory)
   t.throws(() => inodes.get(12_345 as Ino), { code: 'ESTALE' })
   t.end()
+})
+
+void t.test('inodes that the kernel has forgotten leave nothing behind, however many', async t => {
+  const bucket = createMemoryDriver()
+  const [directories, names] = [25, 1000]
+  for (let i = 0; i < directories; i += 1) {
+    for (let j = 0; j < names; j += 1) await bucket.putContent(`/d${i}/f${j}`, NOTHING)
+  }
+  const fs = createCore(bucket)
+  const context = { uid: 0, gid: 0, pid: 1, signal: new AbortController().signal }
+  let most = 0
+  let seen = 0
+  const known: Ino[] = []
+  const look = async (parent: Ino, name: string): Promise<Ino> => {
+    const entry = await fs.lookup(context, parent, name)
+    if (entry.ino === undefined) throw new Error(`${name} is not there`)
+    return entry.ino
+  }
+  for (let i = 0; i < directories; i += 1) {
+    const directory = await look(ROOT_INO, `d${i}`)
+    const { fh } = fs.opendir(context, directory)
+    let offset = 0
+    for (let before = -1; before !== offset;) {
+      before = offset
+      const add: AddEntry = entry => {
+        offset = entry.offset
+        if (entry.entry?.ino !== undefined) known.push(entry.entry.ino)
+        return true
+      }
+      await fs.readdir(context, directory, fh, { offset, plus: true, add })
+    }
+    await fs.releasedir(context, directory, fh)
+    most = Math.max(most, fs.counts.inodes)
+    seen += known.length
+    for (const ino of known.splice(0)) fs.forget(ino, 1)
+    fs.forget(directory, 1)
+  }
+  t.ok(seen >= directories * names, `${seen} were shown`)
+  t.ok(most < 3 * names, `never more than ${most} at once`)
+  t.same(fs.counts, { inodes: 1, lookups: 0, handles: 0, dirty: 0 })
+  await fs.destroy()
 })
