@@ -89,9 +89,7 @@ export class Fsx {
           await this.#remount(this.#options.remount)
         } else await this.#step()
       }
-      await this.#close()
-      await this.#reopen()
-      await this.#verify()
+      await this.#closeAndCompare(() => Promise.resolve())
       await this.#close()
     } catch (error) {
       const { seed } = this.#options
@@ -140,7 +138,7 @@ export class Fsx {
       if (before !== undefined) this.#keep(before)
     } catch (error) {
       if (before === undefined || !isFailure(error)) throw error
-      this.#log.push(`${this.#count} failed: ${codeOf(error)}`)
+      this.#log.push(`${this.#count} failed: ${String(error)}`)
       this.#failures += 1
       this.#keep(before)
       this.#keep(this.#present())
@@ -193,7 +191,8 @@ export class Fsx {
       try {
         return await work()
       } catch (error) {
-        if (!isFailure(error) || attempt === ATTEMPTS) throw error
+        const isOver = this.#options.faulty !== true || attempt === ATTEMPTS
+        if (!isFailure(error) || isOver) throw error
         this.#failures += 1
         await delay(PAUSE)
       }
@@ -227,7 +226,11 @@ export class Fsx {
 
   async #remount(remount: () => Promise<void>): Promise<void> {
     this.#log.push(`${(this.#count += 1)} remount`)
-    // Once closed without an error nothing may be lost; the descriptors go before the mount does.
+    await this.#closeAndCompare(remount)
+  }
+
+  /** Once closed without an error nothing may be lost. The descriptors go before the mount does. */
+  async #closeAndCompare(remount: () => Promise<void>): Promise<void> {
     if (this.#options.faulty === true) await this.#again(() => this.#file().fsync())
     await this.#close()
     await remount()
@@ -445,22 +448,23 @@ export class Fsx {
       await this.#os.rename(this.#path, next)
     } catch (error) {
       // What failed may have happened.
-      const happened = (await this.#exists(next)) && !(await this.#exists(this.#path))
-      if (this.#options.faulty === true && happened) this.#path = next
+      if ((await this.#exists(next)) && !(await this.#exists(this.#path))) this.#path = next
       throw error
     }
     this.#path = next
     return `rename to ${next}`
   }
 
-  async #exists(path: string): Promise<boolean> {
-    try {
-      await this.#os.access(path, 0)
-      return true
-    } catch (error) {
-      if (!isFailure(error)) throw error
-      return false
-    }
+  #exists(path: string): Promise<boolean> {
+    return this.#again(async () => {
+      try {
+        await this.#os.access(path, 0)
+        return true
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return false
+        throw error
+      }
+    })
   }
 
   async #verify(): Promise<string> {
