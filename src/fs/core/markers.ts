@@ -19,6 +19,7 @@ import type { Milliseconds } from '../../util/units.js'
 import type { Saving } from './attribute-keeping.js'
 import type { InodeTable } from './inode-table.js'
 import type { DirectoryInode, Inode } from './inode.js'
+import { saveAll } from './unsaved.js'
 
 export interface MarkersOptions {
   driver: StorageDriver
@@ -103,20 +104,19 @@ export class Markers {
     return lock.run(work)
   }
 
-  /** Makes sure of all directories; rejects with the first failure after having tried each. */
+  /** Makes sure of all directories. @throws UnsavedError */
   async flushAll(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const { inodes } = this.#options
     // The deepest first: its marker shows all directories above it.
-    const byDepth = [...this.#pending].toSorted(
-      (a, b) => inodes.path(b).length - inodes.path(a).length,
+    const levels: DirectoryInode[][] = []
+    for (const directory of this.#pending) (levels[depthOf(directory)] ??= []).push(directory)
+    await saveAll(
+      levels.toReversed().filter(level => level !== undefined),
+      directory => this.flush(directory),
+      directory => `${inodes.path(directory)}/`,
     )
-    const failures: unknown[] = []
-    for (const directory of byDepth) {
-      await this.flush(directory).catch((error: unknown) => failures.push(error))
-    }
-    if (failures.length > 0) throw failures[0]
   }
 
   /** Nothing is tried any more: what is left would otherwise be tried for as long as the process lives. */
@@ -179,4 +179,10 @@ export class Markers {
       if (directory.removals === removals) return true
     }
   }
+}
+
+function depthOf(directory: DirectoryInode): number {
+  let depth = 0
+  for (let at = directory.parent; at !== undefined; at = at.parent) depth += 1
+  return depth
 }
