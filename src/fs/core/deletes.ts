@@ -47,6 +47,9 @@ const TOGETHER: Milliseconds = 250
 const IDLE: Milliseconds = 100
 /** … or when its oldest delete has waited for so long … */
 const LONGEST: Milliseconds = 1000
+/** Deletes in a row after which all of these times are longer: a whole tree goes, however slowly. */
+const MANY = 32
+const LONGER = 3
 /** … or when it is full: the most that BOS takes. @see https://cloud.baidu.com/doc/BOS/s/tkc5twspg */
 const FULL = 1000
 /** Batches that may be under way or wait for their turn; then whoever deletes waits as well. */
@@ -77,7 +80,7 @@ export class Deletes {
   /** Deletes now, and rejects if that fails; or soon, and resolves at once. */
   async remove(deletion: Deletion): Promise<void> {
     const { now } = this.#options
-    if (now() - this.#last > TOGETHER) this.#row = 0
+    if (now() - this.#last > TOGETHER * this.#patience) this.#row = 0
     this.#row += 1
     this.#last = now()
     if (this.#row > ALONE) return this.#later(deletion)
@@ -121,10 +124,17 @@ export class Deletes {
     if (this.#waiting.size === 0) this.#oldest = now()
     this.#waiting.set(deletion.path, deletion)
     if (this.#waiting.size >= FULL) this.#send()
-    else this.#schedule(Math.min(IDLE, this.#oldest + LONGEST - now()))
+    else {
+      const left = this.#oldest + LONGEST * this.#patience - now()
+      this.#schedule(Math.min(IDLE * this.#patience, left))
+    }
     if (this.#batches.size >= MOST_BATCHES) {
       await Promise.race([...this.#batches].map(({ done }) => done))
     }
+  }
+
+  get #patience(): number {
+    return this.#row > MANY ? LONGER : 1
   }
 
   #schedule(delay: Milliseconds): void {

@@ -165,7 +165,8 @@ export class FileSystem implements Operations {
         inode.kind === 'directory' ||
         isLocal(inode) ||
         !inodes.isLinked(inode) ||
-        metadata.now() - inode.seen < config.metadataTtl
+        metadata.now() - inode.seen < config.metadataTtl ||
+        this.#replies.validity(inode) > 0
       if (isFresh) return this.#replies.attributes(inode)
       // fstat(2) on an open file never fails: what was last seen is better than an error.
       const failing = (error: unknown): void => {

@@ -396,11 +396,10 @@ export class Namespace {
       if (directory.children.size > 0) throw full()
       return
     }
-    const listing = metadata.listing(path)
-    if (listing !== undefined) {
-      if (listing.length > 0) throw full()
-      return
-    }
+    // That it was filled elsewhere meanwhile is no harm: what is in it shows the directory again.
+    const isEmpty = metadata.isEmpty(path)
+    if (isEmpty === false) throw full()
+    if (isEmpty === true) return
     for await (const page of driver.entries(path, { signal: context.signal })) {
       if (page.entries.length > 0) throw full()
     }
