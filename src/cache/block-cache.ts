@@ -19,7 +19,8 @@
 import { KiB, MiB, type Bytes } from '../util/units.js'
 import { blockId, type Block } from './block.js'
 import { BlockMemory } from './block-memory.js'
-import { Flight, type Start } from './flight.js'
+import { ahead, Flight, type Prefetch, type Start } from './flight.js'
+import { Loans } from './loans.js'
 import type { ObjectId } from './object-id.js'
 import { PendingRead, type Coming } from './pending-read.js'
 import { SegmentedLru } from './segmented-lru.js'
@@ -58,13 +59,6 @@ export interface ReadBlocksOptions {
   readonly reach?: Bytes | undefined
 }
 
-/** What was fetched ahead of need. */
-export interface Prefetch {
-  readonly isOver: boolean
-  /** It is not wanted any more, unless somebody waits for it. */
-  cancel(): void
-}
-
 const DEFAULT_BLOCK_SIZE: Bytes = 128 * KiB
 const DEFAULT_MAX_FETCH: Bytes = 8 * MiB
 /** What a block costs beside its bytes: small files must not be many for free. */
@@ -82,7 +76,7 @@ export class BlockCache {
   readonly #flights = new Set<Flight>()
   /** Memory that fetches write to, or may still write to. */
   #bytesInFlight: Bytes = 0
-  #lent: Block[] = []
+  readonly #loans = new Loans(block => this.#unpin(block))
   #closed = false
 
   constructor(options: BlockCacheOptions) {
@@ -276,7 +270,7 @@ export class BlockCache {
     this.#coming.delete(block.id)
     if (this.#closed) {
       // For those who wait for it; then it is gone.
-      this.#lend(block)
+      this.#loans.lend(block)
       return
     }
     block.cached = true
@@ -291,22 +285,9 @@ export class BlockCache {
       const to = Math.min(block.length, end - start)
       if (block.cursor !== -1 && block.cursor !== from && block.cached) this.#blocks.promote(block)
       block.cursor = to
-      this.#lend(block)
+      this.#loans.lend(block)
       return block.buffer.subarray(from, to)
     })
-  }
-
-  /** Keeps the block's buffer until what was sliced from it has been written to the kernel. */
-  #lend(block: Block): void {
-    block.pins += 1
-    if (this.#lent.length === 0) {
-      setImmediate(() => {
-        const lent = this.#lent
-        this.#lent = []
-        for (const returned of lent) this.#unpin(returned)
-      })
-    }
-    this.#lent.push(block)
   }
 
   #unpin(block: Block): void {
@@ -316,19 +297,5 @@ export class BlockCache {
 
   #recycle(block: Block): void {
     if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
-  }
-}
-
-function ahead(flight: Flight): Prefetch {
-  let isWanted = true
-  return {
-    get isOver() {
-      return flight.isOver
-    },
-    cancel: () => {
-      if (!isWanted) return
-      isWanted = false
-      flight.unwant()
-    },
   }
 }
