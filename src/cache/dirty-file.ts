@@ -2,30 +2,28 @@
  * One file under write, from the first write to its last flush.
  *
  * What it holds and how it is cut into parts is told in write-back.ts, which owns all of them; where
- * each byte is, in write-buffer.ts; how it is brought to the store, in publication.ts.
+ * each byte is, in write-buffer.ts and file-contents.ts; which parts leave early, in sealed-parts.ts; how
+ * it is brought to the store, in publication.ts.
  *
  * The mutex keeps flushes, cuts, copies and waiting writes apart. A write that needs no waiting takes
  * effect at once while nobody is in.
  */
-import type { Composition, PartLimits } from '../driver/driver.js'
-import type { PartLayout, PartRange } from '../driver/parts.js'
 import { abortable } from '../util/abort.js'
 import { ErrnoError } from '../util/errno.js'
 import { Mutex } from '../util/lock.js'
-import type { Semaphore } from '../util/semaphore.js'
 import { formatBytes, MiB } from '../util/units.js'
-import type { Bytes, Milliseconds } from '../util/units.js'
-import type { Budget } from './budget.js'
-import type { BufferPool } from './buffer-pool.js'
+import type { Bytes } from '../util/units.js'
+import type { DirtyFileOwner } from './dirty-file-owner.js'
+import { FileContents } from './file-contents.js'
 import type { FileStore } from './file-store.js'
 import type { ObjectId } from './object-id.js'
 import type { Source } from './origins.js'
+import { isResident, resident } from './pieces.js'
 import { publish } from './publication.js'
-import type { Staging, StagingFile } from './staging.js'
+import { SealedParts } from './sealed-parts.js'
+import type { StagingFile } from './staging.js'
 import { UploadSession } from './upload-session.js'
-import type { SentPart } from './upload-session.js'
 import { WriteBuffer } from './write-buffer.js'
-import type { Piece } from './write-buffer.js'
 
 /** Somebody who waits, and may stop waiting; RequestContext is one. Read only when there is a wait. */
 export interface Waiter {
@@ -38,61 +36,43 @@ export interface Observer {
   seen: number
 }
 
-export type Guard = <T>(work: () => Promise<T>) => Promise<T>
-
-/** What all files under write share. */
-export interface DirtyFileOwner {
-  readonly limits: PartLimits
-  readonly layout: PartLayout
-  readonly budget: Budget
-  readonly pool: BufferPool
-  readonly guard: Guard
-  /** How long a write may wait for memory. */
-  readonly patience: Milliseconds
-  readonly staging: Staging | undefined
-  /** One permit for each part that is being put together outside of the budget. */
-  readonly assembly: Semaphore
-  /** The file was discarded. */
-  forget(file: DirtyFile): void
-  /** Aborts an upload that nobody wants any more, and does not fail. */
-  dropUpload(composition: Composition): Promise<void>
-  /** Stores all files that have copied from the object at `path`, which is about to change. */
-  settleGuarded(path: string): Promise<void>
-}
-
-const ZEROS = new Uint8Array(MiB)
 /** Bytes handed to the staging file at a time. */
 const SPILL: Bytes = MiB
 
 /** One file under write. */
 export class DirtyFile {
-  readonly #owner: DirtyFileOwner
+  readonly #owner: DirtyFileOwner<DirtyFile>
   readonly #store: FileStore
   readonly #buffer: WriteBuffer
   readonly #mutex = new Mutex()
   readonly #session: UploadSession
   readonly #staging: StagingFile | undefined
-  #base: ObjectId | undefined
-  /** The version in the store that has all sealed bytes, but not yet the file's name. */
-  #misplaced: ObjectId | undefined
+  readonly #contents: FileContents
+  readonly #parts: SealedParts
   #changed: boolean
   /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
   #attempted = false
-  /** Parts that had left were needed again: from now on all are kept on local disk as well. */
-  #keepsParts = false
   #error: unknown
   #failures = 0
 
-  constructor(owner: DirtyFileOwner, store: FileStore, base: ObjectId | undefined) {
+  constructor(owner: DirtyFileOwner<DirtyFile>, store: FileStore, base: ObjectId | undefined) {
     this.#owner = owner
     this.#store = store
-    this.#base = base
     this.#changed = base === undefined
     this.#buffer = new WriteBuffer(owner.pool, base?.size ?? 0)
     this.#staging = owner.staging?.open()
     this.#session = new UploadSession({
       begin: () => store.compose(),
       dropUpload: composition => owner.dropUpload(composition),
+    })
+    this.#contents = new FileContents({ store, staging: this.#staging, base })
+    this.#parts = new SealedParts({
+      buffer: this.#buffer,
+      session: this.#session,
+      staging: this.#staging,
+      layout: owner.layout,
+      budget: owner.budget,
+      failed: error => this.#failed(error),
     })
   }
 
@@ -107,7 +87,7 @@ export class DirtyFile {
 
   /** Nothing of this file has been sent to the store yet, so nothing of it can be there. */
   get isUnsent(): boolean {
-    return this.#base === undefined && this.#session.sent.size === 0 && !this.#attempted
+    return this.#contents.base === undefined && this.#session.sent.size === 0 && !this.#attempted
   }
 
   /** false once it was unlinked: it cannot be flushed, and its bytes are nobody's but its holders'. */
@@ -126,7 +106,7 @@ export class DirtyFile {
 
   /** The version in the store that this file's clean bytes come from. */
   get base(): ObjectId | undefined {
-    return this.#base
+    return this.#contents.base
   }
 
   get uploadsUnderWay(): readonly Promise<void>[] {
@@ -178,18 +158,18 @@ export class DirtyFile {
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const pieces = this.#buffer.pieces(offset, offset + length)
     if (pieces.every(isResident)) return pieces.flatMap(resident)
-    if (pieces.some(piece => this.#isOutOfReach(piece))) {
-      this.#keepsParts = true
+    if (pieces.some(piece => this.#contents.isOutOfReach(piece))) {
+      this.#parts.keepsAll = true
       return this.flush(waiter?.signal).then(() => this.read(offset, length, waiter))
     }
     // Memory may be written to, or reused, while the others are being waited for.
     const snapshot = pieces.map(piece =>
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
-    const base = this.#base
-    const read = this.assemble(snapshot).catch((error: unknown) => {
+    const base = this.#contents.base
+    const read = this.#contents.assemble(snapshot).catch((error: unknown) => {
       // Published or moved meanwhile, by this mount: the bytes are there, in another version.
-      if (this.#base === base) throw error
+      if (this.#contents.base === base) throw error
       return this.read(offset, length, waiter)
     })
     return abortable(read, waiter?.signal)
@@ -200,7 +180,7 @@ export class DirtyFile {
     this.#checkSize(size)
     const empty = async (): Promise<void> => {
       await this.#dropUploads()
-      this.#base = undefined
+      this.#contents.base = undefined
     }
     await this.#change({ start: size, end: Infinity }, () => this.#buffer.truncate(size), {
       signal,
@@ -243,7 +223,7 @@ export class DirtyFile {
       () => {
         done = isCurrent()
         if (!done) return false
-        const isOwn = object.path === this.path && object.etag === this.#base?.etag
+        const isOwn = object.path === this.path && object.etag === this.#contents.base?.etag
         const origin: Source = isOwn ? 'base' : object
         this.#buffer.copy({ start: offset, end, source: origin, from })
         return true
@@ -288,15 +268,16 @@ export class DirtyFile {
   /** The file lies elsewhere in the store now, or was replaced there while it was not dirty. */
   rebase(base: ObjectId): void {
     if (this.#changed) throw new Error('cannot rebase a dirty file')
-    this.#base = base
+    this.#contents.base = base
     this.#buffer.reset(base.size)
   }
 
   /** The version that clean bytes come from was moved, dirty or not; a copy may have another etag. */
   moved(base: ObjectId): void {
-    if (this.#base === undefined) return
-    if (this.#base.size !== base.size) throw new Error(`${base.path} changed while it was moved`)
-    this.#base = base
+    if (this.#contents.base === undefined) return
+    if (this.#contents.base.size !== base.size)
+      throw new Error(`${base.path} changed while it was moved`)
+    this.#contents.base = base
   }
 
   /**
@@ -323,43 +304,9 @@ export class DirtyFile {
     this.#owner.forget(this)
     await this.#mutex.run(async () => {
       await this.#dropUploads()
-      await this.#forgetBytes(this.#base?.size ?? 0)
+      await this.#forgetBytes(this.#contents.base?.size ?? 0)
       this.#changed = false
     })
-  }
-
-  /** The bytes of pieces, in order. What is in memory is not copied. */
-  async assemble(pieces: readonly Piece[]): Promise<Uint8Array[]> {
-    const parts = await Promise.all(
-      pieces.map(async piece => {
-        if (piece.kind === 'staged') return [await this.#readStaged(piece)]
-        if (piece.kind !== 'stored') return resident(piece)
-        const object = this.#objectOf(piece.source)
-        const slices = await this.#store.read(object, piece.from, piece.length)
-        // They are valid until the next await only, and other pieces are still being waited for.
-        return slices.map(slice => Uint8Array.from(slice))
-      }),
-    )
-    return parts.flat()
-  }
-
-  async #readStaged({ offset, length }: Piece): Promise<Uint8Array> {
-    if (this.#staging === undefined) throw new Error('there is no staging file')
-    return this.#staging.read(offset, length)
-  }
-
-  #objectOf(source: Source): ObjectId {
-    if (source !== 'base') return source
-    if (this.#base === undefined) throw new Error('a file without a base has base bytes')
-    return { ...this.#base, path: this.path }
-  }
-
-  /** Whether the bytes can be read only after a flush. */
-  #isOutOfReach(piece: Piece): boolean {
-    return (
-      piece.kind === 'sealed' ||
-      (piece.kind === 'stored' && piece.source === 'base' && this.#misplaced !== undefined)
-    )
   }
 
   #checkSize(size: Bytes): void {
@@ -417,24 +364,11 @@ export class DirtyFile {
   /** Brings parts back that have left: from the staging file, or else by publishing the file. */
   async #unseal(start: Bytes, end: Bytes, signal?: AbortSignal): Promise<void> {
     if (!this.#buffer.isSealed(start, end)) return
-    const { layout } = this.#owner
-    const isTouched = ({ offset, size }: PartRange): boolean =>
-      offset < end && offset + size > start
-    const touched = (): (readonly [PartRange, SentPart])[] =>
-      [...this.#session.sent]
-        .map(([index, sent]) => [layout.part(index + 1), sent] as const)
-        .filter(([part]) => isTouched(part))
-    await abortable(Promise.all(touched().map(([, { settled }]) => settled)), signal)
-    const recall = this.#mutex.run(async () => {
-      for (const [{ partNumber, offset, size }, { part }] of touched()) {
-        if (part === undefined || !this.#buffer.isStaged(offset, offset + size)) continue
-        this.#buffer.recall(offset, offset + size)
-        this.#session.remove(partNumber - 1)
-      }
-    })
+    await abortable(this.#parts.settled(start, end), signal)
+    const recall = this.#mutex.run(async () => this.#parts.recall(start, end))
     await abortable(recall, signal)
     if (!this.#buffer.isSealed(start, end)) return
-    this.#keepsParts = true
+    this.#parts.keepsAll = true
     await this.flush(signal)
   }
 
@@ -458,66 +392,8 @@ export class DirtyFile {
   #take(offset: Bytes, data: Uint8Array): number {
     this.#buffer.write(offset, data)
     this.#changed ||= data.length > 0
-    this.#sealParts(offset, offset + data.length)
+    if (data.length > 0 && this.#store.isLinked()) this.#parts.send(offset, offset + data.length)
     return data.length
-  }
-
-  /** Sends the parts that a write of [start, end) has filled. */
-  #sealParts(start: Bytes, end: Bytes): void {
-    if (start >= end || !this.#store.isLinked()) return
-    const { layout } = this.#owner
-    const { size } = this.#buffer
-    let part = layout.partAt(start)
-    // The one before may have waited for a byte behind it.
-    if (part.partNumber > 1) part = layout.part(part.partNumber - 1)
-    while (part.offset < end && part.offset + part.size < size) {
-      if (this.#buffer.isWhollyDirty(part.offset, part.offset + part.size)) this.#upload(part)
-      part = layout.part(part.partNumber + 1)
-    }
-  }
-
-  /** Seals a wholly dirty part and sends it. */
-  #upload({ partNumber, offset: start, size }: PartRange): void {
-    const end = start + size
-    const data = this.#buffer.seal(start, end)
-    const { signal } = this.#session
-    const kept = this.#keep(partNumber, start, data)
-    const sent: SentPart = {
-      part: undefined,
-      settled: this.#session.send(partNumber, data).then(
-        async part => {
-          const isKept = await kept
-          if (signal.aborted) return
-          sent.part = part
-          if (isKept) this.#buffer.keep(start, end)
-          this.#owner.budget.release(this.#buffer.drop(start, end))
-        },
-        async (error: unknown) => {
-          await kept
-          if (signal.aborted) return
-          this.#session.remove(partNumber - 1)
-          this.#buffer.unseal(start, end)
-          this.#failed(error)
-        },
-      ),
-    }
-    this.#session.add(partNumber - 1, sent)
-  }
-
-  /**
-   * Whether the staging file has the part as well. The first part always, if it can: programs go back
-   * to the beginning of a file to write its header.
-   */
-  async #keep(partNumber: number, start: Bytes, data: readonly Uint8Array[]): Promise<boolean> {
-    if (this.#staging === undefined) return false
-    if (partNumber > 1 && !this.#keepsParts) return false
-    try {
-      await this.#staging.write(start, data)
-      return true
-    } catch {
-      // It can be had without: by publishing the file.
-      return false
-    }
   }
 
   #failed(error: unknown): void {
@@ -542,8 +418,8 @@ export class DirtyFile {
     await Promise.all(this.uploadsUnderWay)
     await this.#owner.settleGuarded(this.path)
     this.#attempted = true
-    if (this.#misplaced !== undefined) await this.#putInPlace(this.#misplaced)
-    let version = this.#base
+    if (this.#contents.misplaced !== undefined) await this.#putInPlace(this.#contents.misplaced)
+    let version = this.#contents.base
     if (version === undefined || !this.#isAll(version)) version = await this.#publish()
     this.#changed = false
     this.#store.published(version)
@@ -558,29 +434,29 @@ export class DirtyFile {
     const version = await publish({
       size: this.#buffer.size,
       path: this.path,
-      base: this.#base,
+      base: this.#contents.base,
       store: this.#store,
       session: this.#session,
       owner: this.#owner,
       pieces: (start, end) => this.#buffer.pieces(start, end),
-      assemble: pieces => this.assemble(pieces),
-      objectOf: source => this.#objectOf(source),
+      assemble: pieces => this.#contents.assemble(pieces),
+      objectOf: source => this.#contents.objectOf(source),
     })
     this.#checkStored(version, this.#buffer.size)
     await this.#forgetBytes(version.size)
-    this.#base = version
+    this.#contents.base = version
     // A directory above was renamed after the composition had been begun.
     return version.path === this.path ? version : this.#putInPlace(version)
   }
 
   /** The file lies in the store under a name that is no longer its own. If this fails it is retried. */
   async #putInPlace(misplaced: ObjectId): Promise<ObjectId> {
-    this.#misplaced = misplaced
+    this.#contents.misplaced = misplaced
     const { etag, size } = await this.#store.moveHere(misplaced.path)
     this.#checkStored({ size }, misplaced.size)
-    this.#misplaced = undefined
-    this.#base = { path: this.path, etag, size }
-    return this.#base
+    this.#contents.misplaced = undefined
+    this.#contents.base = { path: this.path, etag, size }
+    return this.#contents.base
   }
 
   #checkStored({ size }: { size: Bytes }, expected: Bytes): void {
@@ -600,19 +476,4 @@ export class DirtyFile {
     this.#owner.budget.release(held)
     await this.#staging?.clear()
   }
-}
-
-/** Whether the bytes are at hand without any wait. */
-function isResident(piece: Piece): boolean {
-  return piece.kind === 'memory' || piece.kind === 'hole'
-}
-
-function resident(piece: Piece): Uint8Array[] {
-  if (piece.kind === 'memory') return [piece.data]
-  if (piece.kind !== 'hole') throw new Error(`a ${piece.kind} piece is not in memory`)
-  const zeros: Uint8Array[] = []
-  for (let left = piece.length; left > 0; left -= ZEROS.length) {
-    zeros.push(ZEROS.subarray(0, Math.min(left, ZEROS.length)))
-  }
-  return zeros
 }

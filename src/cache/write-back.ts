@@ -38,7 +38,7 @@ import type { Bytes, Milliseconds } from '../util/units.js'
 import { Budget } from './budget.js'
 import { BufferPool } from './buffer-pool.js'
 import { DirtyFile } from './dirty-file.js'
-import type { DirtyFileOwner, Guard } from './dirty-file.js'
+import type { DirtyFileOwner, Guard } from './dirty-file-owner.js'
 import type { FileStore } from './file-store.js'
 import type { ObjectId } from './object-id.js'
 import type { Staging } from './staging.js'
@@ -63,7 +63,7 @@ export interface WriteBackOptions {
 const ASSEMBLED_PARTS = 4
 const DEFAULT_RETRY_DELAY: Milliseconds = 1000
 
-export class WriteBack implements DirtyFileOwner {
+export class WriteBack implements DirtyFileOwner<DirtyFile> {
   readonly limits: PartLimits
   readonly layout: PartLayout
   readonly staging: Staging | undefined

@@ -3,6 +3,7 @@
  * output that has gone. Each aborts what is under way, which cleans up after itself, and none is told
  * as an error: the exit code says it, as a shell has it (128 and the signal's number).
  */
+import { setMaxListeners } from 'node:events'
 
 /** Somebody has asked the program to end. */
 export class InterruptError extends Error {
@@ -23,6 +24,8 @@ const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as c
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController()
+  // Everything under way listens to the one signal: many listeners are no leak.
+  setMaxListeners(0, stop.signal)
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   const onSignal = (signal: (typeof signals)[number]): void => {
     for (const each of signals) process.off(each, onSignal)

@@ -265,6 +265,16 @@ export interface SubtreePage {
 export interface MoveOptions extends DriverOptions, WriteConditions {
   /** Of the new name, in place of what the source has; for files only. */
   metadata?: Metadata
+  /**
+   * The source is a file that was this version when it was seen last, and there is no directory at the
+   * destination: spares asking. Another version that is there now is moved all the same.
+   */
+  known?: WriteResult
+}
+
+/** A file at its new name. */
+export interface MoveResult extends WriteResult {
+  readonly modTime?: Date
 }
 
 export interface CopyOptions extends MoveOptions {
@@ -396,9 +406,10 @@ export interface StorageDriver {
    * Renames a file or a whole directory, replacing a file at the destination. The source goes only
    * after the copy was verified. Interrupted, it may leave both names, never neither; repeating it
    * finishes it.
+   * @returns what a file is at its new name, if the store has told
    * @throws PathNotFoundError with the destination untouched
    */
-  move(source: string, destination: string, options?: MoveOptions): Promise<void>
+  move(source: string, destination: string, options?: MoveOptions): Promise<MoveResult | undefined>
 
   /** Deletes a file, or a directory with all that is below. @throws PathNotFoundError */
   delete(path: string, options?: DriverOptions): Promise<void>

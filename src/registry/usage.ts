@@ -3,11 +3,13 @@
  * repository of which a manifest refers to it; it is stored once.
  *
  * Memory: one line per repository, and the references of one prefix of digests.
+ *
+ * No state and no shares of several hosts: what a repository needs alone is known only to who has read
+ * the manifests of all, and reading those is the whole work. No blob is listed or read.
  */
 import { forEachParallel } from '../util/semaphore.js'
 import type { Bytes } from '../util/units.js'
-import { isInShard, WHOLE } from './layout.js'
-import type { Digest, RegistryStore, Shard } from './layout.js'
+import type { Digest, RegistryStore } from './layout.js'
 import { needs, readManifests } from './references.js'
 import type { BrokenManifest } from './references.js'
 import type { Spill } from './spill.js'
@@ -33,14 +35,13 @@ export interface Usage {
 export interface UsageOptions {
   /** Empty at first. */
   spill: Spill
-  shard?: Shard
   /** Repositories at once; default 4. */
   concurrency?: number
   onRepository?: (name: string) => void
 }
 
 export async function usage(store: RegistryStore, options: UsageOptions): Promise<Usage> {
-  const { spill, shard = WHOLE, concurrency = 4 } = options
+  const { spill, concurrency = 4 } = options
   const rows: Row[] = []
   const broken: BrokenManifest[] = []
   const read = async (repository: string): Promise<void> => {
@@ -59,7 +60,6 @@ export async function usage(store: RegistryStore, options: UsageOptions): Promis
   let blobs = 0
   let bytes = 0
   for (const prefix of await spill.prefixes()) {
-    if (!isInShard(prefix, shard)) continue
     store.signal?.throwIfAborted()
     for (const { owners, size } of byDigest(await spill.read(prefix)).values()) {
       blobs += 1

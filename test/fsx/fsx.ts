@@ -24,8 +24,6 @@ export interface FsxOptions {
   readonly maxSize: number
   /** Longest single write, read or other range. */
   readonly maxLength: number
-  /** Whether the file system has fallocate(2). */
-  readonly fallocate: boolean
   /** Operations may fail. */
   readonly faulty?: boolean
   /** Ends the mount and makes it again. */
@@ -121,13 +119,12 @@ export class Fsx {
       [2, random => this.#sync(random)],
       [3, () => this.#checkSize()],
       [2, random => this.#seek(random)],
+      [3, random => this.#punch(random)],
+      [3, random => this.#zero(random)],
+      [3, random => this.#allocate(random)],
       [1, () => this.#rename()],
       [1, () => this.#verify()],
     ]
-    if (this.#options.fallocate) {
-      always.push([3, random => this.#punch(random)], [3, random => this.#zero(random)])
-      always.push([3, random => this.#allocate(random)])
-    }
     // The kernel writes pages back one by one, when it likes: no whole state to compare with.
     if (this.#options.faulty !== true) always.push([4, random => this.#mapWrite(random)])
     return always

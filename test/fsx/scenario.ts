@@ -17,9 +17,6 @@ export interface Round {
   readonly args?: readonly string[]
 }
 
-/** `docs/SEMANTICS.md`: fallocate fails with EOPNOTSUPP. */
-const HAS_FALLOCATE = false
-
 /** Small parts make uploads, copies and flushes in the middle happen all the time. */
 const SMALL_PARTS = ['-o', 'chunksize=5242880']
 
@@ -89,7 +86,6 @@ export async function playRound(
     maxSize,
     maxLength,
     faulty: faults > 0,
-    fallocate: HAS_FALLOCATE,
     remount: async () => {
       const code = await mount.unmount()
       if (code !== 0) throw new Error(`${title}: unmounting ended with ${code}`)

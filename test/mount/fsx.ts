@@ -44,7 +44,6 @@ for (const [what, spoil] of [
       folder,
       maxSize: 64 * KiB,
       maxLength: 8 * KiB,
-      fallocate: false,
       remount,
     })
     await t.rejects(fsx.run(20_000), FsxError)

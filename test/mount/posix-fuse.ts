@@ -17,6 +17,6 @@ const mount = await MountedBucket.mount(t, {
 const local = join(folder, 'local')
 mkdirSync(local)
 await t.test('as on a local folder', { timeout: 200_000 }, async t => {
-  await posixSuite(t, folderSubject(mount.path, 'fuse'), local)
+  await posixSuite(t, folderSubject(mount.path), local)
   t.equal(await mount.unmount(), 0, 'unmounts with nothing left to store')
 })

@@ -2,7 +2,6 @@
 import type { FileInfo } from '../../driver/driver.js'
 import { PreconditionError } from '../../driver/errors.js'
 import { isBelow } from '../../driver/path.js'
-import { scan } from '../../driver/scan.js'
 import { forEachParallel } from '../../util/semaphore.js'
 import {
   addPathOptions,
@@ -157,6 +156,26 @@ async function copyFile(
   progress.tick()
 }
 
+/** Files, and those directories that nothing below makes exist. */
 async function* below({ driver, signal }: Store, root: string): AsyncGenerator<FileInfo> {
-  for await (const page of scan(driver, root, { signal })) yield* page
+  const waiting = new Map<string, FileInfo>()
+  const filled = new Set<string>()
+  for await (const { directories } of driver.entriesBelow(root, { signal })) {
+    // First all that the page tells: a directory may come before the one that it is in.
+    for (const { path, entries } of directories) {
+      if (entries.length > 0) filled.add(path)
+      for (const entry of entries) {
+        if (entry.isDir) waiting.set(entry.path, entry)
+        else yield entry
+      }
+    }
+    for (const { path, isComplete } of directories) {
+      const directory = waiting.get(path)
+      if (!isComplete || directory === undefined) continue
+      if (!filled.has(path)) yield directory
+      waiting.delete(path)
+      filled.delete(path)
+    }
+  }
+  for (const [path, directory] of waiting) if (!filled.has(path)) yield directory
 }

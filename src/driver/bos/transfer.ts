@@ -13,6 +13,7 @@ import type {
   DriverOptions,
   Metadata,
   MoveOptions,
+  MoveResult,
   SetMetadataOptions,
   StatOptions,
   WriteConditions,
@@ -239,7 +240,51 @@ export async function move(
   from: string,
   to: string,
   options: MoveOptions,
-): Promise<void> {
+): Promise<MoveResult | undefined> {
+  const { known, ...others } = options
+  if (known === undefined || from === to) return await moveAnything(context, from, to, others)
+  try {
+    return await moveKnown(context, { from, to, known }, others)
+  } catch (error) {
+    // Another version is there, or nothing: that is to be looked at.
+    const isNews = error instanceof PreconditionError || error instanceof PathNotFoundError
+    if (!isNews) throw error
+    return await moveAnything(context, from, to, others)
+  }
+}
+
+async function moveKnown(
+  context: BosContext,
+  { from, to, known }: { from: string; to: string; known: WriteResult },
+  options: MoveOptions,
+): Promise<MoveResult> {
+  const { api, keys, config, learned } = context
+  const { signal, ifMatch, ifNoneMatch, metadata } = options
+  const io = signal === undefined ? {} : { signal }
+  const isPlain = ifMatch === undefined && ifNoneMatch === undefined && metadata === undefined
+  if (isPlain && config.rename && !learned.noRename) {
+    const target = await forPath(context, to, () => api.find(keys.file(to), io))
+    const moved =
+      target === undefined ? await renamed(context, { from, to, head: known }, io) : undefined
+    if (moved !== undefined) return moved
+  }
+  const { key, ...source } = { key: keys.file(from), ...known }
+  const head =
+    metadata === undefined
+      ? undefined
+      : await forPath(context, from, () => api.head(key, { signal }))
+  const job = { source: { key, ...source }, key: keys.file(to), head, metadata }
+  const etag = await forPath(context, to, () => copyObject(context, job, options))
+  await forPath(context, from, () => api.deletions.object(key, io))
+  return { etag, size: known.size }
+}
+
+async function moveAnything(
+  context: BosContext,
+  from: string,
+  to: string,
+  options: MoveOptions,
+): Promise<MoveResult | undefined> {
   const { api, keys, learned, name: driver } = context
   const { signal } = options
   const io = signal === undefined ? {} : { signal }
@@ -248,7 +293,7 @@ export async function move(
     forPath(context, to, () => look(context, to, io)),
   ])
   if (source.file === undefined && !source.isDir) throw new PathNotFoundError(from, { driver })
-  if (from === to) return
+  if (from === to) return undefined
   if (options.ifNoneMatch === '*' && (target.isDir || target.file !== undefined)) {
     throw new PreconditionError(`${to} exists`, { driver, path: to })
   }
@@ -262,33 +307,35 @@ export async function move(
     }
     if (learned.hierarchical) {
       await moveRealDirectory(context, { from, to, target }, io)
-      return
+      return undefined
     }
     await moveDirectory(context, from, to, io)
     if (target.file !== undefined) await api.deletions.object(keys.file(to), io)
-    return
+    return undefined
   }
-  if (source.file === undefined) return
+  if (source.file === undefined) return undefined
   if (target.isDir) throw new ConflictError(`${to} is a directory`, { driver, path: to })
   const job = { from, to, head: source.file }
   const isFree = target.file === undefined && options.ifMatch === undefined
   // A rename knows no conditions: with one, only the copy can tell a race.
   const isPlain = options.ifNoneMatch === undefined && options.metadata === undefined
-  if (isFree && isPlain && (await renamed(context, job, io))) return
-  await copyKnown(context, job, options)
+  const moved = isFree && isPlain ? await renamed(context, job, io) : undefined
+  if (moved !== undefined) return moved
+  const copied = await copyKnown(context, job, options)
   await forPath(context, from, () => api.deletions.object(keys.file(from), io))
+  return copied
 }
 
 const NO_RENAME_STATUS: ReadonlySet<number> = new Set([400, 405, 501])
 
-/** Lets the service rename a file to a free name; false if it cannot, with nothing changed. */
+/** Lets the service rename a file to a free name; undefined if it cannot, with nothing changed. */
 async function renamed(
   context: BosContext,
-  { from, to, head }: { from: string; to: string; head: ObjectHead },
+  { from, to, head }: { from: string; to: string; head: { readonly size: Bytes } },
   options: DriverOptions,
-): Promise<boolean> {
+): Promise<MoveResult | undefined> {
   const { api, keys, config, learned } = context
-  if (!config.rename || learned.noRename) return false
+  if (!config.rename || learned.noRename) return undefined
   try {
     await forPath(context, from, async () => {
       try {
@@ -301,16 +348,16 @@ async function renamed(
   } catch (error) {
     if (!(error instanceof NoRename)) throw error
     learned.noRename = true
-    return false
+    return undefined
   }
   const found = await forPath(context, to, () => api.find(keys.file(to), options))
-  if (found?.size === head.size) return true
+  if (found?.size === head.size) return found
   const source = await forPath(context, from, () => api.find(keys.file(from), options))
   // Without a source it was renamed, whatever it has become since.
-  if (source === undefined && found !== undefined) return true
+  if (source === undefined && found !== undefined) return found
   // The service said yes and did something else: copy.
   learned.noRename = true
-  return false
+  return undefined
 }
 
 /** The service has no rename. */

@@ -7,40 +7,27 @@
  * next put, completion or rename of the file if there is one; otherwise by a copy of the object onto
  * itself, at close or fsync, or after a short delay.
  *
- * Metadata comes with every answer about a file, and with listings where the service tells it. What is
- * known belongs to one version at one time (etag and Last-Modified), so that a listing is enough to
- * know that it is still right. A directory is asked about again after `DIRECTORY_TRUST`.
+ * What is known of an inode is in kept-attributes.ts; attribute-questions.ts asks for what is not.
  *
  * A directory needs its marker only for attributes that are not the usual ones, and a time of change
  * only after one was set: chains of directories still cost nothing.
  *
  * Locks: the tree (shared), then the inode's own here, then the file's or the marker's mutex.
  */
-import type { Composition, FileInfo, Metadata } from '../../driver/driver.js'
+import type { Composition, FileInfo } from '../../driver/driver.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
-import { baseName } from '../../driver/path.js'
-import { abortable } from '../../util/abort.js'
 import { Mutex } from '../../util/lock.js'
 import { forEachParallel } from '../../util/semaphore.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
-import { attributesOf, PERMISSIONS, typeOf } from './attributes.js'
 import type { AskFile, AttributeKeeping, ListedInfo, Saving } from './attribute-keeping.js'
+import { AttributeQuestions } from './attribute-questions.js'
 import type { Core } from './core.js'
 import { follow } from './file-version.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
-import {
-  decodeAttributes,
-  encodeAttributes,
-  hasTime,
-  typeIn,
-  withoutTime,
-} from './stored-attributes.js'
+import { changesType, isUnsaved, learn, metadataOf, published } from './kept-attributes.js'
+import { hasTime, withoutTime } from './stored-attributes.js'
 
-/** Attributes of directories change seldom; with a time-to-live of 0 nothing is believed. */
-const DIRECTORY_TRUST: Milliseconds = 30_000
-/** A version stored here has our time until the store's is seen: they differ by this much at most. */
-const CLOCK_DOUBT: Milliseconds = 2000
 /** Requests for attributes under way at once. */
 const PARALLELISM = 16
 
@@ -51,12 +38,13 @@ export class AttributeStore implements AttributeKeeping {
   readonly #core: Core
   readonly #pending = new Set<Inode>()
   readonly #locks = new WeakMap<Inode, Mutex>()
-  readonly #asked = new Map<DirectoryInode, Promise<void>>()
+  readonly #questions: AttributeQuestions
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
   constructor(core: Core) {
     this.#core = core
+    this.#questions = new AttributeQuestions(core)
     this.isStored = core.config.attributes === 'stored'
   }
 
@@ -65,51 +53,37 @@ export class AttributeStore implements AttributeKeeping {
     return this.#pending.size
   }
 
-  /** Whether the store shows another kind of file than the kernel knows under this inode. */
   changesType(inode: FileInode, info: FileInfo): boolean {
-    const { metadata, isKnown } = inode.kept
-    const isShown = this.isStored ? metadata !== undefined || isKnown : inode.lookups > 0
-    return isShown && info.metadata !== undefined && typeIn(info.metadata) !== typeOf(inode)
+    return changesType(inode, info, this.isStored)
   }
 
-  /** Takes in what an answer or a listing that began at `seen` has told. */
   learn(inode: Inode, info: FileInfo, seen: Milliseconds): void {
-    const { kept } = inode
-    const version = versionOf(info)
-    if (info.metadata === undefined) {
-      if (inode.kind === 'directory' || seen <= kept.seen) return
-      if (kept.version === undefined || isSameVersion(kept.version, version)) {
-        kept.version = version
-      } else {
-        kept.metadata = undefined
-      }
-      return
-    }
-    if (seen < kept.seen) return
-    kept.seen = seen
-    // What was published here keeps its doubt until the store has told the time.
-    if (kept.version?.time !== version?.time || kept.version?.etag !== version?.etag) {
-      kept.version = version
-    }
-    const isNews = kept.metadata === undefined || !isSame(kept.metadata, info.metadata)
-    kept.metadata = info.metadata
-    kept.isKnown = true
-    if (isNews && !isUnsaved(inode)) this.#restore(inode, info.metadata)
+    learn(inode, info, { seen, isStored: this.isStored })
+  }
+
+  need(context: RequestContext, inode: Inode, ask: AskFile): Promise<void> | undefined {
+    return this.isStored ? this.#questions.need(context, inode, ask) : undefined
+  }
+
+  isUnknown(directory: DirectoryInode, entry: ListedInfo): boolean {
+    return this.isStored && this.#questions.isUnknown(directory, entry)
+  }
+
+  async prepare(
+    context: RequestContext,
+    directory: DirectoryInode,
+    entries: readonly ListedInfo[],
+  ): Promise<void> {
+    if (this.isStored) await this.#questions.prepare(context, directory, entries)
+  }
+
+  published(file: FileInode, info: FileInfo): FileInfo {
+    return published(file, info)
   }
 
   /** Somebody else has put another version in place of the one that is known. */
   replaced(file: FileInode): void {
     file.kept.metadata = undefined
-  }
-
-  /** This mount has stored the version, with the attributes that were sent along. */
-  published(file: FileInode, info: FileInfo): FileInfo {
-    const { kept } = file
-    const { etag, modTime } = info
-    if (etag !== undefined && modTime !== undefined) {
-      kept.version = { etag, time: modTime.getTime(), doubt: CLOCK_DOUBT }
-    }
-    return kept.metadata === undefined ? info : { ...info, metadata: kept.metadata }
   }
 
   /** The composition, completed with the attributes that the file has by then. */
@@ -140,42 +114,6 @@ export class AttributeStore implements AttributeKeeping {
     inode.kept.seen = this.#core.metadata.now()
   }
 
-  /**
-   * Makes sure that the attributes of an inode are known; nothing to wait for if they are.
-   *
-   * @param ask  asks the store about a file
-   */
-  need(context: RequestContext, inode: Inode, ask: AskFile): Promise<void> | undefined {
-    if (!this.isStored || inode.parent === undefined || isUnsaved(inode)) return undefined
-    const { kept } = inode
-    if (inode.kind === 'file') {
-      if (kept.metadata !== undefined || inode.version === undefined) return undefined
-      return ask(context, inode)
-    }
-    const { ttl, now } = this.#core.metadata
-    const trust = ttl <= 0 ? 0 : Math.max(ttl, DIRECTORY_TRUST)
-    if (inode.presence === 'made') return undefined
-    if (kept.metadata !== undefined && now() - kept.seen < trust) return undefined
-    const underWay = this.#asked.get(inode)
-    if (underWay !== undefined) return abortable(underWay, context.signal)
-    const asked = this.#askMarker(inode).finally(() => this.#asked.delete(inode))
-    this.#asked.set(inode, asked)
-    return abortable(asked, context.signal)
-  }
-
-  /** Asks, in parallel, about entries of a listing from one on whose attributes are not known. */
-  async prepare(
-    context: RequestContext,
-    directory: DirectoryInode,
-    entries: readonly ListedInfo[],
-  ): Promise<void> {
-    const wanted = entries.filter(entry => this.isUnknown(directory, entry))
-    await forEachParallel(wanted, entry => this.#complete(context, directory, entry), {
-      limit: PARALLELISM,
-      signal: context.signal,
-    })
-  }
-
   /** Attributes were changed here, and are to be stored. */
   changed(inode: Inode): void {
     if (!this.isStored || inode.parent === undefined) return
@@ -199,7 +137,7 @@ export class AttributeStore implements AttributeKeeping {
       return { ...(isWorth && { metadata: withoutTime(metadata) }), done: () => undefined }
     }
     const { changes } = kept
-    const metadata = this.#metadataOf(inode)
+    const metadata = metadataOf(inode, this.#core.config)
     const done = (): void => {
       kept.saved = Math.max(kept.saved, changes)
       kept.metadata = metadata
@@ -255,86 +193,6 @@ export class AttributeStore implements AttributeKeeping {
     const lock = this.#locks.get(inode) ?? new Mutex()
     this.#locks.set(inode, lock)
     return lock.run(work)
-  }
-
-  /** Whether an entry must be asked about before it can be shown with its attributes. */
-  isUnknown(directory: DirectoryInode, entry: ListedInfo): boolean {
-    if (!this.isStored) return false
-    if (entry.info === undefined || entry.info.metadata !== undefined) return false
-    const child = directory.children.get(baseName(entry.info.path))
-    if (child?.kept.metadata === undefined) return true
-    const { kept } = child
-    return !entry.info.isDir && !isSameVersion(kept.version, versionOf(entry.info))
-  }
-
-  async #complete(
-    context: RequestContext,
-    directory: DirectoryInode,
-    entry: ListedInfo,
-  ): Promise<void> {
-    const { driver, inodes, metadata } = this.#core
-    const { info } = entry
-    if (info === undefined) return
-    const began = metadata.now()
-    const { signal } = context
-    const name = baseName(info.path)
-    try {
-      const told = await driver.stat(info.path, {
-        expect: info.isDir ? 'marker' : 'file',
-        signal,
-      })
-      entry.info = told
-      entry.seen = began
-      metadata.put(inodes.path(directory), name, told, began)
-    } catch (error) {
-      if (!(error instanceof PathNotFoundError)) throw error
-      // A directory without a marker, or a file that went since it was listed.
-      entry.info = info.isDir ? { ...info, metadata: {} } : undefined
-      entry.seen = began
-    }
-  }
-
-  async #askMarker(directory: DirectoryInode): Promise<void> {
-    const { driver, inodes, metadata } = this.#core
-    const path = inodes.path(directory)
-    const began = metadata.now()
-    const absent: FileInfo = { path, size: 0, isDir: true, metadata: {} }
-    const info = await driver.stat(path, { expect: 'marker' }).catch((error: unknown) => {
-      if (error instanceof PathNotFoundError) return absent
-      throw error
-    })
-    this.learn(directory, info, began)
-    const { parent, name } = directory
-    if (parent !== undefined) metadata.put(inodes.path(parent), name, info, began)
-    if (info.modTime !== undefined) directory.modified ??= info.modTime.getTime()
-  }
-
-  #restore(inode: Inode, metadata: Metadata): void {
-    const { overrides } = inode
-    const { mode, uid, gid, mtime, rdev, target, xattrs } = decodeAttributes(metadata)
-    if (inode.kind === 'file') overrides.type = typeIn(metadata)
-    overrides.target = target
-    overrides.rdev = rdev
-    if (!this.isStored) return
-    overrides.mode = mode === undefined ? undefined : mode & PERMISSIONS
-    overrides.uid = uid
-    overrides.gid = gid
-    overrides.mtime = mtime
-    overrides.xattrs = xattrs
-    overrides.ctime = undefined
-  }
-
-  #metadataOf(inode: Inode): Metadata {
-    const { overrides, kept } = inode
-    const { mode, uid, gid, mtime, rdev } = attributesOf(inode, this.#core.config)
-    const time = inode.kind === 'file' ? mtime : overrides.mtime
-    const xattrs = overrides.xattrs ?? new Map<string, Uint8Array>()
-    const attributes = { mode, uid, gid, rdev, xattrs }
-    const { target } = overrides
-    return encodeAttributes(
-      { ...attributes, ...(time && { mtime: time }), ...(target !== undefined && { target }) },
-      kept.metadata,
-    )
   }
 
   #flushFile(file: FileInode): Promise<void> {
@@ -410,24 +268,4 @@ export class AttributeStore implements AttributeKeeping {
       })
     }, this.#core.config.markerDelay)
   }
-}
-
-function isUnsaved({ kept }: Inode): boolean {
-  return kept.changes > kept.saved
-}
-
-type VersionTime = Inode['kept']['version']
-
-function versionOf({ etag, modTime }: FileInfo): VersionTime {
-  return etag === undefined ? undefined : { etag, time: modTime?.getTime() ?? 0, doubt: 0 }
-}
-
-function isSameVersion(a: VersionTime, b: VersionTime): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return a.etag === b.etag && Math.abs(a.time - b.time) <= Math.max(a.doubt, b.doubt)
-}
-
-function isSame(a: Metadata, b: Metadata): boolean {
-  const names = Object.keys(a)
-  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
 }

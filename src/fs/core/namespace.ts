@@ -4,7 +4,7 @@
  * The kernel holds a directory's lock while it changes names in it, so two changes of one directory
  * never overlap here; lookups (lookup.ts) overlap with everything.
  */
-import type { FileInfo, Metadata } from '../../driver/driver.js'
+import type { FileInfo, MoveOptions, MoveResult } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
@@ -234,11 +234,15 @@ export class Namespace {
   }
 
   /** @throws ErrnoError EEXIST if nothing may be replaced and something is there */
-  async #move(from: string, to: string, { isNew }: Place, metadata?: Metadata): Promise<void> {
-    const carried = metadata && { metadata }
+  async #move(
+    from: string,
+    to: string,
+    { isNew }: Place,
+    options: Pick<MoveOptions, 'metadata' | 'known'> = {},
+  ): Promise<MoveResult | undefined> {
     const condition = isNew ? { ifNoneMatch: '*' as const } : {}
     try {
-      await this.#core.driver.move(from, to, { ...condition, ...carried })
+      return await this.#core.driver.move(from, to, { ...condition, ...options })
     } catch (error) {
       if (!isNew || !(error instanceof PreconditionError)) throw error
       throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })
@@ -250,8 +254,16 @@ export class Namespace {
     const { attributes, driver, inodes, log } = this.#core
     // Attributes that are on their way go with it.
     const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
-    await this.#move(inodes.path(source), path, place, saving?.metadata)
+    const { version } = source
+    const moved = await this.#move(inodes.path(source), path, place, {
+      ...(saving?.metadata && { metadata: saving.metadata }),
+      ...(version && { known: { etag: version.etag, size: version.size } }),
+    })
     saving?.done()
+    if (moved !== undefined && moved.etag === version?.etag) {
+      const { modTime = new Date(this.#core.clock()) } = moved
+      return attributes.published(source, { ...version, path, modTime })
+    }
     try {
       return await driver.stat(path, { expect: 'file' })
     } catch (error) {

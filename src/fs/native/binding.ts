@@ -20,7 +20,12 @@ import { KiB, type Milliseconds } from '../../util/units.js'
 import type { Binding, BindingOptions, Mount } from '../binding.js'
 import type { Operations, RequestContext } from '../operations.js'
 import { PathCallbacks } from './callbacks.js'
-import { loadFuseNative, type NativeFuse, type NativeFuseClass } from './fuse-native.js'
+import {
+  answersWithRoom,
+  loadFuseNative,
+  type NativeFuse,
+  type NativeFuseClass,
+} from './fuse-native.js'
 
 const run = promisify(execFile)
 
@@ -93,7 +98,7 @@ function makeFuse(
   // It unmounts lazily and on its own terms; NativeMount has unmounted when it comes to this.
   native.unmount = (_, done) => done(null)
   // fuse-native knows neither big_writes nor an escape.
-  const Fuse = class extends native {
+  const Fuse = class extends answersWithRoom(native) {
     override _fuseOptions(): string {
       return `-o${text}`
     }

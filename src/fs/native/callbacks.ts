@@ -10,7 +10,6 @@
 import { ErrnoError, ERRNO } from '../../util/errno.js'
 import type { Logger } from '../../util/log.js'
 import type {
-  Attributes,
   DirectoryEntry,
   Entry,
   Fh,
@@ -19,32 +18,16 @@ import type {
   Operations,
   RequestContext,
   SetAttributes,
-  Timestamp,
 } from '../operations.js'
 import type { Done, NativeCallbacks, NativeStat } from './fuse-native.js'
 import { withInode, withPlace, type Place } from './path-walk.js'
+import { NO_STAT, statfsOf, statOf, timestampOf } from './stat.js'
 
 const PERMISSIONS = 0o7777
 /** (uid_t) -1 of chown(2): leave it. */
 const UNCHANGED = 0xffff_ffff
 /** Room for the entries of one readdir call; there is no limit but memory behind it. */
 const BATCH = 1000
-
-/** What a listing tells of an entry besides its type and number: libfuse uses no more of it. */
-const NO_STAT: NativeStat = {
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  nlink: 1,
-  ino: 0,
-  rdev: 0,
-  blksize: 0,
-  blocks: 0,
-  atime: 0,
-  mtime: 0,
-  ctime: 0,
-}
 
 interface Listing {
   readonly names: string[]
@@ -91,7 +74,8 @@ export class PathCallbacks {
       (_: string, fd: number, done: Done): void =>
         this.#run(done, () => work(this.#handle(fd)))
     return {
-      statfs: (_, done) => this.#answer(done, () => this.#statfs()),
+      statfs: (_, done) =>
+        this.#answer(done, async () => statfsOf(await operations.statfs(context))),
       getattr: (path, done) =>
         this.#answer(done, () =>
           this.#at(path, async ino => statOf((await operations.getattr(context, ino)).attributes)),
@@ -170,6 +154,16 @@ export class PathCallbacks {
           this.#in(path, false, ({ parent, name }) => operations.rmdir(context, parent, name)),
         ),
       rename: (from, to, done) => this.#run(done, () => this.#rename(from, to)),
+      getxattr: (path, name, done) =>
+        this.#answer(done, () => this.#at(path, ino => operations.getxattr(context, ino, name))),
+      listxattr: (path, done) =>
+        this.#answer(done, () => this.#at(path, ino => operations.listxattr(context, ino))),
+      setxattr: (path, name, value, _, flags, done) =>
+        this.#run(done, () =>
+          this.#at(path, ino => operations.setxattr(context, ino, { name, value, flags })),
+        ),
+      removexattr: (path, name, done) =>
+        this.#run(done, () => this.#at(path, ino => operations.removexattr(context, ino, name))),
     }
   }
 
@@ -298,21 +292,6 @@ export class PathCallbacks {
     }
   }
 
-  async #statfs() {
-    const reply = await this.#operations.statfs(this.#context)
-    return {
-      bsize: reply.blockSize,
-      frsize: reply.blockSize,
-      blocks: atMost32Bits(reply.blocks),
-      bfree: atMost32Bits(reply.blocksFree),
-      bavail: atMost32Bits(reply.blocksAvailable),
-      files: atMost32Bits(reply.files),
-      ffree: atMost32Bits(reply.filesFree),
-      favail: atMost32Bits(reply.filesFree),
-      namemax: reply.nameLength,
-    }
-  }
-
   #handle(fd: number): Handle {
     const handle = this.#handles.get(fd)
     if (handle === undefined) throw new ErrnoError('EBADF', `handle ${fd}`)
@@ -325,36 +304,5 @@ export class PathCallbacks {
     while (this.#handles.has(this.#lastHandle))
     this.#handles.set(this.#lastHandle, handle)
     return this.#lastHandle
-  }
-}
-
-function atMost32Bits(count: number): number {
-  return Math.min(count, 0xffff_ffff)
-}
-
-function millisecondsOf({ seconds, nanoseconds }: Timestamp): number {
-  return seconds * 1000 + Math.floor(nanoseconds / 1_000_000)
-}
-
-function timestampOf(milliseconds: number): Timestamp {
-  const seconds = Math.floor(milliseconds / 1000)
-  return { seconds, nanoseconds: (milliseconds - seconds * 1000) * 1_000_000 }
-}
-
-function statOf(attributes: Attributes): NativeStat {
-  const { ino, mode, uid, gid, size, nlink, rdev, blksize, blocks } = attributes
-  return {
-    ino,
-    mode,
-    uid,
-    gid,
-    size,
-    nlink,
-    rdev,
-    blksize,
-    blocks,
-    atime: millisecondsOf(attributes.atime),
-    mtime: millisecondsOf(attributes.mtime),
-    ctime: millisecondsOf(attributes.ctime),
   }
 }

@@ -2,6 +2,9 @@
  * The optional package fuse-native, as far as it is used: loaded on the first mount, and typed, as it
  * brings no types. Callbacks take minus an errno, or for read and write the number of bytes.
  */
+import { Buffer } from 'node:buffer'
+import { ERRNO } from '../../util/errno.js'
+
 export type Done<Arguments extends unknown[] = []> = (code: number, ...result: Arguments) => void
 
 export interface NativeStat {
@@ -60,7 +63,23 @@ export interface NativeCallbacks {
   symlink(target: string, path: string, done: Done): void
   mkdir(path: string, mode: number, done: Done): void
   rmdir(path: string, done: Done): void
+  /** For `answersWithRoom`; the package itself passes a position before `done`. */
+  getxattr(path: string, name: string, done: Done<[Uint8Array?]>): void
+  listxattr(path: string, done: Done<[(readonly string[])?]>): void
+  /** `value` is valid until `done`; `position` is 0 but on macOS. */
+  setxattr(
+    path: string,
+    name: string,
+    value: Buffer,
+    position: number,
+    flags: number,
+    done: Done,
+  ): void
+  removexattr(path: string, name: string, done: Done): void
 }
+
+/** Ends an operation: the result, and the memory that it was given, which is its no more. */
+type Signal = (result: number, memory: ArrayBufferLike) => void
 
 export interface NativeFuse {
   mount(done: (error?: Error | null) => void): void
@@ -73,8 +92,45 @@ export interface NativeFuseClass {
     mountpoint: string,
     callbacks: NativeCallbacks,
     options: { readonly timeout: false },
-  ): NativeFuse & { _fuseOptions(): string }
+  ): NativeFuse & {
+    readonly ops: NativeCallbacks
+    _fuseOptions(): string
+    _op_getxattr(signal: Signal, path: string, name: string, room: Buffer): void
+    _op_listxattr(signal: Signal, path: string, room: Buffer): void
+  }
   unmount: (mountpoint: string, done: (error: Error | null) => void) => void
+}
+
+/**
+ * The class with attributes that keep to the caller's room, which fuse-native 2.2.6 tells nobody and
+ * oversteps itself. No room at all asks for the length.
+ * @see getxattr(2), listxattr(2)
+ */
+export function answersWithRoom(native: NativeFuseClass): NativeFuseClass {
+  return class extends native {
+    override _op_getxattr(signal: Signal, path: string, name: string, room: Buffer): void {
+      this.ops.getxattr(path, name, (code, value = NOTHING) =>
+        signal(code === 0 ? fill(room, value) : code, room.buffer),
+      )
+    }
+
+    override _op_listxattr(signal: Signal, path: string, room: Buffer): void {
+      this.ops.listxattr(path, (code, names = []) => {
+        const list = Buffer.from(names.map(name => `${name}\0`).join(''))
+        signal(code === 0 ? fill(room, list) : code, room.buffer)
+      })
+    }
+  }
+}
+
+const NOTHING = new Uint8Array()
+
+/** The length, or minus ERANGE. */
+function fill(room: Buffer, value: Uint8Array): number {
+  if (room.length === 0) return value.length
+  if (value.length > room.length) return -ERRNO.ERANGE
+  room.set(value)
+  return value.length
 }
 
 // Not a literal: the package is optional and has no types.

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { StorageDriver } from '../../../src/driver/driver.js'
 import { MiB } from '../../../src/util/units.js'
+import { readAccessLog } from '../../helpers/access-log.js'
 import { bosmount, BUCKET, environment, PROGRAM, startServer } from '../../helpers/bosmount.js'
 import { CliSession } from '../../helpers/cli-session.js'
 import { openBucket, unfinishedUploads } from '../../helpers/bucket.js'
@@ -14,6 +15,7 @@ import { scratchFolder } from '../../helpers/scratch.js'
 
 const folder = scratchFolder(t)
 const server = await startServer(t, folder)
+const accessLog = join(folder, 'access.log')
 const env = environment({ BOS_ENDPOINT: server.endpoint, REGISTRY_STORAGE_BOS_REGION: 'bj' })
 
 const session = new CliSession(t, env)
@@ -203,14 +205,46 @@ void t.test('rm deletes what it is told and no more', async t => {
   await fails(t, ['rm', at('nothing')], /no such file/)
   await prints(t, 'rm', '-f', at('nothing'), at('no*'))
   await fails(t, ['rm', '-r', BUCKET], /the root cannot be deleted/)
-  t.equal(
-    await prints(t, 'rm', '-r', '--dry-run', at('d')),
-    `${at('d/x')}\n${at('d/y/z')}\n${at('d')}/\n`,
-  )
+  const told = (await prints(t, 'rm', '-r', '--dry-run', at('d'))).trimEnd().split('\n')
+  t.equal(told.at(-1), `${at('d')}/`, 'what is within comes before what it is within')
+  t.same(told.slice(0, -1).sort(), [at('d/x'), at('d/y/z')])
   await prints(t, 'rm', at('b*'))
   t.same(await allFiles(driver, '/rm'), ['/rm/d/x', '/rm/d/y/z'])
   await prints(t, 'rm', '-r', at('d'))
   t.notOk((await driver.list('/')).includes('/rm'))
+})
+
+void t.test('work on a tree asks once for it, not once for each directory', async t => {
+  for (let i = 0; i < 12; i += 1) await driver.putContent(`/many/d${i}/e/f`, Buffer.from('12'))
+  await driver.makeDirectory('/many/d3/empty')
+  const listings = (): number =>
+    readAccessLog(accessLog).filter(({ operation }) => operation === 'ListObjects').length
+  const costs = async (...args: string[]): Promise<number> => {
+    const before = listings()
+    await prints(t, ...args)
+    // A command begins with a look at the bucket, and with one at each path that it was given.
+    return listings() - before
+  }
+  const at = `${BUCKET}/many`
+  const few = 4
+  t.ok((await costs('du', '-s', at)) <= few, 'du')
+  const before = readAccessLog(accessLog).length
+  t.ok((await costs('cp', '-r', at, `${BUCKET}/copied`)) <= few + 1, 'cp')
+  const markers = readAccessLog(accessLog)
+    .slice(before)
+    .filter(({ operation, key }) => operation === 'PutObject' && key?.endsWith('/'))
+  t.same(
+    markers.map(({ key }) => key),
+    ['copied/', 'copied/d3/empty/'],
+    'files make their directories exist',
+  )
+  t.equal((await allFiles(driver, '/copied')).length, 12)
+  t.ok((await costs('rm', '-r', '--dry-run', `${BUCKET}/copied`)) <= few, 'rm --dry-run')
+  t.ok((await costs('rm', '-r', `${BUCKET}/copied`)) <= few, 'rm')
+  t.same(
+    (await allFiles(driver, '/')).filter(path => path.startsWith('/copied')),
+    [],
+  )
 })
 
 void t.test('du adds up', async t => {

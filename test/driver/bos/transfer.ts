@@ -167,3 +167,17 @@ void t.test('a service without rename is asked for it once', async t => {
   await careful.move('/to 0', '/back')
   t.equal(log.filter(entry => entry.operation === 'RenameObject').length, 1)
 })
+
+void t.test('a move of a known version costs a copy and a delete', async t => {
+  const { driver, log } = await startDriverHarness(t)
+  const store = await driver()
+  const first = await store.putContent('/first', bytes(100))
+  const second = await store.putContent('/second', bytes(100))
+  await store.move('/first', '/moved', { known: first })
+  log.length = 0
+  t.same(await store.move('/second', '/moved', { known: second }), second)
+  t.same(
+    log.map(({ operation }) => operation),
+    ['CopyObject', 'DeleteObject'],
+  )
+})

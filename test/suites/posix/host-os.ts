@@ -64,11 +64,18 @@ export function descriptorOf(file: OsFile): number {
   return file.fd
 }
 
+export interface HostOptions {
+  /** Names that begin so are not listed: a mount's own, which come and go at their own time. */
+  readonly unlisted?: string
+}
+
 export class HostOs implements Os {
   readonly root: string
+  readonly #options: HostOptions
 
-  constructor(root: string) {
+  constructor(root: string, options: HostOptions = {}) {
     this.root = root
+    this.#options = options
   }
 
   open(path: Name, flags: number, mode = 0o644): HostFile {
@@ -149,11 +156,27 @@ export class HostOs implements Os {
   }
 
   opendir(path: Name): OsDirectory {
-    return new libc.DirectoryStream(this.#at(path))
+    const stream = new libc.DirectoryStream(this.#at(path))
+    const { unlisted } = this.#options
+    return unlisted === undefined ? stream : without(stream, unlisted)
   }
 
   #at(path: Name): Buffer {
     return Buffer.concat([Buffer.from(this.root), Buffer.from(path as Uint8Array)])
+  }
+}
+
+function without(stream: libc.DirectoryStream, prefix: string): OsDirectory {
+  return {
+    next() {
+      for (;;) {
+        const entry = stream.next()
+        if (entry?.name.startsWith(prefix) !== true) return entry
+      }
+    },
+    tell: () => stream.tell(),
+    seek: position => stream.seek(position),
+    close: () => stream.close(),
   }
 }
 

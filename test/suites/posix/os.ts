@@ -6,6 +6,7 @@
  * A failure is an error whose `code` is the name of an errno.
  */
 import { createHash } from 'node:crypto'
+import type { Milliseconds } from '../../../src/util/units.js'
 import type { TimeArgument } from '../../helpers/libc.js'
 
 export type MaybePromise<T> = T | Promise<T>
@@ -91,6 +92,9 @@ export interface Os {
   removexattr(path: Name, name: string): MaybePromise<void>
   opendir(path: Name): MaybePromise<OsDirectory>
 }
+
+/** Longer than the steps of any clock that times of files come from. */
+export const TICK: Milliseconds = 12
 
 export type Name = string | Uint8Array
 

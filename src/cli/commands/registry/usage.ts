@@ -18,12 +18,17 @@ export const usageCommand = command<UsageArguments>({
   command: 'du [source]',
   describe: 'Add up what each repository needs, alone and shared',
   builder: yargs =>
-    addRegistryOptions(yargs).option('bytes', {
-      alias: 'b',
-      type: 'boolean',
-      default: false,
-      describe: 'sizes as numbers of bytes',
-    }),
+    addRegistryOptions(yargs)
+      .option('bytes', {
+        alias: 'b',
+        type: 'boolean',
+        default: false,
+        describe: 'sizes as numbers of bytes',
+      })
+      .epilogue(
+        'Reads all manifests and no blob. There is no --shard or --state: what a repository needs alone is ' +
+          'known only to who has read the manifests of all the others, and that is the whole work.',
+      ),
   handler: argv =>
     withRegistry(argv, (registry, { signal }) =>
       withStateFolder(undefined, async folder => {

@@ -1,0 +1,119 @@
+/** Puts together what the parts of the file system core share. */
+import { randomUUID } from 'node:crypto'
+import { BlockCache, type FetchBlocks } from '../../cache/block-cache.js'
+import { MetadataCache } from '../../cache/metadata-cache.js'
+import { Prefetcher } from '../../cache/prefetch.js'
+import { Staging } from '../../cache/staging.js'
+import type { StagingOptions } from '../../cache/staging.js'
+import { WriteBack } from '../../cache/write-back.js'
+import type { StorageDriver } from '../../driver/driver.js'
+import { IntegrityError } from '../../driver/errors.js'
+import { SharedLock } from '../../util/lock.js'
+import type { Logger } from '../../util/log.js'
+import { silentLogger } from '../../util/log.js'
+import type { Bytes, Milliseconds } from '../../util/units.js'
+import type { Notifier } from '../operations.js'
+import { AttributeStore } from './attribute-store.js'
+import type { Core, CoreConfig } from './core.js'
+import { afterDeletes, Deletes } from './deletes.js'
+import { InodeTable } from './inode-table.js'
+import { noLedger } from './ledger.js'
+import type { Ledger, Move } from './ledger.js'
+import { Markers } from './markers.js'
+import { Subtrees } from './subtrees.js'
+import { UnfinishedMoves } from './unfinished-moves.js'
+import { UnlinkedFiles } from './unlinked-files.js'
+
+export interface FileSystemOptions {
+  driver: StorageDriver
+  /** What blocks of files are read from; default the driver. */
+  blocksFrom?: Pick<StorageDriver, 'readInto'>
+  config: CoreConfig
+  /** Memory for cached blocks. */
+  cacheMemory: Bytes
+  /** Memory for bytes that the store does not have yet. */
+  writeMemory: Bytes
+  /** Local disk for such bytes that do not fit into memory; default none. */
+  staging?: StagingOptions
+  /** How long a write may wait for memory; default 2 minutes. */
+  writePatience?: Milliseconds
+  /** Unix time; default Date.now. */
+  clock?: () => Milliseconds
+  /** A clock that never goes back; default performance.now. */
+  monotonic?: () => Milliseconds
+  /** What this mount leaves in the store if it is killed; default nowhere. */
+  ledger?: Ledger
+  /** What mounts before have not finished; default nothing. */
+  unfinishedMoves?: readonly Move[]
+  /** Different for every mount there ever is; default random. */
+  mountId?: string
+  log?: Logger
+}
+
+const NO_NOTIFIER: Notifier = {
+  invalidateInode: () => undefined,
+  invalidateEntry: () => undefined,
+}
+
+/** Does no I/O. */
+export function createCore(options: FileSystemOptions): Core {
+  const { config, staging, log = silentLogger, ledger = noLedger } = options
+  const { mountId = randomUUID() } = options
+  const { clock = Date.now, monotonic = () => performance.now() } = options
+  const deletes = new Deletes({ driver: options.driver, now: monotonic, log })
+  const driver = afterDeletes(options.driver, deletes)
+  const reader = options.blocksFrom ?? driver
+  const tree = new SharedLock()
+  const inodes = new InodeTable(clock)
+  const metadata = new MetadataCache({ ttl: config.metadataTtl, now: monotonic })
+  const blocks = new BlockCache({ capacity: options.cacheMemory, fetch: fetchFrom(reader) })
+  const core: Core = {
+    get attributes() {
+      return attributes
+    },
+    config,
+    driver,
+    deletes,
+    inodes,
+    tree,
+    clock,
+    log,
+    metadata,
+    subtrees: new Subtrees({ driver, metadata, log }),
+    blocks,
+    prefetcher: new Prefetcher({ blocks, window: config.readAhead, now: monotonic }),
+    writeBack: new WriteBack({
+      limits: driver.partLimits,
+      memory: options.writeMemory,
+      patience: options.writePatience ?? 120_000,
+      ...(staging !== undefined && staging.capacity > 0 && { staging: new Staging(staging) }),
+      guard: work => tree.shared(work),
+      log,
+    }),
+    markers: new Markers({
+      driver,
+      inodes,
+      metadata,
+      tree,
+      delay: config.markerDelay,
+      log,
+      saving: directory => attributes.saving(directory),
+    }),
+    unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
+    ledger,
+    moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),
+    notifier: NO_NOTIFIER,
+    directMappings: false,
+  }
+  const attributes = new AttributeStore(core)
+  return core
+}
+
+function fetchFrom(driver: Pick<StorageDriver, 'readInto'>): FetchBlocks {
+  return async ({ path, etag, size }, offset, targets, options) => {
+    const wanted = targets.reduce((sum, { length }) => sum + length, 0)
+    const { bytesRead } = await driver.readInto(path, targets, { offset, etag, ...options })
+    if (bytesRead === wanted) return
+    throw new IntegrityError(`${bytesRead} of ${wanted} bytes at ${offset} of ${size}`, { path })
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Which version of a file the store has now: what open(2) promises to its caller, and what a reader asks
+ * who does not find the version that it had.
+ */
+import type { ObjectId } from '../../cache/object-id.js'
+import { PathNotFoundError } from '../../driver/errors.js'
+import { ErrnoError } from '../../util/errno.js'
+import type { Milliseconds } from '../../util/units.js'
+import type { RequestContext } from '../operations.js'
+import { isContentAddressed } from './content-address.js'
+import type { Core } from './core.js'
+import { adopt, atRest, follow, removedElsewhere } from './file-version.js'
+import { isLocal } from './inode.js'
+import type { FileInode } from './inode.js'
+
+/**
+ * open(2) looks the name up and opens it in two requests to us. What was seen so short a time ago was
+ * seen for the same open, and close-to-open consistency needs no second request.
+ */
+const SAME_OPEN: Milliseconds = 20
+
+/** Whether a reader need not ask which version of the file is the present one: it has only one content. */
+export function isImmutable({ config, inodes, metadata }: Core, file: FileInode): boolean {
+  if (metadata.now() - file.seen >= config.metadataTtl) return false
+  return inodes.isLinked(file) && isContentAddressed(inodes.path(file))
+}
+
+/** A file that was stored again elsewhere under an address of its content is the same file. */
+export async function isSameContent(
+  core: Core,
+  { signal }: RequestContext,
+  file: FileInode,
+  { path, size }: ObjectId,
+): Promise<boolean> {
+  if (!isContentAddressed(path)) return false
+  const info = await core.driver.stat(path, { expect: 'file', signal })
+  if (info.size !== size || core.inodes.path(file) !== path) return false
+  follow(core, file, info)
+  return true
+}
+
+/** Makes sure that `file.version` is what the store has now: what open(2) promises. */
+export async function revalidate(
+  core: Core,
+  context: RequestContext,
+  file: FileInode,
+): Promise<void> {
+  const { driver, inodes, metadata } = core
+  // What has no name any more is nobody else's to change.
+  if (file.dirty?.isDirty === true || file.version === undefined || file.hidden) return
+  const began = metadata.now()
+  if (began - file.confirmed < SAME_OPEN) return
+  if (file.parent === undefined) throw new ErrnoError('ESTALE', `${inodes.path(file)} was removed`)
+  const path = inodes.path(file)
+  // Written or moved here meanwhile: what the store says is out of date.
+  const isOutdated = (): boolean =>
+    isLocal(file) || !inodes.isLinked(file) || inodes.path(file) !== path || file.seen > began
+  try {
+    const info = await driver.stat(path, { expect: 'file', signal: context.signal })
+    if (isOutdated()) return
+    metadata.put(inodes.path(file.parent), file.name, info, began)
+    adopt(core, file, info, began)
+  } catch (error) {
+    if (!(error instanceof PathNotFoundError)) throw error
+    await atRest(core, file, context.signal)
+    if (isOutdated()) return revalidate(core, context, file)
+    metadata.put(inodes.path(file.parent), file.name, undefined, began)
+    removedElsewhere(inodes, file)
+    throw error
+  }
+}
+
+/** Finds out which etag a file has where this mount has moved it. */
+export async function settle(core: Core, file: FileInode, signal: AbortSignal): Promise<void> {
+  const { driver, inodes, metadata } = core
+  const began = metadata.now()
+  const info = await driver.stat(inodes.path(file), { expect: 'file', signal })
+  file.unsettled &&= file.version?.size === info.size
+  adopt(core, file, info, began)
+  file.unsettled = false
+}

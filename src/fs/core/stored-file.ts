@@ -1,0 +1,78 @@
+/** The store as the DirtyFile of one inode sees it: each request with what the inode adds to it. */
+import type { FileStore } from '../../cache/file-store.js'
+import type { WriteConditions, WriteResult } from '../../driver/driver.js'
+import { ErrnoError } from '../../util/errno.js'
+import type { Core } from './core.js'
+import { follow } from './file-version.js'
+import { publish, publishing, staleIfGone } from './first-store.js'
+import type { FileInode } from './inode.js'
+import { recorded } from './ledger.js'
+
+export function storedFile(core: Core, file: FileInode): FileStore {
+  const { attributes, blocks, driver, inodes, markers, metadata } = core
+  const path = (): string => inodes.path(file)
+  return {
+    path,
+    isLinked: () => file.hidden || inodes.isLinked(file),
+    put: async (content, conditions) => {
+      await announce(core, file)
+      const { metadata, done } = attributes.saving(file)
+      const put = (each: WriteConditions): Promise<WriteResult> =>
+        driver.putContent(path(), content, { ...each, ...(metadata && { metadata }) })
+      const result = await publish(core, file, conditions, put)
+      done()
+      return result
+    },
+    compose: async () => {
+      await announce(core, file)
+      const { metadata } = attributes.saving(file)
+      const composition = await driver.compose(path(), metadata && { metadata })
+      const carrying = attributes.carriedBy(composition, file)
+      return publishing(core, file, await recorded(carrying, core))
+    },
+    copy: async ({ path: original, etag }) => {
+      // Only a composition can be published on a condition.
+      if (file.exclusive) return undefined
+      await announce(core, file)
+      const { metadata = {}, done } = attributes.saving(file)
+      try {
+        const result = await driver.copy(original, path(), { etag, metadata })
+        done()
+        return result
+      } catch (error) {
+        throw staleIfGone(original, error)
+      }
+    },
+    moveHere: async publishedAt => {
+      const here = path()
+      const moved = await driver.move(publishedAt, here)
+      if (moved !== undefined) return moved
+      const { etag, size } = await driver.stat(here, { expect: 'file' })
+      if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
+      return { etag, size }
+    },
+    read: async (object, offset, length) => {
+      try {
+        return await blocks.read(object, offset, length)
+      } catch (error) {
+        throw staleIfGone(object.path, error)
+      }
+    },
+    published: version => {
+      const modTime = new Date(core.clock())
+      const info = attributes.published(file, { ...version, modTime, isDir: false })
+      follow(core, file, info)
+      file.pagesOf = version.etag
+      file.covers = false
+      file.exclusive = false
+      if (file.parent === undefined) return
+      metadata.changed(inodes.path(file.parent), file.name, info)
+      markers.stored(file)
+    },
+  }
+}
+
+/** What is stored of an unlinked file must not be left behind. */
+async function announce(core: Core, file: FileInode): Promise<void> {
+  if (file.hidden) await core.unlinked.announce(core.inodes.path(file))
+}
