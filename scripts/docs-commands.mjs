@@ -158,8 +158,10 @@ export async function commandManual() {
     [
       'SIGNALS',
       roff(
-        'SIGINT, SIGTERM and SIGHUP unmount as soon as nothing is open; a second one detaches the mount at once, ' +
-          'and what is open is stored when it is closed.',
+        'SIGINT and SIGTERM unmount as soon as nothing is open; a second one detaches the mount at once, ' +
+          'and what is open is stored when it is closed. SIGHUP opens the log file anew, for logrotate(8); at a ' +
+          'terminal, or without a log file, it unmounts. SIGUSR1 makes the log tell every request (level debug), ' +
+          'SIGUSR2 sets the level that was configured again.',
       ),
     ],
     [

@@ -297,7 +297,14 @@ export const OPTIONS: readonly Option[] = [
     type: 'text',
     group: 'Logging',
     fallback: 'standard error, or a file of its own for a daemon',
-    help: 'where the log goes',
+    help: 'where the log goes; opened anew on SIGHUP',
+  }),
+  own('log-format', {
+    type: 'text',
+    group: 'Logging',
+    fallback: 'auto',
+    choices: ['auto', 'json', 'text'],
+    help: 'lines of JSON, or text for people; auto: text on a terminal',
   }),
 ]
 
@@ -326,6 +333,7 @@ export interface MountConfig {
   readonly metrics: string | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly logFile: string | undefined
+  readonly logFormat: 'auto' | 'json' | 'text'
   /** Options for the kernel as they were given. */
   readonly kernelOptions: readonly string[]
 }
@@ -399,6 +407,7 @@ export function inspectConfig(sources: Sources): Inspection {
     metrics: read<string | undefined>('metrics', undefined),
     logLevel: read('log-level', 'info'),
     logFile: read<string | undefined>('log-file', undefined),
+    logFormat: read('log-format', 'auto'),
     kernelOptions,
   }
   return { config, mistakes, given }

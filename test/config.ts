@@ -50,6 +50,7 @@ void t.test('without any source there are defaults', t => {
     readAhead: 64 * MiB,
     writeMemory: 256 * MiB,
     logLevel: 'info',
+    logFormat: 'auto',
     logFile: undefined,
     kernelOptions: [],
   })
@@ -168,6 +169,7 @@ const CONVERSIONS: readonly (readonly [string, unknown, keyof MountConfig, unkno
   ['read-only', 1, 'readOnly', true],
   ['binding', 'fuse-native', 'binding', 'fuse-native'],
   ['log-level', 'debug', 'logLevel', 'debug'],
+  ['log-format', 'json', 'logFormat', 'json'],
   ['log-file', '/var/log/x', 'logFile', '/var/log/x'],
 ]
 

@@ -1,22 +1,74 @@
-/** The process's logger: pino, as JSON lines, onto standard error or a file. */
+/**
+ * The process's logger: pino, onto standard error or a file; lines for people on a terminal, JSON
+ * elsewhere. A warning that comes again and again is counted instead of written (repeats.ts). Errors
+ * never are: each may be about data that somebody has lost.
+ */
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
+import { resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import type { MountConfig } from '../config.js'
+import { Repeats } from './repeats.js'
+import { textOf } from './log-text.js'
 
-/** @param file appended to; standard error if absent */
-export function createLogger(level: MountConfig['logLevel'], file?: string): PinoLogger {
+/** pino's number of the level. */
+const ERROR = 50
+
+export interface LogOptions {
+  readonly level: MountConfig['logLevel']
+  /** Appended to, and readable by its owner alone; standard error if absent. */
+  readonly file?: string | undefined
+  /** Default `auto`: text if it goes to a terminal. */
+  readonly format?: MountConfig['logFormat']
+}
+
+export interface ProcessLog {
+  readonly log: PinoLogger
+  /** Opens the file anew under its name, after it was renamed by whoever rotates logs. */
+  readonly reopen: () => void
+}
+
+export function createLogger(options: LogOptions): PinoLogger {
+  return openLog(options).log
+}
+
+export function openLog({ level, file, format = 'auto' }: LogOptions): ProcessLog {
   const destination = pino.destination(
     file === undefined
       ? { dest: 2, sync: true }
-      : { dest: file, sync: true, mkdir: true, append: true },
+      : { dest: resolve(file), sync: true, mkdir: true, append: true, mode: 0o600 },
   )
-  return pino(
+  const isText = format === 'text' || (format === 'auto' && file === undefined && isatty(2))
+  const stream = isText ? { write: (line: string) => destination.write(textOf(line)) } : destination
+  const repeats = new Repeats()
+  const log = pino(
     {
       level,
       base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
+      hooks: {
+        logMethod(args, method, number) {
+          const sentence: unknown = args[1]
+          if (number >= ERROR || log.level === 'debug' || typeof sentence !== 'string') {
+            method.apply(this, args)
+            return
+          }
+          const { isTold, isLast, missed } = repeats.ask(sentence)
+          const note = {
+            ...(missed > 0 ? { notWrittenBefore: missed } : {}),
+            ...(isLast ? { next: 'more of these are only counted for a while' } : {}),
+          }
+          if (isTold) method.call(this, { ...(args[0] as object), ...note }, sentence)
+        },
+      },
     },
-    destination,
+    stream,
   )
+  return {
+    log,
+    reopen: () => {
+      if (file !== undefined) destination.reopen()
+    },
+  }
 }

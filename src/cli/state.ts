@@ -115,9 +115,17 @@ export async function isAlive(record: MountRecord): Promise<boolean> {
   return (await startOf(record.pid)) === record.started
 }
 
-/** Removes the records of processes that were killed: they could not do it themselves. */
+/**
+ * Removes the records of processes that were killed, who could not do it themselves, and sockets that
+ * have no record: a mount writes its record first and removes it last but for the socket.
+ */
 async function prune(): Promise<void> {
-  for (const name of await readdir(stateDirectory())) {
+  const names = new Set(await readdir(stateDirectory()))
+  for (const name of names) {
+    if (name.endsWith('.sock') && !names.has(name.replace(/\.sock$/, '.json'))) {
+      await rm(join(stateDirectory(), name), { force: true })
+    }
+    if (!name.endsWith('.json')) continue
     const record = await read(join(stateDirectory(), name))
     if (record === undefined || record.failure !== undefined || (await isAlive(record))) continue
     await rm(join(stateDirectory(), name), { force: true })

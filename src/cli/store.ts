@@ -72,7 +72,7 @@ export async function withStore<T>(
     const inspection = await inspectArguments(argv, named)
     const { embedded: directory } = argv
     checkConfig(inspection, directory !== undefined)
-    const log = createLogger(quiet(inspection))
+    const log = createLogger({ level: quiet(inspection), format: inspection.config.logFormat })
     const embedded =
       directory === undefined ? undefined : await openExisting(directory, inspection, log)
     let driver: StorageDriver | undefined

@@ -97,11 +97,15 @@ void t.test('records of processes that were killed go, those of failures stay', 
   writeFileSync(join(directory, 'dead.json'), JSON.stringify({ ...dead, mountpoint: '/mnt/x' }))
   const failed = { ...dead, mountpoint: '/mnt/y', failure: 'something was left' }
   writeFileSync(join(directory, 'failed.json'), JSON.stringify(failed))
+  writeFileSync(join(directory, 'failed.sock'), '')
+  writeFileSync(join(directory, 'nobodys.sock'), '')
   await writeRecord({ mountpoint: '/mnt/a', source: 'bos://b' })
   const left = readdirSync(directory)
   t.notOk(left.includes('dead.json'))
   t.ok(left.includes('failed.json'))
-  t.equal(left.length, 2)
+  t.ok(left.includes('failed.sock'))
+  t.notOk(left.includes('nobodys.sock'), 'a socket without a record')
+  t.equal(left.length, 3)
 })
 
 void t.test('a directory that somebody else could have prepared is refused', async t => {

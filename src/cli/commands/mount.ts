@@ -8,7 +8,8 @@ import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import { command } from '../command.js'
 import { openInstruments } from '../instruments.js'
-import { createLogger } from '../logger.js'
+import { openLog } from '../logger.js'
+import { adjustLogOnSignals } from '../log-signals.js'
 import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { addMountOptions, namedSource } from '../mount-flags.js'
@@ -101,7 +102,9 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   await refuseSecondMount(mountpoint)
   await prepareStateDirectory()
   const logFile = config.logFile ?? (isDaemonChild() ? defaultLogFile(mountpoint) : undefined)
-  const log = createLogger(config.logLevel, logFile)
+  const processLog = openLog({ level: config.logLevel, file: logFile, format: config.logFormat })
+  const { log } = processLog
+  const logSignals = adjustLogOnSignals(processLog, logFile !== undefined)
   const ledgerDirectory = config.readOnly ? undefined : await prepareLedgerDirectory(log)
   const instruments = await openInstruments(config, log)
   const { observer } = instruments
@@ -118,7 +121,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   })
   const { source } = mount
   const record = { mountpoint, source, ...(logFile === undefined ? {} : { logFile }) }
-  const removeSignals = unmountOnSignals(mount)
+  const removeSignals = unmountOnSignals(mount, !logSignals.takesHangup)
   try {
     await writeRecord(record)
     await instruments.attach(mount)
@@ -135,6 +138,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     throw error
   } finally {
     removeSignals()
+    logSignals.remove()
     await instruments.close()
   }
 }
@@ -152,8 +156,8 @@ async function refuseSecondMount(mountpoint: string): Promise<void> {
  * The first signal unmounts as soon as nothing is open any more; the next one detaches the mount at
  * once, and what is open can still be used, and is flushed when it is closed.
  */
-function unmountOnSignals(mount: RunningMount): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+function unmountOnSignals(mount: RunningMount, onHangup: boolean): () => void {
+  const signals = [...(['SIGINT', 'SIGTERM'] as const), ...(onHangup ? ['SIGHUP' as const] : [])]
   let received = 0
   const onSignal = (): void => {
     received += 1

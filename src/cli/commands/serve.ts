@@ -37,7 +37,7 @@ export const serveCommand: CommandModule<object, ServeArguments> = {
     const strict = parseSwitches(argv.switch, argv['rename-object'])
     const faults = argv.faults === undefined ? [] : await readFaultFile(argv.faults)
     const dataDirectory = resolve(argv['data-dir'])
-    const log = createLogger('info')
+    const log = createLogger({ level: 'info' })
     const accessLog = await openAccessLog(argv['access-log'])
     const server = await startBosServer({
       dataDirectory,

@@ -316,9 +316,9 @@ class MemoryDriver implements StorageDriver {
     if (!from.isDir) {
       if (to?.isDir === true) throw this.#conflict(destination, 'is a directory')
       const { content, etag, metadata } = this.#object(source)
-      const moved = this.#publish(destination, content, { metadata, ...options }, etag)
+      this.#publish(destination, content, { metadata, ...options }, etag)
       this.#objects.delete(keyOf(source))
-      return moved
+      return { etag, size: content.length }
     }
     if (isBelow(destination, source)) throw this.#conflict(destination, `lies inside ${source}`)
     this.#checkConditions(destination, options)

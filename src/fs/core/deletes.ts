@@ -18,6 +18,7 @@ import type { StorageDriver } from '../../driver/driver.js'
 import { isBelow, withoutSlash } from '../../driver/path.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
+import { throwIfAny } from './unsaved.js'
 
 export interface DeletesOptions {
   driver: StorageDriver
@@ -99,12 +100,14 @@ export class Deletes {
     return Promise.all(batches.map(({ done }) => done)).then(() => undefined)
   }
 
-  /** As `settled`; rejects with a failure that nobody has been told of, below this path. */
+  /** As `settled`. @throws UnsavedError about the failures below this path that nobody was told of */
   async flush(path: string): Promise<void> {
     await this.settled(path)
     const told = this.#failures.filter(failure => isAtOrBelow(failure.path, path))
     this.#failures = this.#failures.filter(failure => !told.includes(failure))
-    if (told[0] !== undefined) throw told[0].error
+    throwIfAny(
+      told.map(failure => ({ name: `${failure.path} (not deleted)`, error: failure.error })),
+    )
   }
 
   async #now(path: string): Promise<void> {

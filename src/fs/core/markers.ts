@@ -20,6 +20,7 @@ import type { Milliseconds } from '../../util/units.js'
 import type { Saving } from './attribute-keeping.js'
 import type { InodeTable } from './inode-table.js'
 import type { DirectoryInode, Inode } from './inode.js'
+import { saveAll } from './unsaved.js'
 
 export interface MarkersOptions {
   driver: StorageDriver
@@ -105,7 +106,7 @@ export class Markers {
     return lock.run(work)
   }
 
-  /** Makes sure of all directories; rejects with the first failure after having tried each. */
+  /** Makes sure of all directories. @throws UnsavedError */
   async flushAll(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -115,12 +116,13 @@ export class Markers {
   async #flushEach(directories: readonly DirectoryInode[]): Promise<void> {
     const { inodes } = this.#options
     // The deepest first: its marker shows all directories above it.
-    const byDepth = directories.toSorted((a, b) => inodes.path(b).length - inodes.path(a).length)
-    const failures: unknown[] = []
-    for (const directory of byDepth) {
-      await this.flush(directory).catch((error: unknown) => failures.push(error))
-    }
-    if (failures.length > 0) throw failures[0]
+    const levels: DirectoryInode[][] = []
+    for (const directory of directories) (levels[depthOf(directory)] ??= []).push(directory)
+    await saveAll(
+      levels.toReversed().filter(level => level !== undefined),
+      directory => this.flush(directory),
+      directory => `${inodes.path(directory)}/`,
+    )
   }
 
   /** Nothing is tried any more: what is left would otherwise be tried for as long as the process lives. */
@@ -195,4 +197,10 @@ export class Markers {
       if (directory.removals === removals) return true
     }
   }
+}
+
+function depthOf(directory: DirectoryInode): number {
+  let depth = 0
+  for (let at = directory.parent; at !== undefined; at = at.parent) depth += 1
+  return depth
 }

@@ -57,6 +57,7 @@ export class Namespace {
   }
 
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    await this.#core.unlinked.returning.bring('/')
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
@@ -67,6 +68,7 @@ export class Namespace {
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    await this.#core.unlinked.returning.bring('/')
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
@@ -87,6 +89,7 @@ export class Namespace {
       throw new ErrnoError('EINVAL', `rename flags ${request.flags} are not supported`)
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
+    await this.#core.unlinked.returning.bring('/')
     const source = await this.#existing(context, parent, name)
     let target: Inode | undefined
     try {
@@ -237,8 +240,7 @@ export class Namespace {
   async #move(
     from: string,
     to: string,
-    { isNew }: Place,
-    options: Pick<MoveOptions, 'metadata' | 'known'> = {},
+    { isNew, ...options }: Pick<Place, 'isNew'> & Pick<MoveOptions, 'known' | 'metadata'>,
   ): Promise<MoveResult | undefined> {
     const condition = isNew ? { ifNoneMatch: '*' as const } : {}
     try {
@@ -254,15 +256,24 @@ export class Namespace {
     const { attributes, driver, inodes, log } = this.#core
     // Attributes that are on their way go with it.
     const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
-    const { version } = source
-    const moved = await this.#move(inodes.path(source), path, place, {
-      ...(saving?.metadata && { metadata: saving.metadata }),
-      ...(version && { known: { etag: version.etag, size: version.size } }),
+    const { isNew, target } = place
+    const metadata = saving?.metadata
+    const version = await this.#move(inodes.path(source), path, {
+      isNew,
+      ...(metadata && { metadata }),
+      ...(source.version && { known: { source: source.version, isFree: target === undefined } }),
     })
     saving?.done()
-    if (moved !== undefined && moved.etag === version?.etag) {
-      const { modTime = new Date(this.#core.clock()) } = moved
-      return attributes.published(source, { ...version, path, modTime })
+    // What its attributes are is known as long as it is the version that was moved.
+    if (version?.size === source.version?.size && version !== undefined && !source.unsettled) {
+      const { modTime = new Date(this.#core.clock()), ...moved } = version
+      return attributes.published(source, {
+        ...source.version,
+        ...moved,
+        path,
+        modTime,
+        isDir: false,
+      })
     }
     try {
       return await driver.stat(path, { expect: 'file' })

@@ -46,8 +46,7 @@ export function storedFile(core: Core, file: FileInode): FileStore {
     moveHere: async publishedAt => {
       const here = path()
       const moved = await driver.move(publishedAt, here)
-      if (moved !== undefined) return moved
-      const { etag, size } = await driver.stat(here, { expect: 'file' })
+      const { etag, size } = moved ?? (await driver.stat(here, { expect: 'file' }))
       if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
       return { etag, size }
     },

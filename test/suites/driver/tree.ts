@@ -249,25 +249,6 @@ export function changes(behaviour: Behaviour): void {
     await isNotFound(t, driver, '/source', driver.stat('/source'))
   })
 
-  behaviour('a move of a version that is known moves what is there', async (t, driver) => {
-    const known = await driver.putContent('/source', bytes(32, 1))
-    const moved = await driver.move('/source', '/target', { known, metadata: { a: '1' } })
-    t.match(moved ?? known, { etag: known.etag, size: 32 })
-    t.same((await driver.stat('/target')).metadata, { a: '1' })
-    await driver.putContent('/target', bytes(64, 2))
-    await driver.move('/target', '/source', { known })
-    t.same(await driver.getContent('/source'), bytes(64, 2))
-    t.same((await driver.stat('/source')).size, 64)
-    await isNotFound(t, driver, '/target', driver.stat('/target'))
-    await isNotFound(t, driver, '/target', driver.move('/target', '/source', { known }))
-    const occupied = driver.putContent('/target', bytes(8, 3))
-    await t.rejects(
-      occupied.then(other => driver.move('/target', '/source', { known: other, ifNoneMatch: '*' })),
-      { code: 'PRECONDITION' },
-    )
-    t.same(await driver.getContent('/source'), bytes(64, 2))
-  })
-
   behaviour('a move of nothing leaves the destination alone', async (t, driver) => {
     await driver.putContent('/target', bytes(32, 2))
     await isNotFound(t, driver, '/none', driver.move('/none', '/target'))
