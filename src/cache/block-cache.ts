@@ -150,6 +150,11 @@ export class BlockCache {
     return flights.map(ahead)
   }
 
+  /** Whether nothing of an object's first block is there or on its way: reading it asks the store. */
+  isCold(object: ObjectId): boolean {
+    return this.#isMissing(object, 0)
+  }
+
   /** Aborts all fetches and drops all blocks. */
   close(): void {
     this.#closed = true
