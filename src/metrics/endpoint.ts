@@ -56,7 +56,10 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   const isSocket = address.startsWith('/')
   if (isSocket) await removeSocket(address)
   const { host, port } = isSocket ? { host: '', port: 0 } : parse(address)
+  // A socket must not be open to others even until its mode is set.
+  const umask = process.umask(isSocket ? 0o177 : process.umask())
   server.listen(isSocket ? { path: address } : { host, port })
+  process.umask(umask)
   await once(server, 'listening')
   if (isSocket) await chmod(address, 0o600)
   const bound = server.address()
