@@ -4,6 +4,8 @@
  *
  * The image is the one that docs compare with: three layers of 1, 8 and 40 MiB. Counts do not depend
  * on the machine; no time is measured.
+ *
+ *     npm run bench:registry [-- --each]     --each also prints every request
  */
 import { join } from 'node:path'
 import { MountedBucket, startServer } from '../test/helpers/bosmount.js'
@@ -62,6 +64,10 @@ function print(title: string, accesses: readonly Access[]): void {
   console.log(`${title}: ${accesses.length} requests`)
   if (operations.length > 0) console.log(`  ${operations.join(', ')}`)
   console.log(`  ${formatBytes(up)} up, ${formatBytes(down)} down`)
+  if (!process.argv.includes('--each')) return
+  for (const { time, operation, key = '', status } of accesses) {
+    console.log(`    ${time} ${operation} ${key} ${status}`)
+  }
 }
 
 const owner = new Cleanup()

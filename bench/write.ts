@@ -3,7 +3,7 @@
  * own), same part size, same number of requests at once, in turn in one run, so that the ratios mean
  * something even where the seconds do not. And what the usual jobs cost in requests and in bytes.
  *
- *     npm run bench:write [-- MiB ROUNDS]
+ *     npm run bench:write [-- MiB ROUNDS [throughput|small|jobs|memory]…]
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { KiB, MiB } from '../src/util/units.js'
-import { readAccessLog } from '../test/helpers/access-log.js'
+import { countOperations, readAccessLog } from '../test/helpers/access-log.js'
 import type { Access } from '../test/helpers/access-log.js'
 import { TestClient } from '../test/helpers/bos-client.js'
 import {
@@ -32,7 +32,7 @@ import { scratchFolder } from '../test/helpers/scratch.js'
 // Sixteen writers wait in sixteen threads.
 process.env['UV_THREADPOOL_SIZE'] = '32'
 
-const [sizeText = '1024', roundsText = '3'] = process.argv.slice(2)
+const [sizeText = '1024', roundsText = '3', ...sections] = process.argv.slice(2)
 const SIZE = Number(sizeText) * MiB
 const ROUNDS = Number(roundsText)
 const PART = 10 * MiB
@@ -186,9 +186,10 @@ async function throughput({ mount, bare, setDelay }: Scene): Promise<void> {
   print('                      bare undici with the delay', slow, slowAlone, 0.9)
 }
 
-async function smallFiles({ mount, bare }: Scene): Promise<void> {
+async function smallFiles({ server, mount, bare }: Scene): Promise<void> {
   const data = randomBytes(4 * KiB)
   for (const writers of [1, WRITERS]) {
+    const before = readAccessLog(server.accessLog).length
     const [byMount, alone] = await inTurn(
       async round => {
         const folder = join(mount.path, `small-${writers}-${round}`)
@@ -201,6 +202,9 @@ async function smallFiles({ mount, bare }: Scene): Promise<void> {
         }),
     )
     print(`${FILES} files of 4 KiB, ${writers} writers`, byMount, alone, 0.8)
+    const made = readAccessLog(server.accessLog).slice(before)
+    const operations = [...countOperations(made)].map(([name, count]) => `${count} ${name}`)
+    console.log(`    by both, in ${ROUNDS} rounds: ${operations.join(', ')}`)
   }
 }
 
@@ -276,10 +280,10 @@ async function memory({ mount }: Scene): Promise<void> {
 const owner = new Cleanup()
 try {
   const scene = await begin(owner)
-  await throughput(scene)
-  await smallFiles(scene)
-  await jobs(scene)
-  await memory(scene)
+  const all = { throughput, small: smallFiles, jobs, memory }
+  for (const [name, measure] of Object.entries(all)) {
+    if (sections.length === 0 || sections.includes(name)) await measure(scene)
+  }
 } finally {
   await owner.finish()
 }

@@ -1,10 +1,11 @@
 /**
  * Memory for blocks of one size, carved from slabs and used again for ever.
  *
- * Why not a buffer per block: V8 counts every piece of memory outside its heap, and collects garbage
- * after so many bytes of new ones, a fifth of the time of a cold read while a cache fills. Why for ever:
- * the first touch of fresh memory costs about 0.5 ms per MiB, more than the bytes that are put there.
- * A slab that was never touched costs nothing.
+ * Why used again for ever: the first touch of fresh memory costs the kernel 0.4 to 0.5 ms per MiB, as
+ * much as all the rest of a read. A slab that was never touched costs nothing. Why slabs that could be
+ * shared between threads, though nobody does: V8 collects garbage after so many bytes of new memory
+ * outside its heap, for each slab of 64 MiB the whole heap; shared memory it does not count.
+ * ARCHITECTURE.md has the figures.
  *
  * More blocks than the capacity are possible for a while; those have memory of their own, which is not
  * kept. Contents are not cleared.
@@ -43,7 +44,7 @@ export class BlockMemory {
     if (this.#left === 0) return undefined
     if (this.#position === this.#slab.length) {
       const blocks = Math.max(1, Math.min(this.#left, Math.floor(SLAB / this.blockSize)))
-      this.#slab = Buffer.allocUnsafeSlow(blocks * this.blockSize)
+      this.#slab = Buffer.from(new SharedArrayBuffer(blocks * this.blockSize))
       this.#slabs.add(this.#slab.buffer)
       this.#position = 0
     }

@@ -10,6 +10,12 @@
  * What a request brings is older than what was changed here while it was under way: `began`, taken
  * from `now()` before the request is sent, keeps a late answer from undoing a local change.
  *
+ * Whoever reads a directory, or walks a tree of them, is not to lose what his own listings have brought
+ * because he is slow. A directory that a walk has brought and not reached yet is believed while the walk
+ * goes on; one that is being read, or walked below, or emptied, while that goes on. The listing
+ * itself, for those who list anew, is believed for the time-to-live from its first reader on. Names that
+ * are absent are believed no longer than ever, and all of it ends after `WALKED`.
+ *
  * What was forgotten on purpose (a directory that was renamed, removed or made here) is not brought back
  * by the answer of a request that began before.
  *
@@ -46,6 +52,12 @@ interface Known extends Knowledge {
   readonly changed: Milliseconds
 }
 
+/** The longest that anything is believed for the sake of a reader or a walk, unless the time-to-live is longer. */
+const WALKED: Milliseconds = 10_000
+
+/** Trees that are being walked, of which that is known. */
+const WALKS = 64
+
 /** Directories forgotten on purpose that are remembered as such. */
 const VOIDED = 1000
 
@@ -55,6 +67,10 @@ const CHANGES_KEPT: Milliseconds = 5 * 60_000
 interface Directory {
   names: Map<string, Known>
   completeSince: Milliseconds
+  /** When somebody first read the directory since the listing was complete. */
+  read: Milliseconds | undefined
+  /** When somebody last read it, went below it, or removed something from it. */
+  used: Milliseconds
 }
 
 export class MetadataCache {
@@ -65,6 +81,8 @@ export class MetadataCache {
   /** When directories were forgotten on purpose; of the oldest of them, the time of the last. */
   readonly #voided = new Map<string, Milliseconds>()
   #voidedBefore: Milliseconds = -Infinity
+  /** When the walkers of trees last came for more. */
+  readonly #walks = new LRUCache<string, Milliseconds>({ max: WALKS })
 
   constructor({ ttl, maxNames = 250_000, now }: MetadataCacheOptions) {
     this.ttl = ttl
@@ -78,7 +96,7 @@ export class MetadataCache {
     const record = this.#directories.get(directory)
     if (record === undefined) return undefined
     const known = record.names.get(name)
-    if (known !== undefined) return this.#isFresh(known.seen) ? known : undefined
+    if (known !== undefined) return this.#isTrusted(directory, record, known) ? known : undefined
     const seen = record.completeSince
     return this.#isFresh(seen) ? { info: undefined, seen } : undefined
   }
@@ -91,14 +109,51 @@ export class MetadataCache {
   /** Whether all children of a directory are known. */
   isComplete(directory: string): boolean {
     const record = this.#directories.get(directory)
-    return record !== undefined && this.#isFresh(record.completeSince)
+    return record !== undefined && this.#isListed(directory, record)
   }
 
-  /** All children of a directory, if a listing not older than the time-to-live was complete. */
+  /** All children of a directory, if a complete listing is believed. */
   listing(directory: string): readonly FileInfo[] | undefined {
     const record = this.#directories.get(directory)
-    if (record === undefined || !this.#isFresh(record.completeSince)) return undefined
+    if (record === undefined || !this.#isListed(directory, record)) return undefined
     return [...record.names.values()].flatMap(({ info }) => (info === undefined ? [] : [info]))
+  }
+
+  /** Whether nothing is left in a directory; undefined where no complete listing is believed. */
+  isEmpty(directory: string): boolean | undefined {
+    const record = this.#directories.get(directory)
+    if (record === undefined) return undefined
+    const since = record.completeSince
+    if (!this.#isFresh(since) && !this.#isHeld(directory, record, since)) return undefined
+    for (const { info } of record.names.values()) if (info !== undefined) return false
+    return true
+  }
+
+  /** Somebody reads a directory, from its beginning or on. */
+  reading(directory: string): void {
+    const now = this.now()
+    const record = this.#directories.peek(directory)
+    if (record !== undefined) {
+      record.read ??= now
+      record.used = now
+    }
+    this.#use(directory, now)
+  }
+
+  /** Somebody walks the tree below a directory, and comes for more of it. */
+  walking(root: string): void {
+    if (this.ttl > 0) this.#walks.set(root, this.now())
+  }
+
+  /** How much longer what was seen of a name, at `seen`, is believed. */
+  validity(directory: string, name: string, seen: Milliseconds): Milliseconds {
+    const age = this.now() - seen
+    if (age < this.ttl / 2) return this.ttl - age
+    const record = this.#directories.peek(directory)
+    const known = record?.names.get(name)
+    const isHeld = known?.info !== undefined && record !== undefined && known.seen <= seen
+    if (!isHeld || !this.#isHeld(directory, record, seen)) return Math.max(0, this.ttl - age)
+    return Math.min(this.ttl, WALKED - age)
   }
 
   /** What a request that began at `began` has told of a name. */
@@ -147,6 +202,7 @@ export class MetadataCache {
         if (known.seen < began && known.changed < began) record.names.delete(name)
       }
       record.completeSince = began
+      record.read = undefined
     })
   }
 
@@ -154,6 +210,7 @@ export class MetadataCache {
   changed(directory: string, name: string, info: FileInfo | undefined): void {
     const now = this.now()
     this.#edit(directory, record => record.names.set(name, { info, seen: now, changed: now }))
+    if (info === undefined) this.#use(directory, now)
   }
 
   /**
@@ -208,14 +265,50 @@ export class MetadataCache {
   #isVoid(directory: string, began: Milliseconds): boolean {
     if (began < this.#voidedBefore) return true
     if (this.#voided.size === 0) return false
-    for (let at = directory; ; at = at.slice(0, Math.max(1, at.lastIndexOf('/')))) {
+    for (const at of upwards(directory)) {
       if (began < (this.#voided.get(at) ?? -Infinity)) return true
-      if (at === '/') return false
     }
+    return false
   }
 
   #isFresh(since: Milliseconds): boolean {
     return this.now() - since < this.ttl
+  }
+
+  #isTrusted(directory: string, record: Directory, { info, seen }: Known): boolean {
+    return this.#isFresh(seen) || (info !== undefined && this.#isHeld(directory, record, seen))
+  }
+
+  #isListed(directory: string, record: Directory): boolean {
+    const { completeSince, read } = record
+    if (this.#isFresh(completeSince)) return true
+    if (this.now() - completeSince >= WALKED) return false
+    return read === undefined ? this.#isWalked(directory) : this.#isFresh(read)
+  }
+
+  /** Whether a reader or a walk lets what was seen of a directory's children at `seen` be believed still. */
+  #isHeld(directory: string, { read, used }: Directory, seen: Milliseconds): boolean {
+    if (this.now() - seen >= WALKED) return false
+    return read === undefined ? this.#isWalked(directory) : this.#isFresh(used)
+  }
+
+  #isWalked(directory: string): boolean {
+    for (const at of upwards(directory)) {
+      const last = this.#walks.peek(at)
+      if (last !== undefined && this.#isFresh(last)) return true
+    }
+    return false
+  }
+
+  /** Whoever is in a directory is in those above, if he has come through them, and walks on. */
+  #use(path: string, now: Milliseconds): void {
+    if (this.ttl <= 0) return
+    for (const at of upwards(path)) {
+      const record = this.#directories.peek(at)
+      if (record?.read !== undefined && this.#isFresh(record.used)) record.used = now
+      const walked = this.#walks.peek(at)
+      if (walked !== undefined && this.#isFresh(walked)) this.#walks.set(at, now)
+    }
   }
 
   /** @returns the names of the record */
@@ -223,6 +316,8 @@ export class MetadataCache {
     const record = this.#directories.get(directory) ?? {
       names: new Map<string, Known>(),
       completeSince: -Infinity,
+      read: undefined,
+      used: -Infinity,
     }
     if (record.names.size >= this.#maxNames) this.#shrink(record)
     edit(record)
@@ -238,6 +333,14 @@ export class MetadataCache {
     const changed = [...record.names].filter(([, known]) => known.changed > since)
     record.names = new Map(changed.length < this.#maxNames ? changed : [])
     record.completeSince = -Infinity
+  }
+}
+
+/** A directory and those above it. */
+function* upwards(directory: string): Generator<string> {
+  for (let at = directory; ; at = at.slice(0, Math.max(1, at.lastIndexOf('/')))) {
+    yield at
+    if (at === '/') return
   }
 }
 

@@ -35,9 +35,9 @@ const FIRST_REACH: Bytes = MiB
 const FAST_GROWTH = 8
 /** So long a run in the middle of a file is no accident. */
 const LONG_RUN: Bytes = MiB
-/** The window is fetched by so many requests … */
-const REQUESTS = 8
-/** … of no less, and no more, than this. */
+/** The window is fetched by so many requests, or more once they have grown … */
+const REQUESTS = 2
+/** … for they are of no less, and no more, than this. */
 const LEAST_REQUEST: Bytes = MiB
 const MOST_REQUEST: Bytes = 8 * MiB
 /** Strides of the same length before one is believed, and how many are followed. */

@@ -265,9 +265,23 @@ export interface SubtreePage {
 export interface MoveOptions extends DriverOptions, WriteConditions {
   /** Of the new name, in place of what the source has; for files only. */
   metadata?: Metadata
+  /** What the caller knows, for a file: it is not looked for. If it is not so any more nothing is lost. */
+  known?: KnownMove
 }
 
-export interface CopyOptions extends MoveOptions {
+export interface MoveResult extends WriteResult {
+  /** Of the file at its new place; absent: not known. */
+  readonly modTime?: Date
+}
+
+export interface KnownMove {
+  /** The source: a file. */
+  readonly source: FileInfo
+  /** Nothing is at the destination; otherwise it is a file. */
+  readonly isFree: boolean
+}
+
+export interface CopyOptions extends Omit<MoveOptions, 'known'> {
   /** The source must be this version. */
   etag?: string
 }
@@ -396,9 +410,11 @@ export interface StorageDriver {
    * Renames a file or a whole directory, replacing a file at the destination. The source goes only
    * after the copy was verified. Interrupted, it may leave both names, never neither; repeating it
    * finishes it.
+   *
+   * @returns what a file is at its new place; undefined for a directory
    * @throws PathNotFoundError with the destination untouched
    */
-  move(source: string, destination: string, options?: MoveOptions): Promise<void>
+  move(source: string, destination: string, options?: MoveOptions): Promise<MoveResult | undefined>
 
   /** Deletes a file, or a directory with all that is below. @throws PathNotFoundError */
   delete(path: string, options?: DriverOptions): Promise<void>

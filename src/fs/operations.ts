@@ -217,6 +217,12 @@ export interface Notifier {
 }
 
 export interface Operations {
+  /**
+   * Whether something comes in over the network that nobody may be waiting for yet. A binding then
+   * leaves the thread to it, instead of asking the kernel for the next request time and again.
+   * Default false.
+   */
+  readonly isReceiving?: boolean
   /** Called once before all others. */
   init(session: SessionInfo, notifier: Notifier): void
   /** The session is over, nothing more will be asked. Flushes and releases what is still open. */

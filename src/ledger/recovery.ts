@@ -1,5 +1,6 @@
 /**
- * Removes from the store what mounts have left there that were killed.
+ * Removes from the store what mounts have left there that were killed, and gives names back what those
+ * mounts owed them.
  *
  * Only ledgers of the same store are looked at, and only those whose mount is known to be dead: its
  * process is gone, or its host has been started anew. Of a mount that cannot be seen from here nothing
@@ -10,7 +11,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StorageDriver } from '../driver/driver.js'
-import { PathNotFoundError } from '../driver/errors.js'
+import { PathNotFoundError, PreconditionError } from '../driver/errors.js'
 import type { LedgerEntry, Move } from '../fs/core/ledger.js'
 import type { Logger } from '../util/log.js'
 import { livenessOf, ownIdentity } from '../util/process-identity.js'
@@ -92,10 +93,26 @@ async function undo(
   keep: (move: Move) => Promise<void>,
 ): Promise<void> {
   if (entry.kind === 'move') return keep({ from: entry.from, to: entry.to })
+  if (entry.kind === 'return') return giveBack(driver, entry, signal)
   const { path } = entry
   if (entry.kind === 'object') return driver.deleteFile(path, { signal })
   const upload = { path, uploadId: entry.uploadId, initiated: new Date(0) }
   await driver.abortUpload(upload, { signal })
+}
+
+/** To the name that it was being taken from, unless something lies there. */
+async function giveBack(
+  driver: StorageDriver,
+  { path, to }: { readonly path: string; readonly to: string },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await driver.move(path, to, { ifNoneMatch: '*', signal })
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return
+    if (!(error instanceof PreconditionError)) throw error
+    await driver.deleteFile(path, { signal })
+  }
 }
 
 export interface OpenLedgerOptions {

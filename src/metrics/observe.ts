@@ -7,7 +7,7 @@ import type { Operations } from '../fs/operations.js'
 import type { Observer, OperationKind } from '../util/observer.js'
 
 /** Not requests that take time: they are called for every inode, or once, or send nothing. */
-const UNOBSERVED = new Set(['init', 'destroy', 'forget', 'constructor', 'checkPath', 'keyOf'])
+const UNOBSERVED = new Set(['init', 'destroy', 'forget', 'checkPath', 'keyOf'])
 
 type Method = (...values: unknown[]) => unknown
 
@@ -26,48 +26,72 @@ interface Watch {
   readonly bytes: (observer: Observer, name: string, result: unknown, values: unknown[]) => void
 }
 
-/** An object with the same methods; those that give a promise or a value are timed. */
+/** An object with the same members; calls of its methods are told. What is no method is asked of the target. */
 function wrap<T extends object>(target: T, watch: Watch): T {
-  const methods = new Map<string, Method>()
-  return new Proxy(target, {
-    get(object, name) {
-      const known = typeof name === 'string' ? methods.get(name) : undefined
-      if (known !== undefined) return known
-      // With the object itself as the receiver: it has private fields.
-      const value: unknown = Reflect.get(object, name, object)
-      if (typeof value !== 'function' || typeof name !== 'string') return value
-      const method = (value as Method).bind(object)
-      const observed = UNOBSERVED.has(name) ? method : timed(name, method, watch)
-      methods.set(name, observed)
-      return observed
-    },
-  })
+  const members: Record<PropertyKey, unknown> = {}
+  for (const name of memberNames(target)) {
+    // With the target itself as the receiver: it has private fields.
+    const value: unknown = Reflect.get(target, name, target)
+    if (typeof value !== 'function') {
+      Object.defineProperty(members, name, {
+        get: () => Reflect.get(target, name, target) as unknown,
+      })
+      continue
+    }
+    const method = (value as Method).bind(target)
+    const isObserved = typeof name === 'string' && !UNOBSERVED.has(name)
+    members[name] = isObserved ? told(name, method, watch) : method
+  }
+  // Members of a prototype are found faster than so many of an object's own.
+  return Object.create(members) as T
 }
 
-function timed(name: string, method: Method, { kind, observer, bytes }: Watch): Method {
+function memberNames(target: object): Set<PropertyKey> {
+  const names = new Set<PropertyKey>()
+  for (let at: object = target; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+    for (const name of Reflect.ownKeys(at)) names.add(name)
+  }
+  names.delete('constructor')
+  return names
+}
+
+/**
+ * What is answered at once is told to have taken no time, and what is not, the time that it made its
+ * caller wait: two looks at the clock cost as much as the answer of many a request.
+ */
+function told(name: string, method: Method, watch: Watch): Method {
+  const { kind, observer, bytes } = watch
   return (...values) => {
-    const begun = performance.now()
-    const good = <R>(result: R): R => {
-      observer.operation(kind, name, performance.now() - begun)
-      bytes(observer, name, result, values)
-      return kind === 'store' && name === 'compose'
-        ? (wrap(result as Composition, { kind, observer, bytes }) as R)
-        : result
-    }
-    const bad = (error: unknown): never => {
-      observer.operation(kind, name, performance.now() - begun, codeOf(error))
-      throw error
-    }
     let result: unknown
     try {
       result = method(...values)
     } catch (error) {
-      return bad(error)
+      observer.operation(kind, name, 0, codeOf(error))
+      throw error
     }
-    if (result instanceof Promise) return result.then(good, bad)
+    if (result instanceof Promise) return toldLater(result, { ...watch, name, values })
     // A listing is over when it has been read; its pages are requests of their own.
-    if (isAsyncIterable(result)) return timedPages(result, { kind, observer, name })
-    return good(result)
+    if (kind === 'store' && isAsyncIterable(result)) return timedPages(result, { ...watch, name })
+    observer.operation(kind, name, 0)
+    bytes(observer, name, result, values)
+    return result
+  }
+}
+
+async function toldLater(
+  promise: Promise<unknown>,
+  { name, values, ...watch }: Watch & { readonly name: string; readonly values: unknown[] },
+): Promise<unknown> {
+  const { kind, observer, bytes } = watch
+  const begun = performance.now()
+  try {
+    const result = await promise
+    observer.operation(kind, name, performance.now() - begun)
+    bytes(observer, name, result, values)
+    return kind === 'store' && name === 'compose' ? wrap(result as Composition, watch) : result
+  } catch (error) {
+    observer.operation(kind, name, performance.now() - begun, codeOf(error))
+    throw error
   }
 }
 

@@ -255,3 +255,56 @@ void t.test('what is in a directory shows that it is there, and all above', t =>
   t.equal(metadata.get('/a', 'b')?.info, undefined, 'nor of one that was removed here since')
   t.end()
 })
+
+function listed(metadata: MetadataCache, directory: string, name: string): void {
+  const listing = metadata.begin(directory)
+  metadata.putPage(directory, [[name, file(`${directory}/${name}`)]], listing.began)
+  metadata.complete(directory, listing)
+}
+
+void t.test('what a walk has brought is believed until it has come by', t => {
+  const { clock, metadata } = cache()
+  listed(metadata, '/t/a', 'f')
+  listed(metadata, '/t/b', 'f')
+  listed(metadata, '/u', 'f')
+  for (clock.now = 1050; clock.now < 1400; clock.now += 50) metadata.walking('/t')
+  t.same(names(metadata.listing('/t/a')), ['/t/a/f'])
+  t.ok(metadata.get('/t/a', 'f'))
+  t.equal(metadata.get('/t/a', 'other'), undefined, 'absences are not')
+  t.equal(metadata.listing('/u'), undefined)
+  metadata.reading('/t/a')
+  for (; clock.now < 1550; clock.now += 50) metadata.walking('/t')
+  t.equal(metadata.listing('/t/a'), undefined, 'it was read so long ago')
+  t.same(names(metadata.listing('/t/b')), ['/t/b/f'])
+  clock.now += 100
+  t.equal(metadata.listing('/t/b'), undefined, 'the walk is over')
+  t.end()
+})
+
+void t.test('a directory is believed while somebody reads it or is below it', t => {
+  const { clock, metadata } = cache()
+  listed(metadata, '/t', 'd')
+  listed(metadata, '/t/d', 'f')
+  metadata.reading('/t')
+  for (clock.now = 1050; clock.now < 1400; clock.now += 50) metadata.reading('/t/d')
+  t.ok(metadata.get('/t', 'd'))
+  t.ok(metadata.validity('/t', 'd', 1000) > 0)
+  t.equal(metadata.isEmpty('/t/d'), false)
+  t.equal(metadata.listing('/t'), undefined, 'who lists it anew learns what is new')
+  metadata.changed('/t/d', 'f', undefined)
+  t.equal(metadata.isEmpty('/t/d'), true)
+  clock.now += 100
+  t.equal(metadata.isEmpty('/t/d'), undefined)
+  t.equal(metadata.get('/t', 'd'), undefined)
+  t.equal(metadata.validity('/t', 'd', 1000), 0)
+  t.end()
+})
+
+void t.test('nobody is believed for longer than ten seconds because he is slow', t => {
+  const { clock, metadata } = cache()
+  listed(metadata, '/t', 'd')
+  for (; clock.now < 11_000; clock.now += 50) metadata.reading('/t')
+  t.equal(metadata.get('/t', 'd'), undefined)
+  t.equal(metadata.isEmpty('/t'), undefined)
+  t.end()
+})

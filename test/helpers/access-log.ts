@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 
 export interface Access {
+  /** ISO 8601, when the request came in. */
+  readonly time: string
   readonly method: string
   /** The operation's name as in the documentation of BOS, e.g. `PutObject`. */
   readonly operation: string

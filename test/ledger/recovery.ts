@@ -70,6 +70,33 @@ const DEAD: readonly (readonly [string, Partial<ProcessIdentity>])[] = [
   ['one of before the machine was started anew', { boot: 'another' }],
 ]
 
+void t.test(
+  'a name that a mount owed its content gets it back, and nothing is replaced',
+  async t => {
+    const { directory, driver, self, recover } = await setStage(t)
+    const contents = async (path: string): Promise<string> =>
+      driver.getContent(path).then(String, () => '')
+    await driver.putContent(HIDDEN, Buffer.from('free'))
+    await driver.putContent(`${HIDDEN}1`, Buffer.from('taken'))
+    await driver.putContent('/taken', Buffer.from('another'))
+    const entries = [
+      { kind: 'return', path: HIDDEN, to: '/free' },
+      { kind: 'return', path: `${HIDDEN}1`, to: '/taken' },
+      { kind: 'return', path: `${HIDDEN}2`, to: '/never-moved' },
+    ]
+    const header = { version: 1, store: 'store', owner: { ...self, pid: 2 ** 22 + 1 } }
+    const lines = [JSON.stringify(header), ...entries.map(entry => `+${JSON.stringify(entry)}`), '']
+    writeFileSync(join(directory, 'some.ledger'), lines.join('\n'))
+    await recover()
+    t.equal(await contents('/free'), 'free')
+    t.equal(await contents('/taken'), 'another')
+    t.equal(await contents('/never-moved'), '')
+    t.equal(await contents(HIDDEN), '')
+    t.equal(await contents(`${HIDDEN}1`), '')
+    t.same(readdirSync(directory), [])
+  },
+)
+
 for (const [who, owner] of DEAD) {
   void t.test(`what ${who} left is removed, and its ledger`, async t => {
     const stage = await setStage(t)

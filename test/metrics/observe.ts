@@ -1,7 +1,8 @@
 /** What is counted of calls. */
 import t from 'tap'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
-import { observeDriver } from '../../src/metrics/observe.js'
+import type { Operations } from '../../src/fs/operations.js'
+import { observeDriver, observeOperations } from '../../src/metrics/observe.js'
 import { several, Tally } from '../../src/metrics/tally.js'
 
 void t.test('calls, bytes and errors are counted by name; results stay as they are', async t => {
@@ -37,4 +38,26 @@ void t.test('calls, bytes and errors are counted by name; results stay as they a
   })
   t.same(fuse, { operations: {}, read: 0, written: 0 })
   t.same(other.snapshot(), tally.snapshot())
+})
+
+void t.test('what is no method is asked of the target, and methods know their own', t => {
+  class Counter {
+    #count = 0
+    limit = 3
+    getattr(): number {
+      return (this.#count += 1)
+    }
+    get count(): number {
+      return this.#count
+    }
+  }
+  const counter = new Counter()
+  const tally = new Tally()
+  const observed = observeOperations(counter as unknown as Operations, tally) as unknown as Counter
+  t.equal(observed.getattr(), 1)
+  t.equal(observed.getattr(), 2)
+  counter.limit = 4
+  t.same([observed.count, observed.limit], [2, 4])
+  t.match(tally.snapshot().fuse.operations, { getattr: { count: 2, errors: 0, time: 0 } })
+  t.end()
 })

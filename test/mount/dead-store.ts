@@ -2,7 +2,7 @@
  * A store that does not answer: calls that wait for it can be interrupted, others fail after their time,
  * everything works again when it is back, and unmounting says what could not be saved.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { bosmount, mountArguments, MountedBucket, startServer } from '../helpers/bosmount.js'
@@ -90,16 +90,23 @@ void t.test(
 void t.test('unmounting without the store says what could not be saved', async t => {
   const { server, mountpoint, folder } = await setStage(t)
   const times = ['--request-timeout', '1s', '--total-timeout', '2s', '--metadata-ttl', '10m']
-  const args = [...times, '--log-file', join(folder, 'log')]
+  const log = join(folder, 'log')
+  const args = [...times, '--attributes', 'stored', '--log-file', log]
   const mounted = await bosmount(mountArguments({ server, mountpoint, args }))
   t.equal(mounted.code, 0, mounted.stderr)
   // All names are known now, so that a new one needs no answer.
   t.same(readdirSync(mountpoint), ['file'])
   server.process.signal('SIGSTOP')
-  mkdirSync(join(mountpoint, 'directory'))
+  for (let i = 0; i < 25; i += 1) mkdirSync(join(mountpoint, `directory${i}`))
+  chmodSync(join(mountpoint, 'file'), 0o600)
   await server.process.kill()
   const unmounted = await bosmount(['umount', mountpoint])
   t.notOk(isMounted(mountpoint), 'the mount point is free')
   t.equal(unmounted.code, 1)
-  t.match(unmounted.stderr, /not everything could be stored: .*directory/)
+  t.match(unmounted.stderr, /not everything could be stored: EIO: (\/directory\d+\/, ){19}/)
+  t.match(unmounted.stderr, /and \d+ more: /)
+  const logged = readFileSync(log, 'utf8')
+  for (const name of ['/file (attributes)', '/directory0/', '/directory24/']) {
+    t.ok(logged.includes(`"path":"${name}"`), `the log names ${name}`)
+  }
 })

@@ -22,6 +22,7 @@ import type {
   MakeDirectoryOptions,
   Metadata,
   MoveOptions,
+  MoveResult,
   PartLimits,
   ReadIntoOptions,
   ReadIntoResult,
@@ -248,11 +249,15 @@ class BosDriver implements StorageDriver {
     return await copyFile(this.#context, source, destination, options)
   }
 
-  async move(source: string, destination: string, options: MoveOptions = {}): Promise<void> {
+  async move(
+    source: string,
+    destination: string,
+    options: MoveOptions = {},
+  ): Promise<MoveResult | undefined> {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)
-    await move(this.#context, source, destination, options)
+    return await move(this.#context, source, destination, options)
   }
 
   async delete(path: string, options: DriverOptions = {}): Promise<void> {

@@ -11,8 +11,10 @@ import { MiB, type Bytes } from '../../util/units.js'
 import type {
   CopyOptions,
   DriverOptions,
+  FileInfo,
   Metadata,
   MoveOptions,
+  MoveResult,
   SetMetadataOptions,
   StatOptions,
   WriteConditions,
@@ -50,7 +52,7 @@ interface CopyJob {
   readonly key: string
   /** What the source is known to be; asked for when it matters. */
   readonly head?: ObjectHead | undefined
-  /** Of the copy, in place of what the source has. Needs `head`. */
+  /** Of the copy, in place of what the source has. */
   readonly metadata?: Metadata | undefined
 }
 
@@ -65,7 +67,10 @@ async function copyObject(
   const { signal, ifMatch, ifNoneMatch } = options
   const conditional = ifMatch !== undefined || ifNoneMatch !== undefined
   if (!conditional && source.size <= config.copyThreshold) {
-    const replace = job.metadata === undefined ? undefined : { ...job.head, metadata: job.metadata }
+    const replace = job.metadata && {
+      ...(job.head ?? (await api.head(source.key, { signal }))),
+      metadata: job.metadata,
+    }
     const etag = await api.copy(source, key, { signal, replace })
     await verify(context, { key, etag, source }, signal)
     return etag
@@ -144,20 +149,34 @@ export async function copyFile(
     const message = `${from} is version ${head.etag}, not ${options.etag}`
     throw new PreconditionError(message, { driver: context.name, path: from })
   }
-  return await copyKnown(context, { from, to, head }, options)
+  return await copyKnown(context, { from, to, version: versionOf(head), head }, options)
+}
+
+function versionOf({ etag, size }: WriteResult): WriteResult {
+  return { etag, size }
+}
+
+/** One file, from here to there. */
+interface FileMove {
+  readonly from: string
+  readonly to: string
+  /** What the source is. */
+  readonly version: WriteResult
+  /** All that it is, if that is known; asked for when it matters. */
+  readonly head: ObjectHead | undefined
 }
 
 async function copyKnown(
   context: BosContext,
-  { from, to, head }: { from: string; to: string; head: ObjectHead },
-  options: MoveOptions,
+  { from, to, version, head }: FileMove,
+  options: Omit<MoveOptions, 'known'>,
 ): Promise<WriteResult> {
   const { keys } = context
-  const source = { key: keys.file(from), etag: head.etag, size: head.size }
+  const source = { key: keys.file(from), ...version }
   const etag = await forPath(context, to, () =>
     copyObject(context, { source, key: keys.file(to), head, metadata: options.metadata }, options),
   )
-  return { etag, size: head.size }
+  return { etag, size: version.size }
 }
 
 /** @see StorageDriver.setMetadata: a copy onto itself */
@@ -239,7 +258,40 @@ export async function move(
   from: string,
   to: string,
   options: MoveOptions,
-): Promise<void> {
+): Promise<MoveResult | undefined> {
+  const { known, ...others } = options
+  const { etag, size } = known?.source ?? {}
+  if (known === undefined || etag === undefined || size === undefined || from === to) {
+    return await moveUnknown(context, from, to, others)
+  }
+  const job = { from, to, version: { etag, size }, head: headOf(known.source) }
+  try {
+    return await moveFile(context, { ...job, isFree: known.isFree }, others)
+  } catch (error) {
+    // Perhaps the source is another version by now, or is a directory.
+    const isNews = error instanceof PreconditionError || error instanceof PathNotFoundError
+    if (!isNews) throw error
+    return await moveUnknown(context, from, to, others)
+  }
+}
+
+function headOf({
+  size,
+  etag,
+  metadata,
+  contentHeaders,
+  storageClass,
+}: FileInfo): ObjectHead | undefined {
+  if (etag === undefined || metadata === undefined || contentHeaders === undefined) return undefined
+  return { size, etag, metadata, contentHeaders, ...(storageClass && { storageClass }) }
+}
+
+async function moveUnknown(
+  context: BosContext,
+  from: string,
+  to: string,
+  options: Omit<MoveOptions, 'known'>,
+): Promise<MoveResult | undefined> {
   const { api, keys, learned, name: driver } = context
   const { signal } = options
   const io = signal === undefined ? {} : { signal }
@@ -248,7 +300,7 @@ export async function move(
     forPath(context, to, () => look(context, to, io)),
   ])
   if (source.file === undefined && !source.isDir) throw new PathNotFoundError(from, { driver })
-  if (from === to) return
+  if (from === to) return undefined
   if (options.ifNoneMatch === '*' && (target.isDir || target.file !== undefined)) {
     throw new PreconditionError(`${to} exists`, { driver, path: to })
   }
@@ -262,33 +314,46 @@ export async function move(
     }
     if (learned.hierarchical) {
       await moveRealDirectory(context, { from, to, target }, io)
-      return
+      return undefined
     }
     await moveDirectory(context, from, to, io)
     if (target.file !== undefined) await api.deletions.object(keys.file(to), io)
-    return
+    return undefined
   }
-  if (source.file === undefined) return
+  if (source.file === undefined) return undefined
   if (target.isDir) throw new ConflictError(`${to} is a directory`, { driver, path: to })
-  const job = { from, to, head: source.file }
-  const isFree = target.file === undefined && options.ifMatch === undefined
+  const isFree = target.file === undefined
+  const job = { from, to, version: versionOf(source.file), head: source.file, isFree }
+  return await moveFile(context, job, options)
+}
+
+async function moveFile(
+  context: BosContext,
+  job: FileMove & { readonly isFree: boolean },
+  options: Omit<MoveOptions, 'known'>,
+): Promise<MoveResult> {
+  const { api, keys } = context
+  const { signal, ifMatch, ifNoneMatch, metadata } = options
+  const io = signal === undefined ? {} : { signal }
   // A rename knows no conditions: with one, only the copy can tell a race.
-  const isPlain = options.ifNoneMatch === undefined && options.metadata === undefined
-  if (isFree && isPlain && (await renamed(context, job, io))) return
-  await copyKnown(context, job, options)
-  await forPath(context, from, () => api.deletions.object(keys.file(from), io))
+  const isPlain = ifMatch === undefined && ifNoneMatch === undefined && metadata === undefined
+  const renamedTo = job.isFree && isPlain ? await renamed(context, job, io) : undefined
+  if (renamedTo !== undefined) return renamedTo
+  const copied = await copyKnown(context, job, options)
+  await forPath(context, job.from, () => api.deletions.object(keys.file(job.from), io))
+  return copied
 }
 
 const NO_RENAME_STATUS: ReadonlySet<number> = new Set([400, 405, 501])
 
-/** Lets the service rename a file to a free name; false if it cannot, with nothing changed. */
+/** Lets the service rename a file to a free name; undefined if it cannot, with nothing changed. */
 async function renamed(
   context: BosContext,
-  { from, to, head }: { from: string; to: string; head: ObjectHead },
+  { from, to, version }: FileMove,
   options: DriverOptions,
-): Promise<boolean> {
+): Promise<MoveResult | undefined> {
   const { api, keys, config, learned } = context
-  if (!config.rename || learned.noRename) return false
+  if (!config.rename || learned.noRename) return undefined
   try {
     await forPath(context, from, async () => {
       try {
@@ -301,16 +366,20 @@ async function renamed(
   } catch (error) {
     if (!(error instanceof NoRename)) throw error
     learned.noRename = true
-    return false
+    return undefined
   }
   const found = await forPath(context, to, () => api.find(keys.file(to), options))
-  if (found?.size === head.size) return true
+  if (found?.size === version.size) return placed(found)
   const source = await forPath(context, from, () => api.find(keys.file(from), options))
   // Without a source it was renamed, whatever it has become since.
-  if (source === undefined && found !== undefined) return true
+  if (source === undefined && found !== undefined) return placed(found)
   // The service said yes and did something else: copy.
   learned.noRename = true
-  return false
+  return undefined
+}
+
+function placed({ etag, size, modTime }: ObjectHead): MoveResult {
+  return { etag, size, ...(modTime && { modTime }) }
 }
 
 /** The service has no rename. */

@@ -23,6 +23,7 @@ import type {
   MakeDirectoryOptions,
   Metadata,
   MoveOptions,
+  MoveResult,
   PartLimits,
   ReadIntoOptions,
   ReadIntoResult,
@@ -299,13 +300,17 @@ class MemoryDriver implements StorageDriver {
     return this.#publish(destination, content, { metadata, ...options }, etag)
   }
 
-  async move(source: string, destination: string, options: MoveOptions = {}): Promise<void> {
+  async move(
+    source: string,
+    destination: string,
+    options: MoveOptions = {},
+  ): Promise<MoveResult | undefined> {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)
     const from = this.#info(source)
     if (from === undefined) throw new PathNotFoundError(source, { driver: this.name })
-    if (source === destination) return
+    if (source === destination) return undefined
     const to = this.#info(destination)
     if (options.ifNoneMatch === '*' && to !== undefined) throw this.#precondition(destination)
     if (!from.isDir) {
@@ -313,7 +318,7 @@ class MemoryDriver implements StorageDriver {
       const { content, etag, metadata } = this.#object(source)
       this.#publish(destination, content, { metadata, ...options }, etag)
       this.#objects.delete(keyOf(source))
-      return
+      return { etag, size: content.length }
     }
     if (isBelow(destination, source)) throw this.#conflict(destination, `lies inside ${source}`)
     this.#checkConditions(destination, options)
@@ -325,6 +330,7 @@ class MemoryDriver implements StorageDriver {
       this.#objects.delete(key)
     }
     this.#objects.delete(keyOf(destination))
+    return undefined
   }
 
   async delete(path: string, options: DriverOptions = {}): Promise<void> {

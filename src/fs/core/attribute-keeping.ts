@@ -62,9 +62,9 @@ export interface AttributeKeeping {
   carriedBy(composition: Composition, file: FileInode): Composition
   /** The store has what was changed of the inode. */
   flush(inode: Inode): Promise<void>
-  /** As `flush`, of all; rejects with the first failure after having tried each. */
+  /** As `flush`, of all. @throws UnsavedError */
   flushAll(): Promise<void>
-  /** Stores what is left, and stops. */
+  /** Stores what is left, and stops. @throws UnsavedError */
   close(): Promise<void>
   /** Does what must not overlap with the storing of attributes: it would bring a removed file back. */
   alone<T>(inode: Inode | undefined, work: () => Promise<T>): Promise<T>

@@ -17,7 +17,6 @@
 import type { Composition, FileInfo } from '../../driver/driver.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { Mutex } from '../../util/lock.js'
-import { forEachParallel } from '../../util/semaphore.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
 import type { AskFile, AttributeKeeping, ListedInfo, Saving } from './attribute-keeping.js'
@@ -27,9 +26,7 @@ import { follow } from './file-version.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { changesType, isUnsaved, learn, metadataOf, published } from './kept-attributes.js'
 import { hasTime, withoutTime } from './stored-attributes.js'
-
-/** Requests for attributes under way at once. */
-const PARALLELISM = 16
+import { saveAll } from './unsaved.js'
 
 export class AttributeStore implements AttributeKeeping {
   readonly isStored: boolean
@@ -160,23 +157,23 @@ export class AttributeStore implements AttributeKeeping {
     this.#core.inodes.drop(inode)
   }
 
-  /** As `flush`, of all; rejects with the first failure after having tried each. */
+  /** As `flush`, of all. @throws UnsavedError */
   async flushAll(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const failures: unknown[] = []
-    const flush = async (inode: Inode): Promise<void> => {
-      if (inode.parent === undefined) this.#pending.delete(inode)
-      // What is dirty goes with its bytes.
-      if (inode.kind === 'file' && inode.dirty?.isDirty === true) return
-      await this.flush(inode).catch((error: unknown) => failures.push(error))
+    for (const inode of this.#pending) if (inode.parent === undefined) this.#pending.delete(inode)
+    // What is dirty goes with its bytes.
+    const ready = [...this.#pending].filter(
+      inode => inode.kind === 'directory' || inode.dirty?.isDirty !== true,
+    )
+    try {
+      await saveAll([ready], inode => this.flush(inode), nameOf(this.#core))
+    } finally {
+      if (this.#pending.size > 0) this.#schedule()
     }
-    await forEachParallel([...this.#pending], flush, { limit: PARALLELISM })
-    if (this.#pending.size > 0) this.#schedule()
-    if (failures.length > 0) throw failures[0]
   }
 
-  /** Stores what is left, and stops. */
+  /** Stores what is left, and stops. @throws UnsavedError */
   async close(): Promise<void> {
     this.#isClosed = true
     try {
@@ -268,4 +265,8 @@ export class AttributeStore implements AttributeKeeping {
       })
     }, this.#core.config.markerDelay)
   }
+}
+
+function nameOf({ inodes }: Core): (inode: Inode) => string {
+  return inode => `${inodes.path(inode)}${inode.kind === 'directory' ? '/' : ''} (attributes)`
 }

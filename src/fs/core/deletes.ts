@@ -18,6 +18,7 @@ import type { StorageDriver } from '../../driver/driver.js'
 import { isBelow, withoutSlash } from '../../driver/path.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
+import { throwIfAny } from './unsaved.js'
 
 export interface DeletesOptions {
   driver: StorageDriver
@@ -46,6 +47,9 @@ const TOGETHER: Milliseconds = 250
 const IDLE: Milliseconds = 100
 /** … or when its oldest delete has waited for so long … */
 const LONGEST: Milliseconds = 1000
+/** Deletes in a row after which all of these times are longer: a whole tree goes, however slowly. */
+const MANY = 32
+const LONGER = 3
 /** … or when it is full: the most that BOS takes. @see https://cloud.baidu.com/doc/BOS/s/tkc5twspg */
 const FULL = 1000
 /** Batches that may be under way or wait for their turn; then whoever deletes waits as well. */
@@ -76,7 +80,7 @@ export class Deletes {
   /** Deletes now, and rejects if that fails; or soon, and resolves at once. */
   async remove(deletion: Deletion): Promise<void> {
     const { now } = this.#options
-    if (now() - this.#last > TOGETHER) this.#row = 0
+    if (now() - this.#last > TOGETHER * this.#patience) this.#row = 0
     this.#row += 1
     this.#last = now()
     if (this.#row > ALONE) return this.#later(deletion)
@@ -96,12 +100,14 @@ export class Deletes {
     return Promise.all(batches.map(({ done }) => done)).then(() => undefined)
   }
 
-  /** As `settled`; rejects with a failure that nobody has been told of, below this path. */
+  /** As `settled`. @throws UnsavedError about the failures below this path that nobody was told of */
   async flush(path: string): Promise<void> {
     await this.settled(path)
     const told = this.#failures.filter(failure => isAtOrBelow(failure.path, path))
     this.#failures = this.#failures.filter(failure => !told.includes(failure))
-    if (told[0] !== undefined) throw told[0].error
+    throwIfAny(
+      told.map(failure => ({ name: `${failure.path} (not deleted)`, error: failure.error })),
+    )
   }
 
   async #now(path: string): Promise<void> {
@@ -118,10 +124,17 @@ export class Deletes {
     if (this.#waiting.size === 0) this.#oldest = now()
     this.#waiting.set(deletion.path, deletion)
     if (this.#waiting.size >= FULL) this.#send()
-    else this.#schedule(Math.min(IDLE, this.#oldest + LONGEST - now()))
+    else {
+      const left = this.#oldest + LONGEST * this.#patience - now()
+      this.#schedule(Math.min(IDLE * this.#patience, left))
+    }
     if (this.#batches.size >= MOST_BATCHES) {
       await Promise.race([...this.#batches].map(({ done }) => done))
     }
+  }
+
+  get #patience(): number {
+    return this.#row > MANY ? LONGER : 1
   }
 
   #schedule(delay: Milliseconds): void {

@@ -131,6 +131,7 @@ export class Directories {
     { offset, plus, add }: { offset: number; plus: boolean; add: AddEntry },
   ): Promise<void> {
     if (offset === 0 || handle.listing === undefined) await this.#start(context, handle)
+    this.#reading(handle.directory)
     if (offset < DOTS && !this.#addDots(handle.directory, offset, add)) return
     const { listing } = handle
     if (listing === undefined) return
@@ -152,6 +153,11 @@ export class Directories {
       if (plus) await this.#prepare(context, handle.directory, listing, index)
       if (!this.#add(handle.directory, listed, { cookie: index + DOTS + 1, plus, add: put })) return
     }
+  }
+
+  #reading(directory: DirectoryInode): void {
+    const { inodes, metadata } = this.#core
+    if (inodes.isLinked(directory)) metadata.reading(inodes.path(directory))
   }
 
   /** Sees to the attributes of the entry, and of some that follow. */
@@ -245,6 +251,11 @@ export class Directories {
       return false
     }
     this.#takePage(listing, pages, page.value, asked)
+    // Most readers of a small directory close it before they come for its end.
+    pages.next?.result.then(
+      ({ done }) => done === true && this.#core.metadata.complete(pages.path, pages.underWay),
+      () => undefined,
+    )
     return true
   }
 

@@ -5,6 +5,7 @@
  * file is read through the block cache, pinned to the version that was open (file-handles.ts). What may
  * be asked of ranges beyond reading and writing them is in ranges.ts.
  */
+import type { DirtyFile } from '../../cache/dirty-file.js'
 import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { isUnlinked } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
@@ -18,14 +19,21 @@ import { atRest, isSame, objectOf } from './file-version.js'
 import type { DirectoryInode, FileInode } from './inode.js'
 import { Ranges } from './ranges.js'
 import { isImmutable, isSameContent, revalidate, settle } from './revalidation.js'
+import { saveAll } from './unsaved.js'
+import type { Unsaved } from './unsaved.js'
 
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
+
+/** Names kept for the message at the end; the log has all. */
+const MOST_LOST = 1000
 
 export class Files {
   readonly #core: Core
   readonly #handles: FileHandles
   readonly ranges: Ranges
+  /** What was dropped, and no program was told of. */
+  readonly #lost = new Map<string, unknown>()
 
   constructor(core: Core) {
     this.#core = core
@@ -37,6 +45,11 @@ export class Files {
 
   get openHandles(): number {
     return this.#handles.size
+  }
+
+  /** Files that were dropped when they were closed, and not stored since; no program was told of them. */
+  get lost(): readonly Unsaved[] {
+    return [...this.#lost].map(([name, error]) => ({ name, error }))
   }
 
   open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
@@ -109,6 +122,9 @@ export class Files {
       const isGone = error instanceof PathNotFoundError
       if (!isGone && !(error instanceof PreconditionError)) throw error
       await atRest(this.#core, file, context.signal)
+      if (isGone && (await this.#core.unlinked.returning.bring(object.path))) {
+        return this.read(context, fh, offset, size)
+      }
       if (file.dirty?.isDirty === true || !isSame(object, objectOf(this.#core, file))) {
         // Stored anew or moved by this mount: the bytes are there, in another version or place.
         return this.read(context, fh, offset, size)
@@ -169,8 +185,9 @@ export class Files {
   }
 
   /**
-   * What close(2) and fsync(2) wait for. Attributes that were set through a descriptor which could not
-   * write (rsync does that before it renames) are left for later, unless `isSync`.
+   * What close(2) and fsync(2) wait for. The close of a descriptor that could not write waits for nothing:
+   * what others have written is theirs to be told of, and attributes that were set through it (rsync
+   * does that before it renames) are left for later. fsync is about the file, whatever the descriptor.
    */
   flushHandle(
     context: RequestContext,
@@ -179,9 +196,9 @@ export class Files {
   ): MaybePromise<void> {
     const handle = this.#handles.get(fh)
     const { file, writable } = handle
+    if (!isSync && !writable) return
     if (file.dirty?.isDirty === true) return this.#flushFor(context, handle)
-    const isSaved = !(isSync || writable) || !this.#core.attributes.isUnsaved(file)
-    if (isSaved) return
+    if (!this.#core.attributes.isUnsaved(file)) return
     return this.flush(context, file)
   }
 
@@ -218,32 +235,33 @@ export class Files {
     if (file.handles > 0) return
     // Dirty even now: written through a mapping after close, or a close that failed or was interrupted.
     if (file.dirty?.isDirty === true && file.parent !== undefined) await this.#lastFlush(file)
+    else if (this.#lost.size > 0) this.#lost.delete(this.#core.inodes.path(file))
     // Opened again meanwhile: whoever has it now goes on with what is there.
     if (file.handles === 0) await this.#close(file)
   }
 
-  /** Flushes every file; rejects with the first failure after having tried each. */
+  /** Flushes every file. @throws UnsavedError */
   async flushAll(context: RequestContext): Promise<void> {
-    const failures: unknown[] = []
-    for (const dirty of this.#core.writeBack.dirtyFiles) {
-      // Unlinked while open: nobody but its holders ever sees it.
-      if (!dirty.isLinked || isUnlinked(dirty.path)) continue
-      await abortable(dirty.flush(), context.signal).catch((error: unknown) => {
-        failures.push(error)
-        this.#core.log.error({ path: dirty.path, err: error }, 'cannot store a file')
-      })
-    }
-    if (failures.length > 0) throw failures[0]
+    // Unlinked while open: nobody but its holders ever sees it.
+    const files = this.#core.writeBack.dirtyFiles.filter(
+      dirty => dirty.isLinked && !isUnlinked(dirty.path),
+    )
+    const flush = (dirty: DirtyFile): Promise<void> => abortable(dirty.flush(), context.signal)
+    await saveAll([files], flush, ({ path }) => path)
   }
 
   /** Nobody waits for it, so nobody can interrupt it. */
   async #lastFlush(file: FileInode): Promise<void> {
+    const path = this.#core.inodes.path(file)
+    const isTold = (file.dirty?.failures ?? 0) > 0
     try {
       await file.dirty?.flush()
+      this.#lost.delete(path)
     } catch (error) {
       const request = error instanceof DriverError ? { requestId: error.requestId } : {}
+      if (!isTold && this.#lost.size < MOST_LOST) this.#lost.set(path, error)
       this.#core.log.error(
-        { path: this.#core.inodes.path(file), err: error, ...request },
+        { path, err: error, ...request },
         'a file could not be stored when its last handle was closed; what was not stored is dropped',
       )
     }

@@ -99,6 +99,10 @@ export class FileSystem implements Operations {
     })
   }
 
+  get isReceiving(): boolean {
+    return this.#core.prefetcher.blocks.inFlight > 0
+  }
+
   /** What is alive, for tests and metrics. */
   get counts(): { inodes: number; lookups: number; handles: number; dirty: number } {
     const { inodes, writeBack } = this.#core
@@ -174,7 +178,8 @@ export class FileSystem implements Operations {
         inode.kind === 'directory' ||
         isLocal(inode) ||
         !inodes.isLinked(inode) ||
-        metadata.now() - inode.seen < config.metadataTtl
+        metadata.now() - inode.seen < config.metadataTtl ||
+        this.#replies.validity(inode) > 0
       if (isFresh) return this.#replies.attributes(inode)
       // fstat(2) on an open file never fails: what was last seen is better than an error.
       const failing = (error: unknown): void => {

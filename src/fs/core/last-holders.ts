@@ -56,11 +56,26 @@ export async function carry(core: Core, file: FileInode, how: 'move' | 'copy'): 
   const { dirty } = file
   const isAllHere = dirty?.isDirty === true && dirty.base === undefined
   if (file.version === undefined || isAllHere) return { home, version: undefined }
-  const version = await core.unlinked.carry(objectOf(core, file), home, how)
+  const held = {
+    ...objectOf(core, file),
+    returned: (isBack: boolean): void => cameBack(core, file, isBack),
+  }
+  const version = await core.unlinked.carry(held, home, how)
   if (version !== undefined) return { home, version }
   // Another host has replaced or removed it: what the holders have open is nowhere.
   file.replaced += 1
   return NOT_CARRIED
+}
+
+/** What was believed of the name while it was in doubt is not so; moved twice, it may have another etag. */
+function cameBack(core: Core, file: FileInode, isBack: boolean): void {
+  const { parent, name } = file
+  if (parent === undefined) return
+  file.unsettled = isBack
+  file.seen = -Infinity
+  file.confirmed = -Infinity
+  core.metadata.forget(core.inodes.path(parent))
+  core.notifier.invalidateEntry(parent.ino, name)
 }
 
 /** The name is gone. */

@@ -17,11 +17,12 @@ export interface Move {
 }
 
 /**
- * The content of an unlinked file, an unfinished multipart upload, or a directory that may lie partly
- * under one and partly under another name.
+ * The content of an unlinked file, the content that a name may lack because its unlink has failed, an
+ * unfinished multipart upload, or a directory that may lie partly under one and partly under another name.
  */
 export type LedgerEntry =
   | { readonly kind: 'object'; readonly path: string }
+  | { readonly kind: 'return'; readonly path: string; readonly to: string }
   | { readonly kind: 'upload'; readonly path: string; readonly uploadId: string }
   | ({ readonly kind: 'move' } & Move)
 

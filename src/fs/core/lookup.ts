@@ -22,8 +22,14 @@ import type { DirectoryInode, Inode } from './inode.js'
 const CROWDED = 1000
 /** Names asked for in order that show that the next ones will be. */
 const SWEEP = 4
+/** Names to be asked for one by one after names in order turned out to be new ones. */
+const RESPITE = 64
 /** Crowded directories in which that is watched. */
 const SWEEPS = 64
+/** Names asked for within the time-to-live, for each page of the listing, that make it the cheaper way. */
+const BUSY = 2
+/** Most pages of such a listing. */
+const BUSY_PAGES = 50
 
 export class Lookup {
   readonly #core: Core
@@ -32,6 +38,8 @@ export class Lookup {
   readonly #listings = new Map<string, Asked<Names>>()
   /** The name asked for last in a crowded directory, and how many were asked for in order. */
   readonly #sweeps = new LRUCache<string, { name: string; length: number }>({ max: SWEEPS })
+  /** How many names were asked for one by one in a crowded directory, and since when. */
+  readonly #rushes = new LRUCache<string, { since: Milliseconds; count: number }>({ max: SWEEPS })
 
   constructor(core: Core) {
     this.#core = core
@@ -106,7 +114,11 @@ export class Lookup {
     const info = stat === undefined ? listed?.info : await abortable(stat.answer, context.signal)
     const began = Math.min(listed?.began ?? asking, stat?.began ?? asking)
     // Being moved with a directory above it, a name is neither here nor there.
-    if (info === undefined) await abortable(tree.settled(), context.signal)
+    if (info === undefined) {
+      await abortable(tree.settled(), context.signal)
+      const back = this.#core.unlinked.returning.bring(childPath(directory, name))
+      if (await abortable(back, context.signal)) return this.resolve(context, parent, name)
+    }
     // Meanwhile the name may have been made, removed or moved here.
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
@@ -175,6 +187,7 @@ export class Lookup {
   ): Promise<Listed | undefined> {
     const { metadata } = this.#core
     if (metadata.ttl <= 0) return undefined
+    if (this.#isBusy(directory)) return await find(this.#listWhole(directory, name))
     const last = this.#sweeps.get(directory)
     const isInOrder = last !== undefined && compareUtf8(last.name, name) < 0
     const length = isInOrder ? last.length + 1 : 1
@@ -183,7 +196,26 @@ export class Lookup {
     const page = this.#join(this.#listings, `${directory}\0${last.name}`, { directory, name }, () =>
       this.#readPage(directory, last.name),
     )
-    return await find(page)
+    const found = await find(page)
+    // New names, made in their order: no page shows them.
+    if (found === undefined) this.#sweeps.set(directory, { name, length: -RESPITE })
+    return found
+  }
+
+  /**
+   * Whether so many names of a crowded directory are asked for (files that are made in it, each of which
+   * must not be there) that all of it is listed for fewer requests.
+   */
+  #isBusy(directory: string): boolean {
+    const { metadata } = this.#core
+    const pages = Math.ceil(metadata.namesIn(directory) / CROWDED)
+    if (pages > BUSY_PAGES) return false
+    const now = metadata.now()
+    const before = this.#rushes.get(directory)
+    const isOver = before === undefined || now - before.since >= metadata.ttl
+    const rush = isOver ? { since: now, count: 1 } : { ...before, count: before.count + 1 }
+    this.#rushes.set(directory, rush)
+    return rush.count > BUSY * pages
   }
 
   async #readPage(path: string, startAfter: string): Promise<Names> {
@@ -210,17 +242,23 @@ export class Lookup {
     )
   }
 
-  /** The directory's listing; of a crowded directory, its first page. */
-  async #readListing(path: string): Promise<Names> {
+  #listWhole(directory: string, name: string): Asked<Names> {
+    return this.#join(this.#listings, `${directory}\0`, { directory, name }, () =>
+      this.#readListing(directory, Infinity),
+    )
+  }
+
+  /** The directory's listing; of one with more than `most` names, its first pages. */
+  async #readListing(path: string, most = CROWDED): Promise<Names> {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
     const found: FileInfo[] = []
     for await (const { entries } of driver.entries(path, { metadata: true })) {
       found.push(...entries)
-      if (found.length > CROWDED) break
+      if (found.length > most) break
     }
     const names = byName(found)
-    const isComplete = found.length <= CROWDED
+    const isComplete = found.length <= most
     metadata.putPage(path, [...names], underWay.began)
     if (isComplete) metadata.complete(path, underWay)
     return { names, isComplete }

@@ -5,7 +5,8 @@
  * delay, on fsync of the directory, syncfs and unmount. Registries make deep chains of directories
  * and a file at their end a moment later: the file's key shows all of them, and no marker is needed.
  * A directory whose last child was removed may have been shown by that child alone; it is looked at
- * after the delay, and gets its marker then if nothing is left that shows it.
+ * after the delay, and gets its marker then if nothing is left that shows it. While removing goes on in
+ * it or below (rm -r, which will come to the directory itself), that waits.
  *
  * A failed marker is logged and tried again after another delay; fsync and unmount report it.
  */
@@ -19,6 +20,7 @@ import type { Milliseconds } from '../../util/units.js'
 import type { Saving } from './attribute-keeping.js'
 import type { InodeTable } from './inode-table.js'
 import type { DirectoryInode, Inode } from './inode.js'
+import { saveAll } from './unsaved.js'
 
 export interface MarkersOptions {
   driver: StorageDriver
@@ -33,7 +35,8 @@ export interface MarkersOptions {
 
 export class Markers {
   readonly #options: MarkersOptions
-  readonly #pending = new Set<DirectoryInode>()
+  /** With the number of removals when it was last looked at whether they go on. */
+  readonly #pending = new Map<DirectoryInode, number>()
   readonly #locks = new WeakMap<DirectoryInode, Mutex>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -103,20 +106,23 @@ export class Markers {
     return lock.run(work)
   }
 
-  /** Makes sure of all directories; rejects with the first failure after having tried each. */
+  /** Makes sure of all directories. @throws UnsavedError */
   async flushAll(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    await this.#flushEach([...this.#pending.keys()])
+  }
+
+  async #flushEach(directories: readonly DirectoryInode[]): Promise<void> {
     const { inodes } = this.#options
     // The deepest first: its marker shows all directories above it.
-    const byDepth = [...this.#pending].toSorted(
-      (a, b) => inodes.path(b).length - inodes.path(a).length,
+    const levels: DirectoryInode[][] = []
+    for (const directory of directories) (levels[depthOf(directory)] ??= []).push(directory)
+    await saveAll(
+      levels.toReversed().filter(level => level !== undefined),
+      directory => this.flush(directory),
+      directory => `${inodes.path(directory)}/`,
     )
-    const failures: unknown[] = []
-    for (const directory of byDepth) {
-      await this.flush(directory).catch((error: unknown) => failures.push(error))
-    }
-    if (failures.length > 0) throw failures[0]
   }
 
   /** Nothing is tried any more: what is left would otherwise be tried for as long as the process lives. */
@@ -137,15 +143,27 @@ export class Markers {
   }
 
   #schedule(directory: DirectoryInode): void {
-    this.#pending.add(directory)
+    this.#pending.set(directory, directory.removals)
     if (this.#closed) return
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.flushAll().catch((error: unknown) => {
-        this.#options.log.warn({ err: error }, 'cannot write a directory marker yet')
-        for (const left of this.#pending) this.#schedule(left)
-      })
+      this.#flushQuiet()
+        .catch((error: unknown) => {
+          this.#options.log.warn({ err: error }, 'cannot write a directory marker yet')
+        })
+        .finally(() => {
+          for (const left of this.#pending.keys()) this.#schedule(left)
+        })
     }, this.#options.delay)
+  }
+
+  /** But for those from which something was removed since they were looked at last. */
+  async #flushQuiet(): Promise<void> {
+    const quiet = [...this.#pending].filter(
+      ([directory, removals]) =>
+        directory.presence !== 'doubtful' || directory.removals === removals,
+    )
+    await this.#flushEach(quiet.map(([directory]) => directory))
   }
 
   async #write(directory: DirectoryInode): Promise<void> {
@@ -179,4 +197,10 @@ export class Markers {
       if (directory.removals === removals) return true
     }
   }
+}
+
+function depthOf(directory: DirectoryInode): number {
+  let depth = 0
+  for (let at = directory.parent; at !== undefined; at = at.parent) depth += 1
+  return depth
 }

@@ -4,7 +4,7 @@
  * The kernel holds a directory's lock while it changes names in it, so two changes of one directory
  * never overlap here; lookups (lookup.ts) overlap with everything.
  */
-import type { FileInfo, Metadata } from '../../driver/driver.js'
+import type { FileInfo, MoveOptions, MoveResult } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
@@ -57,6 +57,7 @@ export class Namespace {
   }
 
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    await this.#core.unlinked.returning.bring('/')
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
@@ -67,6 +68,7 @@ export class Namespace {
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
+    await this.#core.unlinked.returning.bring('/')
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
@@ -87,6 +89,7 @@ export class Namespace {
       throw new ErrnoError('EINVAL', `rename flags ${request.flags} are not supported`)
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
+    await this.#core.unlinked.returning.bring('/')
     const source = await this.#existing(context, parent, name)
     let target: Inode | undefined
     try {
@@ -234,11 +237,14 @@ export class Namespace {
   }
 
   /** @throws ErrnoError EEXIST if nothing may be replaced and something is there */
-  async #move(from: string, to: string, { isNew }: Place, metadata?: Metadata): Promise<void> {
-    const carried = metadata && { metadata }
+  async #move(
+    from: string,
+    to: string,
+    { isNew, ...options }: Pick<Place, 'isNew'> & Pick<MoveOptions, 'known' | 'metadata'>,
+  ): Promise<MoveResult | undefined> {
     const condition = isNew ? { ifNoneMatch: '*' as const } : {}
     try {
-      await this.#core.driver.move(from, to, { ...condition, ...carried })
+      return await this.#core.driver.move(from, to, { ...condition, ...options })
     } catch (error) {
       if (!isNew || !(error instanceof PreconditionError)) throw error
       throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })
@@ -250,8 +256,25 @@ export class Namespace {
     const { attributes, driver, inodes, log } = this.#core
     // Attributes that are on their way go with it.
     const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
-    await this.#move(inodes.path(source), path, place, saving?.metadata)
+    const { isNew, target } = place
+    const metadata = saving?.metadata
+    const version = await this.#move(inodes.path(source), path, {
+      isNew,
+      ...(metadata && { metadata }),
+      ...(source.version && { known: { source: source.version, isFree: target === undefined } }),
+    })
     saving?.done()
+    // What its attributes are is known as long as it is the version that was moved.
+    if (version?.size === source.version?.size && version !== undefined && !source.unsettled) {
+      const { modTime = new Date(this.#core.clock()), ...moved } = version
+      return attributes.published(source, {
+        ...source.version,
+        ...moved,
+        path,
+        modTime,
+        isDir: false,
+      })
+    }
     try {
       return await driver.stat(path, { expect: 'file' })
     } catch (error) {
@@ -373,11 +396,10 @@ export class Namespace {
       if (directory.children.size > 0) throw full()
       return
     }
-    const listing = metadata.listing(path)
-    if (listing !== undefined) {
-      if (listing.length > 0) throw full()
-      return
-    }
+    // That it was filled elsewhere meanwhile is no harm: what is in it shows the directory again.
+    const isEmpty = metadata.isEmpty(path)
+    if (isEmpty === false) throw full()
+    if (isEmpty === true) return
     for await (const page of driver.entries(path, { signal: context.signal })) {
       if (page.entries.length > 0) throw full()
     }

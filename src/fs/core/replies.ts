@@ -19,13 +19,13 @@ export class Replies {
   attributes(inode: Inode): AttributesReply {
     return {
       attributes: attributesOf(inode, this.#core.config),
-      attributesValid: this.#validity(inode),
+      attributesValid: this.validity(inode),
     }
   }
 
   /** Does not count as a lookup. */
   entry(inode: Inode): Entry {
-    const valid = this.#validity(inode)
+    const valid = this.validity(inode)
     return { ino: inode.ino, generation: 0, entryValid: valid, ...this.attributes(inode) }
   }
 
@@ -58,9 +58,13 @@ export class Replies {
   }
 
   /** Seconds that the kernel may still believe what was seen of an inode. */
-  #validity(inode: Inode): number {
-    const { config, metadata } = this.#core
-    const age = inode.kind === 'file' && !isLocal(inode) ? metadata.now() - inode.seen : 0
-    return Math.max(0, config.metadataTtl - age) / 1000
+  validity(inode: Inode): number {
+    const { config, inodes, metadata } = this.#core
+    const { parent, name } = inode
+    if (inode.kind === 'directory' || isLocal(inode)) return config.metadataTtl / 1000
+    const age = metadata.now() - inode.seen
+    if (age < config.metadataTtl / 2) return (config.metadataTtl - age) / 1000
+    if (parent === undefined) return Math.max(0, config.metadataTtl - age) / 1000
+    return metadata.validity(inodes.path(parent), name, inode.seen) / 1000
   }
 }

@@ -63,7 +63,8 @@ export async function revalidate(
   } catch (error) {
     if (!(error instanceof PathNotFoundError)) throw error
     await atRest(core, file, context.signal)
-    if (isOutdated()) return revalidate(core, context, file)
+    const isBack = await core.unlinked.returning.bring(path)
+    if (isBack || isOutdated()) return revalidate(core, context, file)
     metadata.put(inodes.path(file.parent), file.name, undefined, began)
     removedElsewhere(inodes, file)
     throw error

@@ -45,8 +45,8 @@ export function storedFile(core: Core, file: FileInode): FileStore {
     },
     moveHere: async publishedAt => {
       const here = path()
-      await driver.move(publishedAt, here)
-      const { etag, size } = await driver.stat(here, { expect: 'file' })
+      const moved = await driver.move(publishedAt, here)
+      const { etag, size } = moved ?? (await driver.stat(here, { expect: 'file' }))
       if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
       return { etag, size }
     },

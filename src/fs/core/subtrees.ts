@@ -63,6 +63,8 @@ interface Asked {
   readonly result: Promise<IteratorResult<SubtreePage>>
 }
 
+/** A walker who takes as long for a page may not come to what was asked for ahead while it is believed. */
+const SLOW: Milliseconds = 4000
 /** Children read in order that show a walk; of one who has just read the directory above, one will do. */
 const WALKED = 2
 /** Names in a directory that are glanced at before it is listed. */
@@ -144,6 +146,7 @@ export class Subtrees {
     const isDescending = this.#runs.get(parentOf(parent))?.last === parent
     const length = this.#noteVisit(directory)
     const isWalking = length >= (isDescending ? 1 : WALKED)
+    if (isWalking) metadata.walking(parent)
     const walk = this.#walks.find(({ root }) => isBelow(directory, root))
     if (metadata.isComplete(directory)) {
       if (walk !== undefined) this.#ahead(walk)
@@ -233,7 +236,7 @@ export class Subtrees {
     const { metadata, log } = this.#options
     const { asked, result } = walk.next ?? this.#ask(walk)
     walk.next = undefined
-    walk.isSlow ||= metadata.now() - walk.asked > metadata.ttl / 2
+    walk.isSlow ||= metadata.now() - walk.asked > SLOW
     walk.asked = asked
     try {
       const page = await result

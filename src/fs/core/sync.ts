@@ -4,7 +4,8 @@ import type { RequestContext } from '../operations.js'
 import type { Core } from './core.js'
 import type { Files } from './files.js'
 import type { DirectoryInode } from './inode.js'
-import { toErrnoError } from './to-errno.js'
+import { throwIfAny, UnsavedError } from './unsaved.js'
+import type { Unsaved } from './unsaved.js'
 
 const NOBODY: RequestContext = { uid: 0, gid: 0, pid: 0, signal: new AbortController().signal }
 
@@ -35,21 +36,27 @@ export class Sync {
     await this.#core.deletes.flush('/')
   }
 
-  /** Stores what can be stored, and drops the rest. @throws ErrnoError the first failure */
+  /** Stores what can be stored, and drops the rest. @throws UnsavedError, which names it */
   async close(): Promise<void> {
+    const { attributes, blocks, deletes, log, markers, unlinked, writeBack } = this.#core
+    const unsaved: Unsaved[] = []
     const outcomes = await Promise.allSettled([
       this.#files.flushAll(NOBODY),
-      this.#core.markers.flushAll(),
-      this.#core.deletes.flush('/'),
+      markers.flushAll(),
+      deletes.flush('/'),
     ])
     // What neither bytes nor markers have taken along.
-    outcomes.push(...(await Promise.allSettled([this.#core.attributes.close()])))
-    this.#core.markers.close()
-    await this.#core.writeBack.close()
-    await this.#core.unlinked.close()
-    this.#core.blocks.close()
+    outcomes.push(...(await Promise.allSettled([attributes.close()])))
     for (const outcome of outcomes) {
-      if (outcome.status === 'rejected') throw toErrnoError(outcome.reason)
+      if (outcome.status === 'fulfilled') continue
+      const error: unknown = outcome.reason
+      unsaved.push(...(error instanceof UnsavedError ? error.unsaved : [{ name: '/', error }]))
     }
+    markers.close()
+    await writeBack.close()
+    unsaved.push(...(await unlinked.close()), ...this.#files.lost)
+    blocks.close()
+    for (const { name, error } of unsaved) log.error({ path: name, err: error }, 'not stored')
+    throwIfAny(unsaved)
   }
 }

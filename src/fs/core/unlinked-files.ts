@@ -6,13 +6,17 @@
  * what is written to it afterwards is stored there if it must be stored at all. The ledger knows the
  * home before anything is put into it. With the last handle the home goes.
  *
- * A file that nobody has open never comes here.
+ * A file that nobody has open never comes here. One that is on its way when the store stops answering is
+ * returning-files.ts's.
  */
 import type { StorageDriver, WriteResult } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import { UNLINKED_DIRECTORY } from '../../driver/path.js'
 import type { Logger } from '../../util/log.js'
 import type { Ledger } from './ledger.js'
+import { ReturningFiles } from './returning-files.js'
+import type { Returned } from './returning-files.js'
+import type { Unsaved } from './unsaved.js'
 
 export interface UnlinkedFilesOptions {
   driver: StorageDriver
@@ -27,9 +31,13 @@ export interface HeldVersion {
   readonly path: string
   readonly etag: string
   readonly size: number
+  /** It has failed to be carried, and after a time of doubt is under its name. */
+  readonly returned?: Returned
 }
 
 export class UnlinkedFiles {
+  /** What was on its way when the store stopped answering. */
+  readonly returning: ReturningFiles
   readonly #options: UnlinkedFilesOptions
   /** Homes that the store may have something in, and when the ledger knew of them. */
   readonly #used = new Map<string, Promise<void>>()
@@ -37,6 +45,7 @@ export class UnlinkedFiles {
 
   constructor(options: UnlinkedFilesOptions) {
     this.#options = options
+    this.returning = new ReturningFiles(options)
   }
 
   /** Homes that the store may have something in. */
@@ -62,6 +71,7 @@ export class UnlinkedFiles {
    *
    * @param how  `copy` leaves the name as it is, for whatever replaces it at one stroke
    * @returns the version at home, or undefined if the store has the held version no more
+   * @throws whatever the store throws; the name has the content then, or will have it again
    */
   async carry(
     held: HeldVersion,
@@ -86,9 +96,13 @@ export class UnlinkedFiles {
     this.#used.delete(home)
   }
 
-  /** Removes every home: nobody can hold anything any more. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#used.keys()].map(home => this.remove(home)))
+  /** Removes every home: nobody can hold anything any more. @returns names that lack their content */
+  async close(): Promise<readonly Unsaved[]> {
+    const [unsaved] = await Promise.all([
+      this.returning.close(),
+      ...[...this.#used.keys()].map(home => this.remove(home)),
+    ])
+    return unsaved
   }
 
   async #isThere({ path, etag, size }: HeldVersion): Promise<boolean> {
@@ -120,10 +134,13 @@ export class UnlinkedFiles {
       await driver.move(held.path, home)
     } catch (error) {
       // As long as the name has it, nothing has happened. Otherwise what is at home may be all there is.
-      if (await this.#isThere(held)) {
-        await this.remove(home)
-        throw error
+      const isThere = await this.#isThere(held).catch(() => 'unknown' as const)
+      if (isThere === true) await this.remove(home)
+      if (isThere === 'unknown') {
+        this.#used.delete(home)
+        await this.returning.owe(held.path, home, held.returned ?? (() => undefined))
       }
+      if (isThere !== false) throw error
     }
     try {
       const { etag = held.etag, size } = await driver.stat(home, { expect: 'file' })

@@ -101,6 +101,10 @@ export class Session implements RequestHandler {
     return this.#pending.size > 0
   }
 
+  get isReceiving(): boolean {
+    return this.#operations.isReceiving === true
+  }
+
   get hasEnded(): boolean {
     return this.#state === 'ended'
   }

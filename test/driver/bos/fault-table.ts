@@ -185,7 +185,7 @@ const METHODS: readonly Method[] = [
   },
   {
     name: 'move',
-    run: async ({ store, at }) => store.move(`${at}/large`, `${at}/moved`),
+    run: async ({ store, at }) => void (await store.move(`${at}/large`, `${at}/moved`)),
     after: async (scene, succeeded) => {
       await assertOneOf(scene, `${scene.at}/moved`, succeeded, [undefined, LARGE])
       const source = await contentOf(scene.calm, `${scene.at}/large`)
@@ -196,7 +196,7 @@ const METHODS: readonly Method[] = [
   },
   {
     name: 'move of a directory',
-    run: async ({ store, at }) => store.move(at, `${at}-moved`),
+    run: async ({ store, at }) => void (await store.move(at, `${at}-moved`)),
     after: async ({ calm, at }, succeeded) => {
       for (const [name, content] of [
         ['small', SMALL],

@@ -167,3 +167,31 @@ void t.test('a service without rename is asked for it once', async t => {
   await careful.move('/to 0', '/back')
   t.equal(log.filter(entry => entry.operation === 'RenameObject').length, 1)
 })
+
+void t.test('a file that the caller knows is moved without being looked for', async t => {
+  const { driver, log } = await startDriverHarness(t)
+  const store = await driver()
+  await store.putContent('/from', bytes(100, 1))
+  const source = await store.stat('/from')
+  log.length = 0
+  const moved = await store.move('/from', '/to', { known: { source, isFree: true } })
+  t.same(
+    log.map(({ operation }) => operation).filter(operation => operation !== 'RenameObject'),
+    ['CopyObject', 'DeleteObject'],
+  )
+  t.same(moved?.etag, (await store.stat('/to')).etag)
+  t.ok((await store.getContent('/to')).equals(bytes(100, 1)))
+})
+
+void t.test('a file that is not what the caller knows any more is moved as it is', async t => {
+  const { driver } = await startDriverHarness(t)
+  const store = await driver()
+  await store.putContent('/from', bytes(100, 1))
+  const source = await store.stat('/from')
+  await store.putContent('/from', bytes(50, 2))
+  await store.move('/from', '/to', { known: { source, isFree: true } })
+  t.ok((await store.getContent('/to')).equals(bytes(50, 2)))
+  t.match(await failure(store.stat('/from')), { code: 'PATH_NOT_FOUND' })
+  const gone = store.move('/from', '/other', { known: { source, isFree: true } })
+  t.match(await failure(gone), { code: 'PATH_NOT_FOUND', path: '/from' })
+})

@@ -473,3 +473,17 @@ scene(
   },
   { pageSize: 2 },
 )
+
+scene('a directory of one page is known once its entries were taken', async s => {
+  const { t, os, bucket, watch } = s
+  await bucket.putContent('/d/f', text('x'))
+  await os.exists('/d')
+  os.fs.invalidate('/d')
+  const reading = await Reading.open(os, '/d')
+  t.same(await reading.next(10), ['f'])
+  await turns()
+  await reading.close()
+  watch.requests.length = 0
+  t.same(await os.readdir('/d'), ['f'])
+  t.equal(watch.count(), 0)
+})

@@ -583,3 +583,26 @@ scene(
     os.fs.forget(ino, 1)
   },
 )
+
+scene(
+  'closing a descriptor that only reads stores nothing and reports no failure of a writer',
+  async ({ t, os, watch, bucket }) => {
+    const writer = await os.open('/f', O_RDWR | O_CREAT)
+    await writer.write(0, text('written'))
+    const reader = await os.open('/f', O_RDONLY)
+    watch.before = () => {
+      throw new Error('no answer')
+    }
+    t.equal(String(await reader.read(0, 100)), 'written')
+    watch.requests.length = 0
+    await reader.close()
+    t.equal(watch.count(), 0)
+    const other = await os.open('/f', O_RDONLY)
+    await fails(t, 'EIO', other.fsync(), 'fsync is about the file')
+    await other.close()
+    await fails(t, 'EIO', writer.fsync())
+    watch.before = () => undefined
+    await writer.close()
+    t.equal(String(await bucket.getContent('/f')), 'written')
+  },
+)

@@ -18,6 +18,9 @@ async function hasMarker({ bucket }: Pick<Scene, 'bucket'>, path: string): Promi
   return (await keys(bucket)).includes(`${path}/`)
 }
 
+/** Short enough to wait for, and long enough for work in between. */
+const DELAY = 200
+
 /** So long that nothing but the test writes a marker. */
 const NEVER = { config: { markerDelay: 600_000 } }
 
@@ -295,4 +298,21 @@ scene(
     t.equal(watch.count('makeDirectory'), tried)
   },
   { endsBadly: true },
+)
+
+scene(
+  'a directory in which removing goes on is looked at when that is over',
+  async s => {
+    const { t, os, bucket, watch } = s
+    for (let i = 0; i < 12; i += 1) await bucket.putContent(`/d/e/f${i}`, text('x'))
+    await os.readdir('/d/e')
+    watch.requests.length = 0
+    for (let i = 0; i < 12; i += 1) {
+      await os.unlink(`/d/e/f${i}`)
+      await sleep(DELAY / 2)
+    }
+    t.equal(watch.count('stat', 'makeDirectory'), 0)
+    await until(() => hasMarker(s, '/d/e'))
+  },
+  { config: { markerDelay: DELAY } },
 )

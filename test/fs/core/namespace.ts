@@ -100,6 +100,25 @@ scene('in a crowded directory names are asked for one by one', async ({ t, os, b
   t.equal(watch.count('stat'), 1)
 })
 
+const clock = { now: 0 }
+
+scene(
+  'who fills a crowded directory has it listed now and then',
+  async ({ t, os, bucket, watch }) => {
+    for (let i = 0; i < 1500; i += 1) await bucket.putContent(`/d/f${i}`, text('x'))
+    await os.readdir('/d')
+    watch.requests.length = 0
+    for (let i = 0; i < 100; i += 1) {
+      clock.now += 40
+      const file = await os.open(`/d/new${i}`, O_WRONLY | O_CREAT)
+      await file.close()
+    }
+    t.equal(watch.count('putContent'), 100)
+    t.ok(watch.count() <= 100 + 4 * 10, `${watch.count()} requests in 4 seconds`)
+  },
+  { monotonic: () => clock.now },
+)
+
 scene(
   'a listed directory answers for every name that it lacks',
   async ({ t, os, bucket, watch }) => {

@@ -8,6 +8,9 @@ import { hold } from '../../helpers/watched-driver.js'
 
 const clock = { now: 0 }
 
+/** Of mounts whose users take their time. */
+const slow = { now: 0 }
+
 interface Tree {
   readonly directories: readonly string[]
   readonly files: readonly string[]
@@ -76,6 +79,54 @@ scene(
     t.ok(watch.count() <= 10, `${watch.count()}`)
   },
   { monotonic: () => clock.now },
+)
+
+scene(
+  'a walker who is slow loses nothing of what his walk has brought, and others believe no longer than ever',
+  async s => {
+    const { t, os, bucket, watch } = s
+    const { files } = await plant(s, 100, 20)
+    let visited = 0
+    const slowly = async (path: string): Promise<void> => {
+      if (path.includes('/f')) return
+      visited += 1
+      slow.now += 40
+      if (visited !== 50) return
+      // Read 2 s before, by this walk.
+      await bucket.putContent('/t/d0000/late', text('x'))
+      t.ok((await os.readdir('/t/d0000')).includes('late'), 'listed anew')
+    }
+    watch.requests.length = 0
+    t.same((await find(os, '/t', slowly)).toSorted(), files.toSorted())
+    t.ok(watch.count() <= 9, `${watch.count()} requests`)
+  },
+  { monotonic: () => slow.now },
+)
+
+scene(
+  'removing a tree costs no more requests for being slow',
+  async s => {
+    const { t, os, bucket, watch } = s
+    for (let i = 0; i < 2000; i += 1) {
+      await bucket.putContent(`/t/a${i % 4}/b${i % 20}/c${i % 100}/f${i}`, text('x'))
+    }
+    const removeAll = async (path: string): Promise<void> => {
+      slow.now += 30
+      for (const name of await os.readdir(path)) {
+        slow.now += 1
+        const child = `${path}/${name}`
+        if (name.startsWith('f')) await os.unlink(child)
+        else await removeAll(child)
+      }
+      await os.rmdir(path)
+    }
+    watch.requests.length = 0
+    await removeAll('/t')
+    await os.fs.syncfs(os.context)
+    t.same(await keys(bucket), [])
+    t.ok(watch.count() <= 30, `${watch.count()} requests`)
+  },
+  { monotonic: () => slow.now, config: { markerDelay: 600_000 } },
 )
 
 scene(

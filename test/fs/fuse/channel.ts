@@ -12,6 +12,7 @@ function fakeClock(): () => number {
 
 class Handler {
   busy = false
+  isReceiving = false
   readonly handled: number[] = []
   onHandle = (): void => {}
   ended: (cause: Error | undefined) => void = () => undefined
@@ -132,6 +133,14 @@ await t.test(
       await next
     }
     t.ok(reads > 10, 'it is worth it again')
+    handler.isReceiving = true
+    pending = request(1, {})
+    const other = polled()
+    reads = 0
+    done()
+    await other
+    t.equal(reads, 2, 'the thread is left to what comes in')
+    handler.isReceiving = false
     handler.busy = true
     pending = request(1, {})
     const next = polled()

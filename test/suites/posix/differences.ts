@@ -163,6 +163,13 @@ export const DIFFERENCES: readonly Difference[] = [
     ),
   },
   {
+    subjects: ['core'],
+    title: 'the inode number stays while content, name and mode change',
+    // No kernel remembers the file between two calls on its path.
+    because: 'stay as long as it is known',
+    found: { '1': false, '2': true },
+  },
+  {
     subjects: ['core', ...MOUNTED],
     title: 'a hard link is another name of the same file',
     because: '`link` | `EPERM`',
