@@ -78,6 +78,9 @@ export class BlockCache {
   #bytesInFlight: Bytes = 0
   readonly #loans = new Loans(block => this.#unpin(block))
   #closed = false
+  #hits = 0
+  #misses = 0
+  #unread: Bytes = 0
 
   constructor(options: BlockCacheOptions) {
     const { blockSize = DEFAULT_BLOCK_SIZE, maxFetch = DEFAULT_MAX_FETCH } = options
@@ -89,8 +92,20 @@ export class BlockCache {
     this.#memory = new BlockMemory(blockSize, this.capacity)
     this.#blocks = new SegmentedLru(this.capacity, block => {
       block.cached = false
+      if (block.cursor === -1) this.#unread += block.length
       this.#recycle(block)
     })
+  }
+
+  /** Since the beginning: blocks that reads found, or had to wait for; bytes that nobody has read. */
+  get sums(): Readonly<
+    Record<'cacheHitsTotal' | 'cacheMissesTotal' | 'cacheUnreadBytesTotal', number>
+  > {
+    return {
+      cacheHitsTotal: this.#hits,
+      cacheMissesTotal: this.#misses,
+      cacheUnreadBytesTotal: this.#unread,
+    }
   }
 
   /** Bytes held in blocks. */
@@ -125,6 +140,7 @@ export class BlockCache {
       if (block === undefined) return this.#readMissing(object, { offset, end }, options)
       blocks.push(block)
     }
+    this.#hits += blocks.length
     return this.#slices(blocks, offset, end)
   }
 
@@ -185,6 +201,8 @@ export class BlockCache {
       const coming = this.#coming.get(blockId(object, index))
       if (coming !== undefined && !there.has(index)) awaited.push(coming)
     }
+    this.#hits += pinned.length
+    this.#misses += awaited.length
     return new Promise((resolve, reject) => {
       new PendingRead({
         pinned,
