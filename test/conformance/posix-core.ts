@@ -1,14 +1,12 @@
 /** The POSIX suite on the core without a kernel, over the memory driver. */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
 import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
-import { projectPath } from '../helpers/project.js'
 import { scratchFolder } from '../helpers/scratch.js'
 import { CoreCalls } from '../suites/posix/core/core-calls.js'
-import { DIFFERENCES } from '../suites/posix/differences.js'
 import { posixSuite, type Subject } from '../suites/posix/suite.js'
 
 t.setTimeout(100_000)
@@ -33,9 +31,4 @@ await t.test('nothing stays open, remembered or unstored', async t => {
     t.equal(core.counts.dirty, 0)
     t.equal(core.counts.lookups, 0)
   }
-})
-await t.test('every difference has its reason in the documents', async t => {
-  const documents = ['SEMANTICS.md', 'BINDINGS.md'].map(name => projectPath(join('docs', name)))
-  const text = documents.map(file => readFileSync(file, 'utf8').replaceAll(/\s+/g, ' ')).join(' ')
-  for (const { title, because } of DIFFERENCES) t.ok(text.includes(because), `${title}: ${because}`)
 })

@@ -2,25 +2,28 @@
  * Random operations on one file of a mount against a buffer: whatever is read must be what the buffer
  * holds. Written in the manner of the old fsx: few operations, many orders of them.
  *
- * Model: `#model` holds what the file must hold, and `#size` of it counts. Where operations may fail
+ * The model holds what the file must hold. Where operations may fail
  * (`faulty`), an operation that did leaves two states in which the file may be; all states since the
  * last success of a close are kept, and what is read when the file is opened again must be one of
  * them, whole. No failure is allowed otherwise, and a wrong byte never is.
  *
- * All calls are made at once, on this thread; another process must serve the mount.
+ * The file system is a mount, which another process must serve, as calls are made on this thread; or
+ * the core without a kernel.
  */
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Milliseconds } from '../../src/util/units.js'
-import * as libc from '../helpers/libc.js'
 import { FALLOCATE, Mapping, SEEK } from '../helpers/libc.js'
 import { seededBytes } from '../helpers/oci-image.js'
-import { O } from '../suites/posix/os.js'
+import { descriptorOf, HostOs } from '../suites/posix/host-os.js'
+import { codeOf, isFailure, O, readAll, writeAll } from '../suites/posix/os.js'
+import type { MaybePromise, Os, OsFile } from '../suites/posix/os.js'
+import { FsxError, Model } from './model.js'
 import { seededRandom, type Random } from './random.js'
 
 export interface FsxOptions {
   readonly seed: number
-  /** Folder in which the file lies. */
-  readonly folder: string
+  /** The file lies in its root. A function, as remounting may make another. */
+  readonly os: () => Os
   readonly maxSize: number
   /** Longest single write, read or other range. */
   readonly maxLength: number
@@ -30,12 +33,7 @@ export interface FsxOptions {
   readonly remount?: () => Promise<void>
 }
 
-/** What was wrong, with the operations before it. */
-export class FsxError extends Error {
-  override readonly name = 'FsxError'
-}
-
-type Operation = (random: Random) => string
+type Operation = (random: Random) => string | Promise<string>
 
 const DESCRIPTORS = 3
 const LAST_OPERATIONS = 60
@@ -58,11 +56,10 @@ export class Fsx {
   readonly #log: string[] = []
   readonly #operations: readonly (readonly [weight: number, operation: Operation])[]
   readonly #totalWeight: number
-  #model: Buffer
-  #size = 0
-  /** Open descriptors of the file; the last one appends. */
-  #fds: number[] = []
-  #name = 'fsx-a'
+  readonly #model: Model
+  /** Open several times; the last one appends. */
+  #files: OsFile[] = []
+  #path = '/fsx-a'
   #count = 0
   #failures = 0
   /** Contents in which a faulty store may have the file, besides the present one. */
@@ -72,7 +69,7 @@ export class Fsx {
     this.#options = options
     this.#random = seededRandom(options.seed)
     this.#noise = seededBytes(`fsx ${options.seed}`, NOISE_SIZE)
-    this.#model = Buffer.alloc(options.maxSize)
+    this.#model = new Model(Buffer.alloc(options.maxSize))
     this.#operations = this.#table()
     this.#totalWeight = this.#operations.reduce((sum, [weight]) => sum + weight, 0)
   }
@@ -84,18 +81,16 @@ export class Fsx {
   /** @throws FsxError naming the seed, what was wrong, and the operations that led there */
   async run(count: number): Promise<void> {
     try {
-      this.#reopen()
+      await this.#reopen()
       const batch = this.#options.faulty === true ? BATCH.faulty : BATCH.sound
       for (let i = 0; i < count; i += 1) {
         if (i % batch === 0) await turn()
         if (this.#options.remount !== undefined && this.#random.chance(1 / 1500)) {
           await this.#remount(this.#options.remount)
-        } else this.#step()
+        } else await this.#step()
       }
-      this.#close()
-      this.#reopen()
-      this.#verify()
-      this.#close()
+      await this.#closeAndCompare(() => Promise.resolve())
+      await this.#close()
     } catch (error) {
       const { seed } = this.#options
       const lines = [...this.#log.slice(-LAST_OPERATIONS), String((error as Error).stack)]
@@ -103,7 +98,7 @@ export class Fsx {
         cause: error,
       })
     } finally {
-      for (const fd of this.#fds) this.#attempt(() => libc.close(fd))
+      await this.#closeAnyhow()
     }
   }
 
@@ -114,7 +109,6 @@ export class Fsx {
       [6, random => this.#append(random)],
       [6, random => this.#truncate(random)],
       [5, random => this.#copy(random)],
-      [4, random => this.#mapRead(random)],
       [4, random => this.#closeAndOpen(random)],
       [2, random => this.#sync(random)],
       [3, () => this.#checkSize()],
@@ -125,36 +119,44 @@ export class Fsx {
       [1, () => this.#rename()],
       [1, () => this.#verify()],
     ]
+    // A core without a kernel has no mappings.
+    if (!this.#isMount) return always
+    always.push([4, random => this.#mapRead(random)])
     // The kernel writes pages back one by one, when it likes: no whole state to compare with.
     if (this.#options.faulty !== true) always.push([4, random => this.#mapWrite(random)])
     return always
   }
 
-  #step(): void {
+  async #step(): Promise<void> {
     let at = this.#random.below(this.#totalWeight)
     const chosen = this.#operations.find(([weight]) => (at -= weight) < 0)
     this.#count += 1
     const before = this.#options.faulty === true ? this.#present() : undefined
     try {
-      this.#log.push(`${this.#count} ${chosen?.[1](this.#random) ?? ''}`)
+      this.#log.push(`${this.#count} ${(await chosen?.[1](this.#random)) ?? ''}`)
       if (this.#log.length > LAST_OPERATIONS * 4) this.#log.splice(0, LAST_OPERATIONS * 2)
       if (before !== undefined) this.#keep(before)
     } catch (error) {
-      if (before === undefined || !(error instanceof libc.SystemError)) throw error
-      this.#log.push(`${this.#count} failed: ${error.message}`)
+      if (before === undefined || !isFailure(error)) throw error
+      this.#log.push(`${this.#count} failed: ${String(error)}`)
       this.#failures += 1
       this.#keep(before)
       this.#keep(this.#present())
-      this.#recover()
+      await this.#recover()
     }
   }
 
-  get #path(): string {
-    return `${this.#options.folder}/${this.#name}`
+  get #os(): Os {
+    return this.#options.os()
+  }
+
+  /** Whether a kernel is in between. */
+  get #isMount(): boolean {
+    return this.#os instanceof HostOs
   }
 
   #present(): Buffer {
-    return Buffer.from(this.#model.subarray(0, this.#size))
+    return Buffer.from(this.#model.slice(0, this.#model.limit))
   }
 
   #keep(state: Buffer): void {
@@ -165,80 +167,93 @@ export class Fsx {
   }
 
   /** After a failure the file is whatever it is found to be, if it may be that. */
-  #recover(): void {
-    for (const fd of this.#fds) this.#attempt(() => libc.close(fd))
-    this.#fds = []
-    const found = this.#again(() => {
-      const fd = libc.open(this.#path, O.rdonly | O.creat)
+  async #recover(): Promise<void> {
+    await this.#closeAnyhow()
+    const found = await this.#again(async () => {
+      const file = await this.#os.open(this.#path, O.rdonly | O.creat)
       try {
-        return readAll(fd, this.#options.maxSize + 1)
+        return await readAll(file, 0, this.#model.limit + 1)
       } finally {
-        libc.close(fd)
+        await file.close()
       }
     })
     if (!this.#states.some(state => state.equals(found))) {
       throw new FsxError(`after a failure the file is ${found.length} bytes that it never was`)
     }
-    found.copy(this.#model)
-    this.#size = found.length
+    this.#model.become(found)
     this.#states = []
-    this.#again(() => this.#reopen())
+    await this.#again(() => this.#reopen())
   }
 
   /** Tries until it succeeds: the fault is gone some time. */
-  #again<T>(work: () => T): T {
+  async #again<T>(work: () => MaybePromise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return work()
+        return await work()
       } catch (error) {
-        if (!(error instanceof libc.SystemError) || attempt === ATTEMPTS) throw error
+        const isOver = this.#options.faulty !== true || attempt === ATTEMPTS
+        if (!isFailure(error) || isOver) throw error
         this.#failures += 1
-        pause(PAUSE)
+        await delay(PAUSE)
       }
     }
   }
 
-  #attempt(work: () => unknown): void {
-    try {
-      work()
-    } catch (error) {
-      if (!(error instanceof libc.SystemError)) throw error
+  async #reopen(): Promise<void> {
+    while (this.#files.length < DESCRIPTORS) {
+      const last = this.#files.length === DESCRIPTORS - 1
+      const flags = O.rdwr | O.creat | (last ? O.append : 0)
+      this.#files.push(await this.#os.open(this.#path, flags))
     }
   }
 
-  #reopen(): void {
-    while (this.#fds.length < DESCRIPTORS) {
-      const last = this.#fds.length === DESCRIPTORS - 1
-      this.#fds.push(libc.open(this.#path, O.rdwr | O.creat | (last ? O.append : 0)))
+  async #close(): Promise<void> {
+    for (let file = this.#files.shift(); file !== undefined; file = this.#files.shift()) {
+      await file.close()
     }
-  }
-
-  #close(): void {
-    while (this.#fds.length > 0) libc.close(this.#fds.shift() ?? -1)
     this.#states = []
+  }
+
+  async #closeAnyhow(): Promise<void> {
+    for (const file of this.#files.splice(0)) {
+      try {
+        await file.close()
+      } catch (error) {
+        if (!isFailure(error)) throw error
+      }
+    }
   }
 
   async #remount(remount: () => Promise<void>): Promise<void> {
     this.#log.push(`${(this.#count += 1)} remount`)
-    // Once closed without an error nothing may be lost; the descriptors go before the mount does.
-    if (this.#options.faulty === true) this.#again(() => libc.fsync(this.#descriptor()))
-    this.#close()
+    await this.#closeAndCompare(remount)
+  }
+
+  /** Once closed without an error nothing may be lost. The descriptors go before the mount does. */
+  async #closeAndCompare(remount: () => Promise<void>): Promise<void> {
+    if (this.#options.faulty === true) await this.#again(() => this.#file().fsync())
+    await this.#close()
     await remount()
-    this.#again(() => this.#reopen())
-    this.#again(() => this.#verify())
+    await this.#again(() => this.#reopen())
+    await this.#again(() => this.#verify())
   }
 
   /** Any descriptor but the one that appends. */
-  #descriptor(): number {
-    return this.#fds[this.#random.below(DESCRIPTORS - 1)] ?? -1
+  #file(): OsFile {
+    return this.#nth(this.#random.below(DESCRIPTORS - 1))
+  }
+
+  #nth(index: number): OsFile {
+    const file = this.#files[index]
+    if (file === undefined) throw new RangeError(`descriptor ${index} is not open`)
+    return file
   }
 
   /** A range that begins in the file, or a little behind it if `beyond`. */
   #range(random: Random, beyond: boolean): readonly [offset: number, length: number] {
     const { maxSize, maxLength } = this.#options
-    const reach = beyond
-      ? Math.min(maxSize - 1, this.#size + maxLength)
-      : Math.max(0, this.#size - 1)
+    const { size } = this.#model
+    const reach = beyond ? Math.min(maxSize - 1, size + maxLength) : Math.max(0, size - 1)
     let offset = random.below(reach + 1)
     // Borders of pages are where mistakes are.
     if (random.chance(0.3)) offset -= offset % 4096
@@ -252,251 +267,209 @@ export class Fsx {
     return piece.length === length ? piece : Buffer.concat([piece], length)
   }
 
-  #set(offset: number, bytes: Uint8Array): void {
-    if (offset > this.#size) this.#model.fill(0, this.#size, offset)
-    this.#model.set(bytes, offset)
-    this.#size = Math.max(this.#size, offset + bytes.length)
-  }
-
-  #resize(size: number): void {
-    if (size > this.#size) this.#model.fill(0, this.#size, size)
-    this.#size = size
-  }
-
-  #compare(found: Buffer, offset: number, length: number): void {
-    const expected = this.#model.subarray(
-      Math.min(offset, this.#size),
-      Math.min(offset + length, this.#size),
-    )
-    if (found.equals(expected)) return
-    if (found.length !== expected.length) {
-      throw new FsxError(`${found.length} bytes at ${offset}, not ${expected.length}`)
-    }
-    const at = found.findIndex((byte, index) => byte !== expected[index])
-    const end = found.findLastIndex((byte, index) => byte !== expected[index])
-    throw new FsxError(
-      `wrong bytes from ${offset + at} to ${offset + end}: ` +
-        `${found.subarray(at, at + 8).toString('hex')}… not ${expected.subarray(at, at + 8).toString('hex')}…`,
-    )
-  }
-
-  #read(random: Random): string {
+  async #read(random: Random): Promise<string> {
     const [offset, length] = this.#range(random, random.chance(0.1))
-    this.#compare(readFrom(this.#descriptor(), offset, length), offset, length)
+    this.#model.compare(await readAll(this.#file(), offset, length), offset, length)
     return `read ${offset} ${length}`
   }
 
-  #write(random: Random): string {
+  async #write(random: Random): Promise<string> {
     const [offset, length] = this.#range(random, random.chance(0.4))
     const bytes = this.#noiseOf(random, length)
-    const fd = this.#descriptor()
+    const file = this.#file()
     // First the model: a write that fails may have happened.
-    this.#set(offset, bytes)
-    writeAll(fd, bytes, offset)
+    this.#model.write(offset, bytes)
+    await writeAll(file, bytes, offset)
     return `write ${offset} ${length}`
   }
 
-  #append(random: Random): string {
-    const room = this.#options.maxSize - this.#size
-    const length = Math.min(room, 1 + random.below(this.#options.maxLength / 8))
+  async #append(random: Random): Promise<string> {
+    const { size: offset, limit } = this.#model
+    const length = Math.min(limit - offset, 1 + random.below(this.#options.maxLength / 8))
     if (length <= 0) return 'append nothing'
     const bytes = this.#noiseOf(random, length)
-    const offset = this.#size
-    this.#set(offset, bytes)
-    const count = libc.write(this.#fds[DESCRIPTORS - 1] ?? -1, bytes)
+    this.#model.write(offset, bytes)
+    const count = await this.#nth(DESCRIPTORS - 1).write(bytes)
     if (count !== length) throw new FsxError(`appended ${count} of ${length}`)
     return `append ${length} at ${offset}`
   }
 
-  #truncate(random: Random): string {
+  async #truncate(random: Random): Promise<string> {
     const { maxSize, maxLength } = this.#options
-    const near = this.#size + random.below(2 * maxLength) - maxLength
+    const before = this.#model.size
+    const near = before + random.below(2 * maxLength) - maxLength
     const wanted = random.chance(0.1) ? 0 : random.chance(0.5) ? near : random.below(maxSize)
     const size = Math.max(0, Math.min(maxSize, wanted))
-    const before = this.#size
     const byName = random.chance(0.3)
-    const fd = this.#descriptor()
-    this.#resize(size)
-    if (byName) libc.truncate(this.#path, size)
-    else libc.ftruncate(fd, size)
+    const file = this.#file()
+    this.#model.resize(size)
+    if (byName) await this.#os.truncate(this.#path, size)
+    else await file.truncate(size)
     return `truncate${byName ? ' by name' : ''} ${before} to ${size}`
   }
 
-  #copy(random: Random): string {
+  async #copy(random: Random): Promise<string> {
     const [at, wanted] = this.#range(random, false)
     const [there] = this.#range(random, true)
     const distance = Math.abs(there - at)
-    const length = Math.min(wanted, this.#size - at, distance, this.#options.maxSize - there)
+    const { size, limit } = this.#model
+    const length = Math.min(wanted, size - at, distance, limit - there)
     if (length <= 0) return 'copy nothing'
-    const from = this.#descriptor()
-    const to = this.#descriptor()
-    const piece = Buffer.from(this.#model.subarray(at, at + length))
+    const from = this.#file()
+    const to = this.#file()
+    const piece = Buffer.from(this.#model.slice(at, length))
     for (let done = 0; done < length;) {
-      const range = { from, at: at + done, to, there: there + done, length: length - done }
-      const count = libc.copyFileRange(range)
+      const range = { at: at + done, there: there + done, length: length - done }
+      const count = await from.copyTo(to, range)
       if (count === 0) throw new FsxError(`copied ${done} of ${length} from ${at} to ${there}`)
-      this.#set(there + done, piece.subarray(done, done + count))
+      this.#model.write(there + done, piece.subarray(done, done + count))
       done += count
     }
     return `copy ${at} ${length} to ${there}`
   }
 
-  #punch(random: Random): string {
+  async #punch(random: Random): Promise<string> {
     const [offset, length] = this.#range(random, random.chance(0.2))
-    const fd = this.#descriptor()
-    if (offset < this.#size) this.#model.fill(0, offset, Math.min(offset + length, this.#size))
-    libc.fallocate(fd, FALLOCATE.punch | FALLOCATE.keepSize, offset, length)
+    const file = this.#file()
+    this.#model.clear(offset, length)
+    await file.fallocate(FALLOCATE.punch | FALLOCATE.keepSize, offset, length)
     return `punch ${offset} ${length}`
   }
 
-  #zero(random: Random): string {
+  async #zero(random: Random): Promise<string> {
     const [offset, length] = this.#range(random, random.chance(0.2))
     const keep = random.chance(0.5)
-    const fd = this.#descriptor()
-    if (offset < this.#size) this.#model.fill(0, offset, Math.min(offset + length, this.#size))
-    if (!keep && offset + length > this.#size) this.#resize(offset + length)
-    libc.fallocate(fd, FALLOCATE.zero | (keep ? FALLOCATE.keepSize : 0), offset, length)
+    const file = this.#file()
+    this.#model.clear(offset, length)
+    if (!keep) this.#reach(offset + length)
+    await file.fallocate(FALLOCATE.zero | (keep ? FALLOCATE.keepSize : 0), offset, length)
     return `zero ${offset} ${length}${keep ? ' keeping the size' : ''}`
   }
 
-  #allocate(random: Random): string {
+  async #allocate(random: Random): Promise<string> {
     const [offset, length] = this.#range(random, random.chance(0.5))
     const keep = random.chance(0.5)
-    const fd = this.#descriptor()
-    if (!keep && offset + length > this.#size) this.#resize(offset + length)
-    libc.fallocate(fd, keep ? FALLOCATE.keepSize : FALLOCATE.allocate, offset, length)
+    const file = this.#file()
+    if (!keep) this.#reach(offset + length)
+    await file.fallocate(keep ? FALLOCATE.keepSize : FALLOCATE.allocate, offset, length)
     return `allocate ${offset} ${length}${keep ? ' keeping the size' : ''}`
   }
 
-  #mapRead(random: Random): string {
-    const [offset, wanted] = this.#range(random, false)
-    const length = Math.min(wanted, this.#size - offset)
+  #reach(size: number): void {
+    if (size > this.#model.size) this.#model.resize(size)
+  }
+
+  async #mapRead(random: Random): Promise<string> {
+    const [offset, length] = this.#mapped(random)
     if (length <= 0) return 'map nothing'
-    const mapping = new Mapping(this.#descriptor(), offset + length, { writable: false })
+    const mapping = new Mapping(descriptorOf(this.#file()), offset + length, { writable: false })
     try {
-      this.#compare(mapping.read(offset, length), offset, length)
+      this.#model.compare(mapping.read(offset, length), offset, length)
     } finally {
       mapping.unmap()
     }
-    return `read ${offset} ${length} by mapping`
+    return Promise.resolve(`read ${offset} ${length} by mapping`)
   }
 
-  #mapWrite(random: Random): string {
-    const [offset, wanted] = this.#range(random, false)
-    const length = Math.min(wanted, this.#size - offset)
+  async #mapWrite(random: Random): Promise<string> {
+    const [offset, length] = this.#mapped(random)
     if (length <= 0) return 'map nothing'
     const bytes = this.#noiseOf(random, length)
-    const mapping = new Mapping(this.#descriptor(), offset + length)
+    const mapping = new Mapping(descriptorOf(this.#file()), offset + length)
     mapping.write(offset, bytes)
     const sync = random.chance(0.5)
     if (sync) mapping.sync()
     mapping.unmap()
-    this.#set(offset, bytes)
-    return `write ${offset} ${length} by mapping${sync ? ', synced' : ''}`
+    this.#model.write(offset, bytes)
+    return Promise.resolve(`write ${offset} ${length} by mapping${sync ? ', synced' : ''}`)
   }
 
-  #closeAndOpen(random: Random): string {
+  #mapped(random: Random): readonly [offset: number, length: number] {
+    const [offset, wanted] = this.#range(random, false)
+    return [offset, Math.min(wanted, this.#model.size - offset)]
+  }
+
+  async #closeAndOpen(random: Random): Promise<string> {
     // All of them, or one that others go on beside.
     if (random.chance(0.5)) {
-      this.#close()
-      this.#reopen()
+      await this.#close()
+      await this.#reopen()
       return 'close all and open'
     }
     const index = random.below(DESCRIPTORS)
-    libc.close(this.#fds[index] ?? -1)
+    const [file] = this.#files.splice(index, 1)
     // The descriptor is gone, also when close has failed.
-    this.#fds[index] = -1
+    await file?.close()
     const flags = O.rdwr | (index === DESCRIPTORS - 1 ? O.append : 0)
-    this.#fds[index] = libc.open(this.#path, flags)
+    this.#files.splice(index, 0, await this.#os.open(this.#path, flags))
     return `close ${index} and open`
   }
 
-  #sync(random: Random): string {
+  async #sync(random: Random): Promise<string> {
     const dataOnly = random.chance(0.5)
-    if (dataOnly) libc.fdatasync(this.#descriptor())
-    else libc.fsync(this.#descriptor())
+    if (dataOnly) await this.#file().fdatasync()
+    else await this.#file().fsync()
     return dataOnly ? 'fdatasync' : 'fsync'
   }
 
-  #checkSize(): string {
-    const size = libc.lseek(this.#descriptor(), 0, SEEK.end)
-    if (size !== this.#size) throw new FsxError(`the size is ${size}, not ${this.#size}`)
+  async #checkSize(): Promise<string> {
+    const size = await this.#file().lseek(0, SEEK.end)
+    if (size !== this.#model.size) {
+      throw new FsxError(`the size is ${size}, not ${this.#model.size}`)
+    }
     return `size ${size}`
   }
 
-  #seek(random: Random): string {
-    if (this.#size === 0) return 'seek nothing'
-    const offset = random.below(this.#size)
-    const fd = this.#descriptor()
-    let data = this.#size
+  async #seek(random: Random): Promise<string> {
+    const { size } = this.#model
+    if (size === 0) return 'seek nothing'
+    const offset = random.below(size)
+    const file = this.#file()
+    let data = size
     try {
-      data = libc.lseek(fd, offset, SEEK.data)
+      data = await file.lseek(offset, SEEK.data)
     } catch (error) {
-      if (!(error instanceof libc.SystemError) || error.code !== 'ENXIO') throw error
+      if (!isFailure(error) || codeOf(error) !== 'ENXIO') throw error
     }
-    const skipped = this.#model.subarray(offset, Math.min(data, this.#size))
+    const skipped = this.#model.slice(offset, data - offset)
     if (data < offset || skipped.some(byte => byte !== 0)) {
       throw new FsxError(`SEEK_DATA from ${offset} gave ${data}, behind bytes that are not zero`)
     }
-    const hole = libc.lseek(fd, offset, SEEK.hole)
-    if (hole < offset || hole > this.#size) {
-      throw new FsxError(`SEEK_HOLE from ${offset} gave ${hole} in ${this.#size} bytes`)
+    const hole = await file.lseek(offset, SEEK.hole)
+    if (hole < offset || hole > size) {
+      throw new FsxError(`SEEK_HOLE from ${offset} gave ${hole} in ${size} bytes`)
     }
     return `seek ${offset} data ${data} hole ${hole}`
   }
 
-  #rename(): string {
-    const next = this.#name === 'fsx-a' ? 'fsx-b' : 'fsx-a'
-    const to = `${this.#options.folder}/${next}`
+  async #rename(): Promise<string> {
+    const next = this.#path === '/fsx-a' ? '/fsx-b' : '/fsx-a'
     try {
-      libc.rename(this.#path, to)
+      await this.#os.rename(this.#path, next)
     } catch (error) {
       // What failed may have happened.
-      if (this.#options.faulty !== true || !exists(to) || exists(this.#path)) throw error
-      this.#name = next
+      if ((await this.#exists(next)) && !(await this.#exists(this.#path))) this.#path = next
       throw error
     }
-    this.#name = next
+    this.#path = next
     return `rename to ${next}`
   }
 
-  #verify(): string {
-    const found = readAll(this.#descriptor(), this.#options.maxSize + 1)
-    this.#compare(found, 0, this.#options.maxSize + 1)
-    return `verify ${this.#size}`
+  #exists(path: string): Promise<boolean> {
+    return this.#again(async () => {
+      try {
+        await this.#os.access(path, 0)
+        return true
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return false
+        throw error
+      }
+    })
   }
-}
 
-/** Waits on this thread: the file must not be touched meanwhile. */
-function pause(time: Milliseconds): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, time)
-}
-
-function exists(path: string): boolean {
-  try {
-    libc.access(path, 0)
-    return true
-  } catch {
-    return false
+  async #verify(): Promise<string> {
+    const found = await readAll(this.#file(), 0, this.#model.limit + 1)
+    this.#model.compare(found, 0, this.#model.limit + 1)
+    return `verify ${this.#model.size}`
   }
-}
-
-function readAll(fd: number, limit: number): Buffer {
-  return readFrom(fd, 0, limit)
-}
-
-/** As much as there is, however little comes at a time. */
-function readFrom(fd: number, offset: number, length: number): Buffer {
-  const pieces: Buffer[] = []
-  for (let got = 0; got < length;) {
-    const piece = libc.read(fd, Math.min(length - got, NOISE_SIZE), offset + got)
-    if (piece.length === 0) break
-    pieces.push(piece)
-    got += piece.length
-  }
-  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
-}
-
-function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let at = 0; at < bytes.length;) at += libc.write(fd, bytes.subarray(at), offset + at)
 }

@@ -5,6 +5,7 @@ import { KiB, MiB } from '../../src/util/units.js'
 import { MountedBucket, startServer } from '../helpers/bosmount.js'
 import type { Owner } from '../helpers/owner.js'
 import { scratchFolder } from '../helpers/scratch.js'
+import { HostOs } from '../suites/posix/host-os.js'
 import { Fsx } from './fsx.js'
 
 export interface Round {
@@ -80,9 +81,10 @@ export async function playRound(
     }
   }
   let mount = await start()
+  const os = new HostOs(mountpoint)
   const fsx = new Fsx({
     seed,
-    folder: mountpoint,
+    os: () => os,
     maxSize,
     maxLength,
     faulty: faults > 0,

@@ -3,9 +3,11 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { KiB } from '../../src/util/units.js'
-import { Fsx, FsxError } from '../fsx/fsx.js'
+import { Fsx } from '../fsx/fsx.js'
+import { FsxError } from '../fsx/model.js'
 import { playRound, ROUNDS } from '../fsx/scenario.js'
 import { scratchFolder } from '../helpers/scratch.js'
+import { HostOs } from '../suites/posix/host-os.js'
 
 const SEED = 20_261_122
 const OPERATIONS = 2000
@@ -41,7 +43,7 @@ for (const [what, spoil] of [
     }
     const fsx = new Fsx({
       seed: 1,
-      folder,
+      os: () => new HostOs(folder),
       maxSize: 64 * KiB,
       maxLength: 8 * KiB,
       remount,

@@ -130,11 +130,16 @@ export async function tried<T extends Result | void>(
   }
 }
 
+/** Whether a system call has failed; anything else is a mistake of the test. */
+export function isFailure(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' && /^(E[A-Z0-9]+|errno \d+)$/.test(code)
+}
+
 /** @throws what is no failure of a system call */
 export function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown }
-  if (typeof code !== 'string' || !/^(E[A-Z0-9]+|errno \d+)$/.test(code)) throw error
-  return code
+  if (!isFailure(error)) throw error
+  return (error as { code: string }).code
 }
 
 /** Short words for long content. */
