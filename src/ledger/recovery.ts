@@ -66,7 +66,11 @@ async function recoverOne(
   const ledger = readLedger(await readFile(file, 'utf8'))
   if (ledger === undefined || ledger.header.store !== store) return
   if (!(await isDead(options, file, ledger.header.owner))) return
-  const { entries } = ledger
+  const owed = new Set(ledger.entries.map(entry => (entry.kind === 'return' ? entry.path : '')))
+  // A mount that was killed as it noted what it owes had not struck out that nobody needs it.
+  const entries = ledger.entries.filter(({ kind, ...entry }) => {
+    return kind !== 'object' || !('path' in entry && owed.has(entry.path))
+  })
   await forEachParallel(entries, entry => undo(options, entry, keep), {
     limit: PARALLELISM,
     signal,

@@ -80,7 +80,8 @@ void t.test(
     await driver.putContent(`${HIDDEN}1`, Buffer.from('taken'))
     await driver.putContent('/taken', Buffer.from('another'))
     const entries = [
-      { kind: 'return', path: HIDDEN, to: '/free' },
+      { kind: 'object', path: HIDDEN },
+    { kind: 'return', path: HIDDEN, to: '/free' },
       { kind: 'return', path: `${HIDDEN}1`, to: '/taken' },
       { kind: 'return', path: `${HIDDEN}2`, to: '/never-moved' },
     ]
