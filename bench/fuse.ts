@@ -1,226 +1,190 @@
 /**
- * What the FUSE transport alone can do: an Operations that answers from memory, served by one
- * process, asked by another.
+ * What the FUSE transport alone can do: a file system that answers from memory, asked in turn through
+ * our own binding, through fuse-native, and through a program in C over libfuse3's low-level
+ * interface, with one thread and with several.
  *
- *     node dist/bench/fuse.js [seconds per figure, default 2]
+ *     npm run bench:fuse [-- SECONDS] [--rounds N] [--decay SECONDS]
  *
- * Prints a table, and the versions that it holds for. Needs /dev/fuse. Figures depend on the machine
- * and on what else it does; compare them with others of the same sitting only.
+ * SECONDS per figure, default 2; medians of N rounds, default 3. With --decay also the 32-way reads
+ * for so long, the last tenth held against the first. Needs /dev/fuse; the program in C needs cc,
+ * pkg-config and libfuse3-dev, and is left out without them. Figures depend on the machine and on what
+ * else it does; compare those of one run only.
  */
-import { Buffer } from 'node:buffer'
-import { fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, openSync, read, readSync, statSync, writeSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { release, tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { createFuseBinding } from '../src/fs/fuse/binding.js'
-import type { Attributes, Entry, Fh, Ino, Operations } from '../src/fs/operations.js'
-import { ErrnoError } from '../src/util/errno.js'
-import { GiB, KiB, MiB } from '../src/util/units.js'
+import { parseArgs } from 'node:util'
+import { Cleanup } from '../test/helpers/owner.js'
+import { until } from '../test/helpers/bosmount.js'
+import { Background, runOk } from '../test/helpers/processes.js'
+import { isMounted, scratchFolder } from '../test/helpers/scratch.js'
+import { MiB } from '../src/util/units.js'
+import { figures, PARALLEL, type Figure } from './fuse/figures.js'
 
-const DIRECTORY = 0o040755
-const FILE = 0o100644
-const BIG: Ino = 2 as Ino
-const PARALLEL = 32
+const SERVE = fileURLToPath(new URL('fuse/serve.js', import.meta.url))
+const SOURCE = fileURLToPath(new URL('../../bench/fuse/low-level.c', import.meta.url))
+/** Of /proc/PID/stat, on every Linux. */
+const TICKS_PER_SECOND = 100
 
-/** One file of 1 GiB that swallows writes and reads as zeros, and as many names as one likes. */
-function benchOperations(): Operations {
-  const zeros = Buffer.alloc(1 * MiB)
-  const time = { seconds: 0, nanoseconds: 0 }
-  const attributesOf = (ino: number): Attributes => ({
-    ino,
-    size: ino === BIG ? 1 * GiB : 4096,
-    blocks: 8,
-    atime: time,
-    mtime: time,
-    ctime: time,
-    mode: ino === 1 ? DIRECTORY : FILE,
-    nlink: 1,
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0,
-    rdev: 0,
-    blksize: 4096,
-  })
-  const reply = (ino: number) => ({ attributes: attributesOf(ino), attributesValid: 3600 })
-  // Names are not remembered, so that each stat is one LOOKUP.
-  const entry = (ino: number): Entry => ({
-    ...reply(ino),
-    ino: ino as Ino,
-    generation: 0,
-    entryValid: 0,
-  })
-  const open = { fh: 1 as Fh, directIo: true }
-  const refuse = (): never => {
-    throw new ErrnoError('EPERM', 'not part of the benchmark')
-  }
-  const nothing = (): void => {}
-  return {
-    init: nothing,
-    destroy: () => Promise.resolve(),
-    lookup: (_, __, name) => entry(name === 'big' ? BIG : 10 + Number(name)),
-    forget: nothing,
-    getattr: (_, ino) => reply(ino),
-    setattr: (_, ino) => reply(ino),
-    readlink: refuse,
-    mknod: refuse,
-    mkdir: refuse,
-    unlink: refuse,
-    rmdir: refuse,
-    symlink: refuse,
-    rename: refuse,
-    link: refuse,
-    open: () => open,
-    create: refuse,
-    read: (_, __, ___, ____, size) => [zeros.subarray(0, size)],
-    write: (_, __, ___, { data }) => data.length,
-    flush: nothing,
-    release: nothing,
-    fsync: nothing,
-    opendir: () => open,
-    readdir: nothing,
-    releasedir: nothing,
-    fallocate: refuse,
-    lseek: refuse,
-    copyfilerange: refuse,
-    fsyncdir: nothing,
-    syncfs: nothing,
-    statfs: refuse,
-    access: nothing,
-    getxattr: refuse,
-    listxattr: () => [],
-    setxattr: refuse,
-    removexattr: refuse,
+interface Server {
+  readonly name: string
+  readonly mountpoint: string
+  readonly process: Background
+}
+
+/** Compiles the program in C. @returns its path, or undefined where that cannot be done */
+async function compile(folder: string): Promise<string | undefined> {
+  const program = join(folder, 'low-level')
+  try {
+    const { text } = await runOk('pkg-config', ['--cflags', '--libs', 'fuse3'])
+    await runOk('cc', ['-O2', SOURCE, '-o', program, ...text.trim().split(/\s+/)])
+    return program
+  } catch {
+    return undefined
   }
 }
 
-async function serve(mountpoint: string): Promise<void> {
-  const spin = process.env['BENCH_SPIN']
-  const binding = createFuseBinding(spin === undefined ? {} : { channel: { spin: Number(spin) } })
-  const mount = await binding.mount(benchOperations(), mountpoint, { source: 'bench' })
-  process.on('message', message => {
-    if (message === 'end') void mount.unmount()
-    else process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() })
-  })
-  process.send?.('mounted')
-  await mount.closed
-  process.disconnect()
+async function start(
+  owner: Cleanup,
+  { name, folder }: { readonly name: string; readonly folder: string },
+  [file, ...args]: readonly [string, ...string[]],
+): Promise<Server | undefined> {
+  const mountpoint = join(folder, name.replaceAll(/\W+/g, '-'))
+  await mkdir(mountpoint)
+  const process_ = new Background(owner, file, [...args, mountpoint])
+  try {
+    await until(() => isMounted(mountpoint), `${name} to be mounted`, process_)
+  } catch (error) {
+    console.log(`${name} does not work here: ${String(error).split('\n')[1] ?? ''}`)
+    return undefined
+  }
+  return { name, mountpoint, process: process_ }
 }
 
-type Figure = readonly [name: string, unit: string, run: (until: () => boolean) => Promise<number>]
+/** Seconds of processor time, and bytes resident. */
+function usageOf({ process: { pid } }: Server): {
+  readonly cpu: number
+  readonly resident: number
+} {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')
+  const fields = rest.split(' ').map(Number)
+  const ticks = (fields[11] ?? 0) + (fields[12] ?? 0)
+  return { cpu: ticks / TICKS_PER_SECOND, resident: (fields[21] ?? 0) * 4096 }
+}
 
-/** Each returns how many units it did before `until` said so. */
-function figures(mountpoint: string): Figure[] {
-  const big = join(mountpoint, 'big')
-  const withBig = async (work: (fd: number) => number | Promise<number>): Promise<number> => {
-    const fd = openSync(big, 'r+')
-    try {
-      return await work(fd)
-    } finally {
-      closeSync(fd)
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+}
+
+interface Sample {
+  readonly rate: number
+  readonly cpu: number
+}
+
+async function sample(server: Server, [, , run]: Figure, seconds: number): Promise<Sample> {
+  const before = usageOf(server).cpu
+  const began = performance.now()
+  const amount = await run(() => performance.now() - began > seconds * 1000)
+  const took = (performance.now() - began) / 1000
+  return { rate: amount / took, cpu: (usageOf(server).cpu - before) / took }
+}
+
+/** Every figure of every server in turn. */
+async function measure(
+  servers: readonly Server[],
+  { seconds, rounds }: { readonly seconds: number; readonly rounds: number },
+): Promise<void> {
+  const all = servers.map(server => figures(server.mountpoint))
+  for (const [index, [title, unit]] of (all[0] ?? []).entries()) {
+    const samples = servers.map((): Sample[] => [])
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [i, server] of servers.entries()) {
+        const figure = all[i]?.[index]
+        if (figure !== undefined) samples[i]?.push(await sample(server, figure, seconds))
+      }
+    }
+    console.log(`\n${title} (${unit})`)
+    const of = unit === '/s' ? 'one' : 'MB'
+    const ours = median((samples[0] ?? []).map(({ rate }) => rate))
+    for (const [i, { name }] of servers.entries()) {
+      const rate = median((samples[i] ?? []).map(one => one.rate))
+      const cpu = median((samples[i] ?? []).map(one => one.cpu)).toFixed(2)
+      const each = median((samples[i] ?? []).map(one => (one.cpu / one.rate) * 1e6))
+      const ratio = i === 0 ? '' : `  ours is ${(ours / rate).toFixed(2)} of it`
+      const figure = Math.round(rate).toLocaleString('en').padStart(10)
+      console.log(
+        `  ${name.padEnd(16)}${figure}   server CPU ${cpu}, ${each.toFixed(1)} µs per ${of}${ratio}`,
+      )
     }
   }
-  const write = (size: number, until: () => boolean): Promise<number> =>
-    withBig(fd => {
-      const data = Buffer.allocUnsafeSlow(size)
-      let offset = 0
-      for (; !until(); offset += size) writeSync(fd, data, 0, size, offset % GiB)
-      return offset / 1e6
-    })
-  const readAll = (size: number, until: () => boolean): Promise<number> =>
-    withBig(fd => {
-      const data = Buffer.allocUnsafeSlow(size)
-      let offset = 0
-      for (; !until(); offset += size) readSync(fd, data, 0, size, offset % GiB)
-      return offset / 1e6
-    })
-  const readRandomly = (until: () => boolean): Promise<number> =>
-    withBig(async fd => {
-      const readAsync = promisify(read)
-      let count = 0
-      const worker = async (): Promise<void> => {
-        const data = Buffer.allocUnsafeSlow(4 * KiB)
-        for (; !until(); count++) {
-          const offset = Math.floor(Math.random() * (GiB / 4096)) * 4096
-          await readAsync(fd, data, 0, data.length, offset)
-        }
-      }
-      await Promise.all(Array.from({ length: PARALLEL }, worker))
-      return count
-    })
-  return [
-    [
-      'serial lookups',
-      '/s',
-      until => {
-        let count = 0
-        for (; !until(); count++) statSync(join(mountpoint, String(count % 1000)))
-        return Promise.resolve(count)
-      },
-    ],
-    ['writes of 32 KiB', 'MB/s', until => write(32 * KiB, until)],
-    ['writes of 1 MiB', 'MB/s', until => write(1 * MiB, until)],
-    [`random reads of 4 KiB, ${PARALLEL} at a time`, '/s', readRandomly],
-    ['serial reads of 4 KiB', 'MB/s', until => readAll(4 * KiB, until)],
-    ['sequential reads of 128 KiB', 'MB/s', until => readAll(128 * KiB, until)],
-    ['sequential reads of 1 MiB', 'MB/s', until => readAll(1 * MiB, until)],
-  ]
 }
 
-interface Usage {
-  readonly cpu: NodeJS.CpuUsage
-  readonly rss: number
-}
-
-async function usageOf(server: ChildProcess): Promise<Usage> {
-  server.send('usage')
-  const [usage] = (await once(server, 'message')) as [Usage]
-  return usage
-}
-
-function cpuBetween(before: Usage, after: Usage): number {
-  const { user, system } = after.cpu
-  return (user + system - before.cpu.user - before.cpu.system) / 1e6
-}
-
-async function measure(server: ChildProcess, mountpoint: string, seconds: number): Promise<void> {
-  console.log(`node ${process.version}, linux ${release()}, ${seconds} s per figure`)
-  for (const [name, unit, run] of figures(mountpoint)) {
-    const before = await usageOf(server)
-    const start = performance.now()
-    const amount = await run(() => performance.now() - start > seconds * 1000)
-    const took = (performance.now() - start) / 1000
-    const cpu = cpuBetween(before, await usageOf(server)) / took
-    const figure = Math.round(amount / took).toLocaleString('en')
-    console.log(
-      `${name.padEnd(36)}${figure.padStart(9)} ${unit.padEnd(5)} server CPU ${cpu.toFixed(2)}`,
-    )
-  }
-  const before = await usageOf(server)
+async function measureIdle(server: Server, seconds: number): Promise<void> {
+  const before = usageOf(server)
   await delay(seconds * 1000)
-  const after = await usageOf(server)
-  const idle = ((cpuBetween(before, after) / seconds) * 100).toFixed(2)
-  console.log(`idle: ${idle} % of a processor; resident ${Math.round(after.rss / MiB)} MiB`)
+  const after = usageOf(server)
+  const idle = (((after.cpu - before.cpu) / seconds) * 100).toFixed(2)
+  const resident = Math.round(after.resident / MiB)
+  console.log(`\n${server.name}, idle: ${idle} % of a processor; resident ${resident} MiB`)
 }
 
-async function main(seconds: number): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bosmount-bench-'))
-  const server = fork(fileURLToPath(import.meta.url), ['serve', folder])
+/** The 32-way reads for a long time, in tenths. */
+async function measureDecay(server: Server, seconds: number): Promise<void> {
+  const figure = figures(server.mountpoint).find(([title]) => title.startsWith('random'))
+  if (figure === undefined) return
+  const rates: number[] = []
+  for (let i = 0; i < 10; i += 1) rates.push((await sample(server, figure, seconds / 10)).rate)
+  const shown = rates.map(rate => Math.round(rate).toLocaleString('en')).join(' ')
+  console.log(`\n${server.name}, ${seconds} s of 32-way reads: ${shown}`)
+  console.log(
+    `  the last tenth is ${((rates.at(-1) ?? 0) / (rates[0] ?? 0)).toFixed(2)} of the first`,
+  )
+}
+
+async function main(owner: Cleanup): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: '3' },
+      decay: { type: 'string', default: '0' },
+    },
+  })
+  const seconds = Number(positionals[0] ?? 2)
+  console.log(`node ${process.version}, linux ${release()}, ${seconds} s per figure`)
+  const folder = scratchFolder(owner)
+  const program = await compile(folder)
+  if (program === undefined) console.log('no cc, pkg-config or libfuse3-dev: nothing in C')
+  const { execPath } = process
+  const servers = [
+    await start(owner, { name: 'fuse', folder }, [execPath, SERVE, 'fuse']),
+    await start(owner, { name: 'fuse-native', folder }, [execPath, SERVE, 'fuse-native']),
+    ...(program === undefined
+      ? []
+      : [
+          await start(owner, { name: 'C, one thread', folder }, [program, '-s', '-f']),
+          await start(owner, { name: 'C, threads', folder }, [program, '-f']),
+        ]),
+  ].filter(server => server !== undefined)
   try {
-    await once(server, 'message', { signal: AbortSignal.timeout(10_000) })
-    await measure(server, folder, seconds)
+    await measure(servers, { seconds, rounds: Number(values.rounds) })
+    const decay = Number(values.decay)
+    for (const server of servers.slice(0, 2)) {
+      await measureIdle(server, seconds)
+      if (decay > 0) await measureDecay(server, decay)
+    }
   } finally {
-    if (server.connected) server.send('end')
-    if (server.exitCode === null) await once(server, 'exit')
-    await rm(folder, { recursive: true })
+    for (const server of servers) await server.process.stop('SIGTERM', 20_000)
   }
 }
 
 // The client's own reads run on the pool: as many threads as reads, before its first use.
 process.env['UV_THREADPOOL_SIZE'] ??= String(PARALLEL)
-const [first = '2', second = ''] = process.argv.slice(2)
-if (first === 'serve') await serve(second)
-else await main(Number(first))
+const owner = new Cleanup()
+try {
+  await main(owner)
+} finally {
+  await owner.finish()
+}

@@ -8,6 +8,7 @@
  *
  * A secret is never taken from the command line, where every user of the machine can read it.
  */
+import { resolve } from 'node:path'
 import { bos, ConfigError, convert, describe, own } from './config/option.js'
 import type { Option } from './config/option.js'
 import { gather } from './config/sources.js'
@@ -402,7 +403,8 @@ export function inspectConfig(sources: Sources): Inspection {
     cacheSize: read('cache-size', 10 * GiB),
     readAhead: read('read-ahead', 64 * MiB),
     writeMemory: read('write-memory', GiB / 4),
-    stagingDirectory: read('staging-dir', '/var/tmp'),
+    // The process that serves the mount may work in another directory.
+    stagingDirectory: resolve(read('staging-dir', '/var/tmp')),
     stagingSize: read('staging-size', 2 * GiB),
     metrics: read<string | undefined>('metrics', undefined),
     logLevel: read('log-level', 'info'),

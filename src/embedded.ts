@@ -6,7 +6,6 @@
  */
 import { keptCredential } from './server/kept-credential.js'
 import type { KeptCredential } from './server/kept-credential.js'
-import { startBosServer } from './server/server.js'
 import type { Logger } from './util/log.js'
 
 export const EMBEDDED_BUCKET = 'bosmount'
@@ -27,6 +26,8 @@ export interface Embedded {
 export async function openEmbedded({ directory, bos, log }: EmbeddedOptions): Promise<Embedded> {
   const credential = givenCredential(bos) ?? (await keptCredential(directory))
   const bucket = typeof bos['bucket'] === 'string' ? bos['bucket'] : EMBEDDED_BUCKET
+  // Only whoever runs the server loads it.
+  const { startBosServer } = await import('./server/server.js')
   const server = await startBosServer({
     dataDirectory: directory,
     buckets: [bucket],

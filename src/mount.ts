@@ -43,7 +43,7 @@ export interface RunningMount {
   /** Settles when all is over; rejects with what could not be brought to BOS. */
   readonly closed: Promise<void>
   /** What is in memory at this moment. */
-  counts(): FileSystem['counts']
+  counts(): Readonly<Record<string, number>>
   /** As syncfs(2): resolves when all that was written is in BOS. @throws ErrnoError */
   sync(signal: AbortSignal): Promise<void>
   /** Forgets what is believed of a path and all below it: what other hosts have changed is seen then. */
@@ -74,7 +74,10 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
   try {
     const parameters = parseBosParameters({ ...config.bos, ...embedded?.parameters })
     const { observer } = request
-    const bos = await openBosDriver(parameters, { log })
+    const bos = await openBosDriver(parameters, {
+      log,
+      ...(observer === undefined ? {} : { observer }),
+    })
     driver = observer === undefined ? bos : observeDriver(bos, observer)
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
@@ -181,7 +184,7 @@ function running({ source, mount, fileSystem, ...resources }: Running): RunningM
     source,
     mountpoint: mount.mountpoint,
     closed,
-    counts: () => fileSystem.counts,
+    counts: () => fileSystem.gauges,
     sync: async signal => {
       await fileSystem.syncfs({ pid: process.pid, uid: 0, gid: 0, signal })
     },

@@ -19,7 +19,8 @@
 import { KiB, MiB, type Bytes } from '../util/units.js'
 import { blockId, type Block } from './block.js'
 import { BlockMemory } from './block-memory.js'
-import { Flight, type Start } from './flight.js'
+import { ahead, Flight, type Prefetch, type Start } from './flight.js'
+import { Loans } from './loans.js'
 import type { ObjectId } from './object-id.js'
 import { PendingRead, type Coming } from './pending-read.js'
 import { SegmentedLru } from './segmented-lru.js'
@@ -58,13 +59,6 @@ export interface ReadBlocksOptions {
   readonly reach?: Bytes | undefined
 }
 
-/** What was fetched ahead of need. */
-export interface Prefetch {
-  readonly isOver: boolean
-  /** It is not wanted any more, unless somebody waits for it. */
-  cancel(): void
-}
-
 const DEFAULT_BLOCK_SIZE: Bytes = 128 * KiB
 const DEFAULT_MAX_FETCH: Bytes = 8 * MiB
 /** What a block costs beside its bytes: small files must not be many for free. */
@@ -82,8 +76,11 @@ export class BlockCache {
   readonly #flights = new Set<Flight>()
   /** Memory that fetches write to, or may still write to. */
   #bytesInFlight: Bytes = 0
-  #lent: Block[] = []
+  readonly #loans = new Loans(block => this.#unpin(block))
   #closed = false
+  #hits = 0
+  #misses = 0
+  #unread: Bytes = 0
 
   constructor(options: BlockCacheOptions) {
     const { blockSize = DEFAULT_BLOCK_SIZE, maxFetch = DEFAULT_MAX_FETCH } = options
@@ -95,8 +92,20 @@ export class BlockCache {
     this.#memory = new BlockMemory(blockSize, this.capacity)
     this.#blocks = new SegmentedLru(this.capacity, block => {
       block.cached = false
+      if (block.cursor === -1) this.#unread += block.length
       this.#recycle(block)
     })
+  }
+
+  /** Since the beginning: blocks that reads found, or had to wait for; bytes that nobody has read. */
+  get sums(): Readonly<
+    Record<'cacheHitsTotal' | 'cacheMissesTotal' | 'cacheUnreadBytesTotal', number>
+  > {
+    return {
+      cacheHitsTotal: this.#hits,
+      cacheMissesTotal: this.#misses,
+      cacheUnreadBytesTotal: this.#unread,
+    }
   }
 
   /** Bytes held in blocks. */
@@ -131,6 +140,7 @@ export class BlockCache {
       if (block === undefined) return this.#readMissing(object, { offset, end }, options)
       blocks.push(block)
     }
+    this.#hits += blocks.length
     return this.#slices(blocks, offset, end)
   }
 
@@ -154,6 +164,11 @@ export class BlockCache {
       flights.push(flight)
     }
     return flights.map(ahead)
+  }
+
+  /** Whether nothing of an object's first block is there or on its way: reading it asks the store. */
+  isCold(object: ObjectId): boolean {
+    return this.#isMissing(object, 0)
   }
 
   /** Aborts all fetches and drops all blocks. */
@@ -186,6 +201,8 @@ export class BlockCache {
       const coming = this.#coming.get(blockId(object, index))
       if (coming !== undefined && !there.has(index)) awaited.push(coming)
     }
+    this.#hits += pinned.length
+    this.#misses += awaited.length
     return new Promise((resolve, reject) => {
       new PendingRead({
         pinned,
@@ -276,7 +293,7 @@ export class BlockCache {
     this.#coming.delete(block.id)
     if (this.#closed) {
       // For those who wait for it; then it is gone.
-      this.#lend(block)
+      this.#loans.lend(block)
       return
     }
     block.cached = true
@@ -291,22 +308,9 @@ export class BlockCache {
       const to = Math.min(block.length, end - start)
       if (block.cursor !== -1 && block.cursor !== from && block.cached) this.#blocks.promote(block)
       block.cursor = to
-      this.#lend(block)
+      this.#loans.lend(block)
       return block.buffer.subarray(from, to)
     })
-  }
-
-  /** Keeps the block's buffer until what was sliced from it has been written to the kernel. */
-  #lend(block: Block): void {
-    block.pins += 1
-    if (this.#lent.length === 0) {
-      setImmediate(() => {
-        const lent = this.#lent
-        this.#lent = []
-        for (const returned of lent) this.#unpin(returned)
-      })
-    }
-    this.#lent.push(block)
   }
 
   #unpin(block: Block): void {
@@ -316,19 +320,5 @@ export class BlockCache {
 
   #recycle(block: Block): void {
     if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
-  }
-}
-
-function ahead(flight: Flight): Prefetch {
-  let isWanted = true
-  return {
-    get isOver() {
-      return flight.isOver
-    },
-    cancel: () => {
-      if (!isWanted) return
-      isWanted = false
-      flight.unwant()
-    },
   }
 }

@@ -21,6 +21,13 @@ export type Start = (flight: {
   readonly filled: (target: Uint8Array) => void
 }) => Promise<void>
 
+/** What was fetched ahead of need. */
+export interface Prefetch {
+  readonly isOver: boolean
+  /** It is not wanted any more, unless somebody waits for it. */
+  cancel(): void
+}
+
 export class Flight {
   readonly #events: FlightEvents
   readonly #blocks: readonly Block[]
@@ -102,5 +109,20 @@ export class Flight {
       for (const wait of waits) wait.failed(error)
     }
     this.#events.free(missing)
+  }
+}
+
+/** A flight as it is seen by who had wanted it ahead of need. */
+export function ahead(flight: Flight): Prefetch {
+  let isWanted = true
+  return {
+    get isOver() {
+      return flight.isOver
+    },
+    cancel: () => {
+      if (!isWanted) return
+      isWanted = false
+      flight.unwant()
+    },
   }
 }

@@ -6,7 +6,8 @@
  * some seconds counts no more until it reads again.
  */
 import type { Bytes, Milliseconds } from '../util/units.js'
-import type { BlockCache, Prefetch } from './block-cache.js'
+import type { BlockCache } from './block-cache.js'
+import type { Prefetch } from './flight.js'
 import type { ObjectId } from './object-id.js'
 import { ReadAhead } from './read-ahead.js'
 

@@ -98,6 +98,16 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
     return [...this.#files].filter(file => file.isDirty)
   }
 
+  /** Bytes in memory and on local disk that the store does not have, or not under their name. */
+  get heldBytes(): Bytes {
+    return this.budget.reserved + (this.staging?.used ?? 0)
+  }
+
+  /** Parts on their way to the store. */
+  get uploadsUnderWay(): number {
+    return this.dirtyFiles.reduce((sum, file) => sum + file.uploadsUnderWay.length, 0)
+  }
+
   /**
    * Stores all files that have copied from the object at one of the paths, or below one, and not stored
    * that yet. To be called before the object changes, without the guard.

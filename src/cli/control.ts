@@ -74,7 +74,10 @@ export async function openControl(
     })
   })
   server.maxConnections = MAX_CLIENTS
+  // Not open to others even until its mode is set.
+  const umask = process.umask(0o177)
   server.listen(path)
+  process.umask(umask)
   await once(server, 'listening')
   await chmod(path, 0o600)
   server.unref()

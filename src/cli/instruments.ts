@@ -7,6 +7,7 @@ import type { RunningMount } from '../mount.js'
 import type { Logger } from '../util/log.js'
 import type { Observer } from '../util/observer.js'
 import { openControl } from './control.js'
+import { isMounted } from './mounts.js'
 
 export interface Instruments {
   readonly observer: Observer
@@ -21,7 +22,7 @@ export async function openInstruments(config: MountConfig, log: Logger): Promise
   const tally = new Tally()
   const opened: { close(): Promise<void> }[] = []
   let mount: RunningMount | undefined
-  const counts = (): Readonly<Record<string, number>> => ({ ...NOTHING, ...mount?.counts() })
+  const counts = (): Readonly<Record<string, number>> => mount?.counts() ?? {}
   let prometheus: PrometheusObserver | undefined
   if (config.metrics !== undefined) {
     // Only whoever asks for metrics pays for loading what prints them.
@@ -31,7 +32,13 @@ export async function openInstruments(config: MountConfig, log: Logger): Promise
       if (mount === undefined) throw new Error('not mounted yet')
       await mount.checkStore(signal)
     }
-    const endpoint = await openEndpoint({ address: config.metrics, metrics: prometheus, ready })
+    const alive = async (): Promise<void> => {
+      if (mount === undefined) throw new Error('not mounted yet')
+      const { mountpoint } = mount
+      if (!(await isMounted(mountpoint))) throw new Error(`${mountpoint} is not mounted any more`)
+    }
+    const { metrics: address } = config
+    const endpoint = await openEndpoint({ address, metrics: prometheus, alive, ready })
     log.info({ address: endpoint.url }, 'metrics are served')
     opened.push(endpoint)
   }
@@ -68,6 +75,3 @@ export async function openInstruments(config: MountConfig, log: Logger): Promise
     },
   }
 }
-
-/** Before there is a mount. */
-const NOTHING = { inodes: 0, lookups: 0, handles: 0, dirty: 0 }

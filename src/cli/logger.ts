@@ -5,7 +5,8 @@
  */
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
-import { resolve } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { MountConfig } from '../config.js'
 import { Repeats } from './repeats.js'
@@ -33,10 +34,11 @@ export function createLogger(options: LogOptions): PinoLogger {
 }
 
 export function openLog({ level, file, format = 'auto' }: LogOptions): ProcessLog {
+  if (file !== undefined) mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o750 })
   const destination = pino.destination(
     file === undefined
       ? { dest: 2, sync: true }
-      : { dest: resolve(file), sync: true, mkdir: true, append: true, mode: 0o600 },
+      : { dest: resolve(file), sync: true, append: true, mode: 0o600 },
   )
   const isText = format === 'text' || (format === 'auto' && file === undefined && isatty(2))
   const stream = isText ? { write: (line: string) => destination.write(textOf(line)) } : destination

@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { ConfigError, inspectConfig } from '../config.js'
 import type { Inspection, MountConfig } from '../config.js'
-import { openBosDriver } from '../driver/bos/driver.js'
 import type { StorageDriver } from '../driver/driver.js'
 import { ParameterError, parseBosParameters } from '../driver/parameters.js'
 import type { BosParameters } from '../driver/parameters.js'
@@ -78,6 +77,8 @@ export async function withStore<T>(
     let driver: StorageDriver | undefined
     try {
       const parameters = parseBosParameters({ ...inspection.config.bos, ...embedded?.parameters })
+      // Loaded by those commands alone that speak with BOS.
+      const { openBosDriver } = await import('../driver/bos/driver.js')
       driver = await openBosDriver(parameters, { log, signal })
       return await work({ driver, signal, parameters, bucket: parameters.bucket })
     } finally {

@@ -102,6 +102,11 @@ export interface WriteConditions {
   ifMatch?: string
   /** The path must not exist. */
   ifNoneMatch?: '*'
+  /**
+   * The same was tried before, and nobody knows whether it took effect: what is there and is exactly what
+   * this write makes counts as written.
+   */
+  repeated?: boolean
 }
 
 export interface WriteOptions extends DriverOptions, WriteConditions {

@@ -35,6 +35,8 @@ export const LEDGER_SUFFIX = '.ledger'
 /** A mount that has not renewed its ledger for so long does not run any more. */
 const SILENCE: Milliseconds = 6 * RENEWAL
 const PARALLELISM = 8
+/** Between when an upload was begun here and there; clocks may differ somewhat. */
+const SAME_TIME: Milliseconds = 60_000
 
 /**
  * Never rejects: a mount is of use even if what another left behind cannot be removed.
@@ -94,6 +96,7 @@ async function undo(
 ): Promise<void> {
   if (entry.kind === 'move') return keep({ from: entry.from, to: entry.to })
   if (entry.kind === 'return') return giveBack(driver, entry, signal)
+  if (entry.kind === 'begun') return abortBegun(driver, entry, signal)
   const { path } = entry
   if (entry.kind === 'object') return driver.deleteFile(path, { signal })
   const upload = { path, uploadId: entry.uploadId, initiated: new Date(0) }
@@ -112,6 +115,21 @@ async function giveBack(
     if (error instanceof PathNotFoundError) return
     if (!(error instanceof PreconditionError)) throw error
     await driver.deleteFile(path, { signal })
+  }
+}
+
+/**
+ * The mount has died before it knew whether its upload had been begun. An upload of the same name that
+ * another mount has begun within the same minute is taken for it, and fails there with an error.
+ */
+async function abortBegun(
+  driver: StorageDriver,
+  { path, at }: Extract<LedgerEntry, { kind: 'begun' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const upload of driver.uploads(path, { signal })) {
+    const isSameTime = Math.abs(upload.initiated.getTime() - at) < SAME_TIME
+    if (upload.path === path && isSameTime) await driver.abortUpload(upload, { signal })
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * `/metrics` for Prometheus, `/healthz` (the process works) and `/readyz` (the store answers), over HTTP at an
- * address of this machine or a socket. Nothing else is answered, and nothing can be changed by it.
+ * `/metrics` for Prometheus, `/healthz` (the mount is there and the event loop turns) and `/readyz` (the store
+ * answers, too), over HTTP at an address of this machine or a socket. Nothing else is answered, and nothing
+ * can be changed by it.
  */
 import { once } from 'node:events'
 import { chmod, lstat, rm } from 'node:fs/promises'
@@ -12,6 +13,8 @@ export interface EndpointOptions {
   /** `HOST:PORT`, or the absolute path of a socket, which its owner alone can use. */
   readonly address: string
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  /** Rejects when there is no mount any more, or not yet. */
+  readonly alive: () => Promise<void>
   /** Rejects when the mount cannot do its work. */
   readonly ready: (signal: AbortSignal) => Promise<void>
 }
@@ -26,21 +29,23 @@ export interface Endpoint {
 const READY_FOR: Milliseconds = 1_000
 const READY_WITHIN: Milliseconds = 3_000
 
+/** A turn of the event loop that takes longer makes every program on the mount wait. */
+const LONGEST_TURN: Milliseconds = 1_000
+
 /** @throws Error if nobody can listen there */
 export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {
   const { address, metrics } = options
   const ready = remembered(options.ready)
+  const health = (): Promise<string | undefined> => problemOf(healthy(options.alive))
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname
     const isRead = request.method === 'GET' || request.method === 'HEAD'
     if (!isRead) answer(response, 405, 'only GET\n')
-    else if (path === '/healthz') answer(response, 200, 'ok\n')
+    else if (path === '/healthz') void health().then(problem => report(response, problem))
     else if (path === '/readyz') {
-      void ready().then(problem =>
-        problem === undefined
-          ? answer(response, 200, 'ok\n')
-          : answer(response, 503, `${problem}\n`),
-      )
+      void health()
+        .then(async problem => problem ?? (await ready()))
+        .then(problem => report(response, problem))
     } else if (path === '/metrics') {
       void metrics.text().then(
         text => answer(response, 200, text, metrics.contentType),
@@ -51,7 +56,10 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   const isSocket = address.startsWith('/')
   if (isSocket) await removeSocket(address)
   const { host, port } = isSocket ? { host: '', port: 0 } : parse(address)
+  // A socket must not be open to others even until its mode is set.
+  const umask = process.umask(isSocket ? 0o177 : process.umask())
   server.listen(isSocket ? { path: address } : { host, port })
+  process.umask(umask)
   await once(server, 'listening')
   if (isSocket) await chmod(address, 0o600)
   const bound = server.address()
@@ -66,6 +74,27 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
       if (isSocket) await rm(address, { force: true })
     },
   }
+}
+
+async function healthy(alive: EndpointOptions['alive']): Promise<void> {
+  await alive()
+  const began = performance.now()
+  await new Promise(resolve => setTimeout(resolve, 0))
+  const took = performance.now() - began
+  if (took > LONGEST_TURN) throw new Error(`the event loop is late by ${Math.round(took)} ms`)
+}
+
+function report(response: ServerResponse, problem: string | undefined): void {
+  if (problem === undefined) answer(response, 200, 'ok\n')
+  else answer(response, 503, `${problem}\n`)
+}
+
+/** What a failure says, or undefined. */
+function problemOf(work: Promise<void>): Promise<string | undefined> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  )
 }
 
 function parse(address: string): { host: string; port: number } {
@@ -95,10 +124,7 @@ function remembered(ready: EndpointOptions['ready']): () => Promise<string | und
   return () => {
     if (last === undefined || performance.now() - asked > READY_FOR) {
       asked = performance.now()
-      last = ready(AbortSignal.timeout(READY_WITHIN)).then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      )
+      last = problemOf(ready(AbortSignal.timeout(READY_WITHIN)))
     }
     return last
   }

@@ -6,8 +6,8 @@ import type { Composition, ReadIntoResult, StorageDriver } from '../driver/drive
 import type { Operations } from '../fs/operations.js'
 import type { Observer, OperationKind } from '../util/observer.js'
 
-/** Not requests that take time: they are called for every inode or once. */
-const UNOBSERVED = new Set(['init', 'destroy', 'forget'])
+/** Not requests that take time: they are called for every inode, or once, or send nothing. */
+const UNOBSERVED = new Set(['init', 'destroy', 'forget', 'checkPath', 'keyOf'])
 
 type Method = (...values: unknown[]) => unknown
 

@@ -1,6 +1,6 @@
 /** What an observer is told, as Prometheus metrics; and what is asked at the time of a scrape. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Observer, OperationKind } from '../util/observer.js'
+import type { Observer, OperationKind, StoreRequest } from '../util/observer.js'
 import type { Bytes, Milliseconds } from '../util/units.js'
 
 /** From a name that is cached to a part on a slow line, in seconds. */
@@ -8,7 +8,7 @@ const BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 6
 
 const PREFIX = 'bosmount_'
 
-/** Numbers that are true at this moment, by name: `inodes`, `handles`, … */
+/** Numbers that are true at this moment, by name: `inodes`, `dirtyBytes`; those named …Total only grow. */
 export type Gauges = () => Readonly<Record<string, number>>
 
 export class PrometheusObserver implements Observer {
@@ -16,6 +16,11 @@ export class PrometheusObserver implements Observer {
   readonly #durations: Readonly<Record<OperationKind, Histogram>>
   readonly #errors: Readonly<Record<OperationKind, Counter>>
   readonly #bytes: Readonly<Record<OperationKind, Counter>>
+  readonly #requests: Histogram
+  readonly #statuses: Counter
+  readonly #requestBytes: Counter
+  readonly #retries: Counter
+  readonly #gauges: Gauges
 
   constructor(gauges: Gauges) {
     const registers = [this.#registry]
@@ -52,16 +57,31 @@ export class PrometheusObserver implements Observer {
           registers,
         }),
     )
-    for (const name of Object.keys(gauges())) {
-      new Gauge({
-        name: `${PREFIX}${name}`,
-        help: `${name.replaceAll('_', ' ')} at this moment`,
-        registers,
-        collect() {
-          this.set(gauges()[name] ?? 0)
-        },
-      })
-    }
+    this.#gauges = gauges
+    this.#requests = new Histogram({
+      name: `${PREFIX}request_seconds`,
+      help: 'How long attempts of requests to BOS took, by what BOS calls them',
+      labelNames: ['operation'],
+      buckets: BUCKETS,
+      registers,
+    })
+    this.#statuses = new Counter({
+      name: `${PREFIX}requests_total`,
+      help: 'Attempts of requests to BOS, by operation and status, or why there was none',
+      labelNames: ['operation', 'status'],
+      registers,
+    })
+    this.#requestBytes = new Counter({
+      name: `${PREFIX}request_bytes_total`,
+      help: 'Content of requests to BOS and of the answers, without headers',
+      labelNames: ['direction'],
+      registers,
+    })
+    this.#retries = new Counter({
+      name: `${PREFIX}request_retries_total`,
+      help: 'Attempts that were followed by another',
+      registers,
+    })
     // Memory, CPU and the delay of the event loop.
     collectDefaultMetrics({ register: this.#registry, prefix: PREFIX })
   }
@@ -75,12 +95,44 @@ export class PrometheusObserver implements Observer {
     this.#bytes[kind].inc({ direction }, amount)
   }
 
+  readonly request = ({ operation, status, duration, sent, received }: StoreRequest): void => {
+    this.#requests.observe({ operation }, duration / 1000)
+    this.#statuses.inc({ operation, status })
+    if (sent > 0) this.#requestBytes.inc({ direction: 'sent' }, sent)
+    if (received > 0) this.#requestBytes.inc({ direction: 'received' }, received)
+  }
+
+  readonly retry = (): void => {
+    this.#retries.inc()
+  }
+
   get contentType(): string {
     return this.#registry.contentType
   }
 
   /** The text that Prometheus scrapes. */
   async text(): Promise<string> {
+    for (const [name, value] of Object.entries(this.#gauges())) this.#show(snake(name), value)
     return await this.#registry.metrics()
   }
+
+  /** Sets a number that somebody else counts. */
+  #show(name: string, value: number): void {
+    const full = PREFIX + name
+    const known = this.#registry.getSingleMetric(full)
+    if (known instanceof Gauge) known.set(value)
+    else if (known instanceof Counter) {
+      known.reset()
+      known.inc(value)
+    } else {
+      const options = { name: full, help: name.replaceAll('_', ' '), registers: [this.#registry] }
+      if (name.endsWith('_total')) new Counter(options).inc(value)
+      else new Gauge(options).set(value)
+    }
+  }
+}
+
+/** `dirtyBytes` is `dirty_bytes`. */
+function snake(name: string): string {
+  return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }

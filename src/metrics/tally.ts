@@ -69,5 +69,11 @@ export function several(...observers: readonly Observer[]): Observer {
     bytes: (kind, direction, amount) => {
       for (const observer of observers) observer.bytes(kind, direction, amount)
     },
+    request: request => {
+      for (const observer of observers) observer.request?.(request)
+    },
+    retry: () => {
+      for (const observer of observers) observer.retry?.()
+    },
   }
 }

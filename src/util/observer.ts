@@ -4,6 +4,18 @@ import type { Bytes, Milliseconds } from './units.js'
 /** `fuse`: requests of the kernel; `store`: calls of the storage driver. */
 export type OperationKind = 'fuse' | 'store'
 
+/** One attempt of a request to the store, retries included. */
+export interface StoreRequest {
+  /** As the service calls it, e.g. `PutObject`. */
+  readonly operation: string
+  /** The status of the answer, or in a word why there was none. */
+  readonly status: string
+  readonly duration: Milliseconds
+  /** Content without headers. */
+  readonly sent: Bytes
+  readonly received: Bytes
+}
+
 export interface Observer {
   /**
    * Something has ended. `duration` is how long its caller waited, 0 for what was answered at once;
@@ -12,4 +24,8 @@ export interface Observer {
   operation(kind: OperationKind, name: string, duration: Milliseconds, error?: string): void
   /** Content that was moved: `read` towards programs, `write` from them; of the store likewise. */
   bytes(kind: OperationKind, direction: 'read' | 'write', amount: Bytes): void
+  /** Told only to those who want to know. */
+  readonly request?: (request: StoreRequest) => void
+  /** A request is sent once more: another attempt follows one that has failed. */
+  readonly retry?: () => void
 }

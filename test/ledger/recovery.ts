@@ -108,6 +108,31 @@ for (const [who, owner] of DEAD) {
   })
 }
 
+void t.test('an upload whose id a mount did not live to learn is found and aborted', async t => {
+  const { directory, driver, self, recover } = await setStage(t)
+  await driver.compose('/file')
+  const other = await driver.compose('/file-of-another')
+  const write = (at: number): void => {
+    const header = { version: 1, store: 'store', owner: { ...self, pid: 2 ** 22 + 1 } }
+    const entry = { kind: 'begun', path: '/file', at }
+    writeFileSync(
+      join(directory, 'some.ledger'),
+      `${JSON.stringify(header)}\n+${JSON.stringify(entry)}\n`,
+    )
+  }
+  const uploads = async (): Promise<readonly string[]> => {
+    const paths = []
+    for await (const { path } of driver.uploads('/')) paths.push(path)
+    return paths.toSorted()
+  }
+  write(Date.now() - 3_600_000)
+  await recover()
+  t.same(await uploads(), ['/file', '/file-of-another'], 'it was begun at another time')
+  write(Date.now())
+  await recover()
+  t.same(await uploads(), [other.path])
+})
+
 const OTHERS: readonly (readonly [string, Partial<ProcessIdentity>])[] = [
   ['a mount that lives', {}],
   ['a mount in another container', { namespace: 'another' }],

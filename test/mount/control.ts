@@ -10,6 +10,7 @@ import {
   startServer,
   bosmount,
 } from '../helpers/bosmount.js'
+import { projectPath } from '../helpers/project.js'
 import { socketOf } from '../../src/cli/state.js'
 import { bucketContents, openBucket } from '../helpers/bucket.js'
 import { scratchFolder } from '../helpers/scratch.js'
@@ -58,6 +59,16 @@ void t.test('metrics, health and statistics tell what was done', async t => {
   t.match(text, /^bosmount_store_bytes_total\{direction="write"\} 100000$/m)
   t.match(text, /^bosmount_store_operation_seconds_count\{operation="putContent"\} 1$/m)
   t.match(text, /^bosmount_inodes \d+$/m)
+  t.match(text, /^bosmount_requests_total\{operation="PutObject",status="200"\} 1$/m)
+  t.match(text, /^bosmount_request_bytes_total\{direction="sent"\} 100000$/m)
+  t.match(text, /^bosmount_cache_misses_total \d+$/m)
+  t.match(text, /^bosmount_dirty_bytes \d+$/m)
+  const board = readFileSync(projectPath('docs/examples/grafana-dashboard.json'), 'utf8')
+  const exprs = [...board.matchAll(/"expr": "((?:[^"\\]|\\.)*)"/g)].map(([, expr = '']) => expr)
+  t.ok(exprs.length > 10)
+  for (const name of new Set(exprs.join(' ').match(/bosmount_\w+/g))) {
+    t.match(text, new RegExp(`^# TYPE ${name.replace(/_(bucket|sum|count)$/, '')} `, 'm'), name)
+  }
   t.match(text, /^bosmount_nodejs_eventloop_lag_seconds /m)
   t.same(await get(socket, '/healthz'), { status: 200, text: 'ok\n' })
   t.same(await get(socket, '/readyz'), { status: 200, text: 'ok\n' })

@@ -110,3 +110,37 @@ void t.test('unmounting without the store says what could not be saved', async t
     t.ok(logged.includes(`"path":"${name}"`), `the log names ${name}`)
   }
 })
+
+void t.test(
+  'umount --force ends what hangs, frees the mount point and says what is lost',
+  async t => {
+    const { server, mountpoint, folder } = await setStage(t)
+    const times = ['--request-timeout', '2s', '--total-timeout', '4s', '--metadata-ttl', '0']
+    const args = [...times, '--log-file', join(folder, 'log')]
+    const mounted = await bosmount(mountArguments({ server, mountpoint, args }))
+    t.equal(mounted.code, 0, mounted.stderr)
+    // A shell would close a copy of the descriptor after each command, which stores the file.
+    const script = `const fs = require('node:fs')
+    fs.writeSync(fs.openSync(process.argv[1], 'w'), 'kept')
+    console.log('written')
+    setTimeout(() => {}, 60_000)`
+    const writer = new Background(t, process.execPath, ['-e', script, join(mountpoint, 'dirty')])
+    await writer.waitFor(/written/)
+    server.process.signal('SIGSTOP')
+    const reader = new Background(t, 'sh', ['-c', `echo starts; exec cat '${mountpoint}/file'`])
+    await reader.waitFor(/starts/)
+    const forced = await bosmount(['umount', mountpoint, '--force', '--timeout', '60s'])
+    t.notOk(isMounted(mountpoint), 'the mount point is free')
+    t.equal(forced.code, 1, 'it does not claim that all was stored')
+    t.match(forced.stderr, /could be stored: .*dirty/)
+    t.not(await reader.end(), 0, 'whoever waited has an error')
+    const log = readFileSync(join(folder, 'log'), 'utf8')
+    t.match(log, /dirty/)
+    server.process.signal('SIGCONT')
+    const again = await bosmount(mountArguments({ server, mountpoint, args }))
+    t.equal(again.code, 0, again.stderr)
+    t.equal(readFileSync(join(mountpoint, 'file'), 'utf8'), 'content')
+    const ended = await bosmount(['umount', mountpoint])
+    t.equal(ended.code, 0, ended.stderr)
+  },
+)

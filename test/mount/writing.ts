@@ -4,16 +4,19 @@ import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { MiB } from '../../src/util/units.js'
+import { GiB, KiB, MiB } from '../../src/util/units.js'
 import { readAccessLog } from '../helpers/access-log.js'
 import type { Access } from '../helpers/access-log.js'
 import { MountedBucket, startServer } from '../helpers/bosmount.js'
+import type { Server } from '../helpers/bosmount.js'
+import { openBucket } from '../helpers/bucket.js'
 import { run, runOk } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
 interface Scene {
   readonly at: (name: string) => string
   readonly log: () => Access[]
+  readonly server: Server
 }
 
 async function scene(t: Test): Promise<Scene> {
@@ -21,7 +24,7 @@ async function scene(t: Test): Promise<Scene> {
   const server = await startServer(t, folder)
   const mount = await MountedBucket.mount(t, { server, mountpoint: join(folder, 'mount') })
   t.teardown(() => mount.unmount())
-  return { at: name => join(mount.path, name), log: () => readAccessLog(server.accessLog) }
+  return { at: name => join(mount.path, name), log: () => readAccessLog(server.accessLog), server }
 }
 
 function pattern(length: number): Buffer {
@@ -31,7 +34,7 @@ function pattern(length: number): Buffer {
 }
 
 t.setTimeout(240_000)
-const { at, log } = await scene(t)
+const { at, log, server } = await scene(t)
 
 async function hasPython(): Promise<boolean> {
   return run('python3', ['-c', 'import mmap']).then(
@@ -130,4 +133,50 @@ await t.test('cp inside the mount moves no bytes through it', async t => {
   t.ok(made.reduce((sum, { bytesIn, bytesOut }) => sum + bytesIn + bytesOut, 0) < MiB)
   t.ok(made.length <= 8, `${made.length} requests`)
   await runOk('cmp', [at('source'), at('copy')])
+})
+
+await t.test('what is changed in an object of 10 GiB is all that travels', async t => {
+  const bucket = await openBucket(t, server)
+  const block = pattern(64 * MiB)
+  const { etag } = await bucket.putContent('/block', block)
+  const composition = await bucket.compose('/huge')
+  const parts = []
+  for (let partNumber = 1; partNumber <= 160; partNumber += 1) {
+    const range = { path: '/block', etag, offset: 0, length: block.length }
+    parts.push(await composition.copyPart(partNumber, range))
+  }
+  await composition.complete(parts)
+  const sent = async (work: () => Promise<void>): Promise<number> => {
+    const before = log().length
+    await work()
+    return log()
+      .slice(before)
+      .reduce((sum, { bytesIn }) => sum + bytesIn, 0)
+  }
+  const change = Buffer.alloc(4 * KiB, 'changed')
+  const middle = 5 * GiB + 12_345
+  const file = await open(at('huge'), 'r+')
+  const overwritten = await sent(async () => {
+    await file.write(change, 0, change.length, middle)
+    await file.sync()
+  })
+  t.ok(overwritten <= 16 * MiB, `4 KiB changed: ${overwritten} bytes`)
+  const appended = await sent(async () => {
+    await file.write(block, 0, MiB, 10 * GiB)
+    await file.sync()
+  })
+  t.ok(appended <= 16 * MiB, `1 MiB appended: ${appended} bytes`)
+  const cut = await sent(async () => {
+    await file.truncate(7 * GiB + 1)
+    await file.sync()
+  })
+  t.ok(cut <= 10 * MiB, `truncated: ${cut} bytes`)
+  await file.close()
+  t.equal((await bucket.stat('/huge')).size, 7 * GiB + 1)
+  const around = await bucket.reader('/huge', { offset: middle - 10, length: change.length + 20 })
+  const expected = Buffer.concat([block, block]).subarray(12_345 - 10, 12_345 + change.length + 10)
+  change.copy(expected, 10)
+  const found = []
+  for await (const chunk of around.stream) found.push(chunk)
+  t.ok(Buffer.concat(found).equals(expected), 'the change is where it belongs')
 })

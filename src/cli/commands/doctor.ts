@@ -4,7 +4,6 @@ import type { BosParameters } from '../../driver/parameters.js'
 import { command } from '../command.js'
 import { checkBucket } from '../doctor/bucket.js'
 import type { Finding, Say } from '../doctor/check.js'
-import { checkNetwork } from '../doctor/network.js'
 import { checkSystem, systemPlaces } from '../doctor/system.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { interruptible } from '../interrupt.js'
@@ -61,6 +60,7 @@ async function examine(argv: DoctorArguments, signal: AbortSignal): Promise<void
     if (mistakes.length === 0) {
       await say({ check: 'settings', status: 'ok', detail: 'are complete and sound' })
       const parameters = await readParameters(config.bos, say)
+      const { checkNetwork } = await import('../doctor/network.js')
       if (parameters !== undefined && (await checkNetwork(say, parameters))) {
         await checkBucket(say, parameters, { signal, readOnly: config.readOnly })
       }

@@ -2,7 +2,6 @@
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MountConfig } from '../../config.js'
-import { openMount } from '../../mount.js'
 import type { RunningMount } from '../../mount.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
@@ -108,6 +107,8 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   const ledgerDirectory = config.readOnly ? undefined : await prepareLedgerDirectory(log)
   const instruments = await openInstruments(config, log)
   const { observer } = instruments
+  // The process that detaches from a daemon, and all other commands, do without it.
+  const { openMount } = await import('../../mount.js')
   const mount = await openMount({
     config,
     mountpoint,

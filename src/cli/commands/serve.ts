@@ -8,7 +8,7 @@ import type { Argv, CommandModule } from 'yargs'
 import { EMBEDDED_BUCKET } from '../../embedded.js'
 import type { Credential } from '../../server/auth.js'
 import { CREDENTIAL_FILE, keptCredential } from '../../server/kept-credential.js'
-import { startBosServer, type BucketOptions } from '../../server/server.js'
+import type { BucketOptions } from '../../server/server.js'
 import { parseSwitch, type Switches } from '../../server/switches.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { readFaultFile, watchFaultFile } from '../fault-file.js'
@@ -39,6 +39,7 @@ export const serveCommand: CommandModule<object, ServeArguments> = {
     const dataDirectory = resolve(argv['data-dir'])
     const log = createLogger({ level: 'info' })
     const accessLog = await openAccessLog(argv['access-log'])
+    const { startBosServer } = await import('../../server/server.js')
     const server = await startBosServer({
       dataDirectory,
       host,

@@ -3,7 +3,6 @@
  * `.bosmount/`, a folder that no mount shows; they are removed again.
  */
 import { randomUUID } from 'node:crypto'
-import { openBosDriver } from '../../driver/bos/driver.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { PreconditionError } from '../../driver/errors.js'
 import type { BosParameters } from '../../driver/parameters.js'
@@ -30,6 +29,7 @@ export async function checkBucket(
     'bucket',
     'correct accesskeyid, accesskeysecret, region, bucket or endpoint',
     async () => {
+      const { openBosDriver } = await import('../../driver/bos/driver.js')
       opened.push(await openBosDriver({ ...parameters, rootdirectory: below }, { signal }))
       return `${bucket} is there, and the credentials are good`
     },

@@ -3,6 +3,7 @@
  * service nothing.
  */
 import type { LookupFunction } from 'node:net'
+import type { Observer } from '../../util/observer.js'
 import { silentLogger, type Logger } from '../../util/log.js'
 import type { Clock } from '../../util/clock.js'
 import { GiB, type Milliseconds } from '../../util/units.js'
@@ -15,6 +16,7 @@ import type { BosConfig, BosContext } from './context.js'
 import { KeyMap } from './key.js'
 import { chooseProxy, type Environment } from './proxy.js'
 import { retryPolicy, type RetryOptions } from './retry.js'
+import { observeTransport } from './observe-transport.js'
 import { warnOfRetries } from './retry-warnings.js'
 import { createTransport, type Transport, type TransportOptions } from './transport.js'
 
@@ -44,6 +46,8 @@ export interface BosDriverOptions extends Partial<BosConfig> {
   retry?: RetryOptions
   clock?: Clock
   log?: Logger
+  /** Told of every attempt, and of every one that another follows. */
+  observer?: Pick<Observer, 'request' | 'retry'>
 }
 
 /** Parts that one writer has under way. */
@@ -59,7 +63,11 @@ export function assemble(
   const { retry, log = silentLogger, clock } = options
   const { bucket, chunksize, rootdirectory } = parameters
   const time = clock === undefined ? {} : { clock }
-  const transport = createTransport(transportOptions(parameters, { ...options, log }))
+  const { observer } = options
+  const bare = createTransport(transportOptions(parameters, { ...options, log }))
+  const transport =
+    observer?.request === undefined ? bare : observeTransport(bare, observer.request)
+  const warn = warnOfRetries(log, clock)
   const api = new BosApi({
     transport,
     bucket,
@@ -69,7 +77,10 @@ export function assemble(
       ...time,
       ...retry,
     }),
-    onRetry: warnOfRetries(log, clock),
+    onRetry: (request, failed) => {
+      observer?.retry?.()
+      warn(request, failed)
+    },
     writeHeaders: writeHeaders(parameters),
   })
   const context: BosContext = {

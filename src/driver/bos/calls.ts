@@ -59,6 +59,9 @@ export function within(request: BosRequest, { timeLeft }: Attempt): BosRequest {
   return { method, key, params, headers, body, expectedBytes, patience, signal, timeLeft }
 }
 
+/** How long a write that has failed looks whether it took effect all the same. */
+const LAST_LOOK: Milliseconds = 5000
+
 export class Calls {
   readonly transport: Transport
   readonly #policy: RetryPolicy
@@ -116,19 +119,19 @@ export class Calls {
     write: (attempt: Attempt) => Promise<string>,
   ): Promise<string> {
     const { key, signal } = request
-    const { ifMatch, ifNoneMatch } = target.conditions
+    const { ifMatch, ifNoneMatch, repeated = false } = target.conditions
     const hasCondition = ifMatch !== undefined || ifNoneMatch !== undefined
     // Without a condition of ours, 412 says that another writer is at work at this moment.
     const retryable = (error: unknown): boolean =>
       isRetryable(error) || (!hasCondition && isPrecondition(error))
-    return this.retry(
+    const written = this.retry(
       request,
       async attempt => {
         try {
           return await write(attempt)
         } catch (error) {
           const mayBeEcho = isPrecondition(error) || isCode(error, 'NoSuchUpload')
-          if (!attempt.ambiguous || !mayBeEcho) throw error
+          if (!(attempt.ambiguous || repeated) || !mayBeEcho) throw error
           const etag = await this.#etagOf({ method: 'HEAD', key, signal }, attempt)
           if (etag !== target.expected()) throw error
           return etag
@@ -136,6 +139,19 @@ export class Calls {
       },
       { retryable, retryClass: 'other' },
     )
+    if (!hasCondition || target.expected() === ifMatch) return written
+    // The condition held if it took effect; a later attempt would not meet it again.
+    return written.catch(async (error: unknown) => {
+      const isUnclear = error instanceof BosError && error.ambiguous && error.kind !== 'timeout'
+      if (!isUnclear) throw error
+      const head = { method: 'HEAD' as const, key, signal }
+      const etag = await this.call(head, undefined, { deadline: LAST_LOOK }).then(
+        ({ headers }) => readEtag(headers),
+        () => undefined,
+      )
+      if (etag !== target.expected()) throw error
+      return etag
+    })
   }
 
   async #etagOf(head: BosRequest, { timeLeft }: Attempt): Promise<string | undefined> {

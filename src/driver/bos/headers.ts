@@ -13,6 +13,8 @@ export interface Conditions {
   /** Etag without quotes. */
   ifMatch?: string | undefined
   ifNoneMatch?: '*' | undefined
+  /** An earlier request for the same may have taken effect. */
+  repeated?: boolean | undefined
 }
 
 export interface ObjectProperties {

@@ -43,6 +43,8 @@ export interface Core {
   readonly metadata: MetadataCache
   readonly subtrees: Subtrees
   readonly blocks: BlockCache
+  /** A block that is not in memory comes from the store, never from a local disk. */
+  readonly readsAskStore: boolean
   readonly prefetcher: Prefetcher
   readonly writeBack: WriteBack
   readonly markers: Markers

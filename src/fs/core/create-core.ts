@@ -81,6 +81,7 @@ export function createCore(options: FileSystemOptions): Core {
     metadata,
     subtrees: new Subtrees({ driver, metadata, log }),
     blocks,
+    readsAskStore: options.blocksFrom === undefined,
     prefetcher: new Prefetcher({ blocks, window: config.readAhead, now: monotonic }),
     writeBack: new WriteBack({
       limits: driver.partLimits,

@@ -18,7 +18,7 @@ import type { FileHandle } from './file-handles.js'
 import { atRest, isSame, objectOf } from './file-version.js'
 import type { DirectoryInode, FileInode } from './inode.js'
 import { Ranges } from './ranges.js'
-import { isImmutable, isSameContent, revalidate, settle } from './revalidation.js'
+import { isSameContent, revalidate, revalidateReader, settle } from './revalidation.js'
 import { saveAll } from './unsaved.js'
 import type { Unsaved } from './unsaved.js'
 
@@ -55,7 +55,8 @@ export class Files {
   open(context: RequestContext, file: FileInode, flags: number): Promise<OpenReply> {
     return this.#held(context, file, async () => {
       const readsOnly = isReadOnly(flags) && (flags & O_TRUNC) === 0
-      if (!(readsOnly && isImmutable(this.#core, file))) await revalidate(this.#core, context, file)
+      if (readsOnly) await revalidateReader(this.#core, context, file)
+      else await revalidate(this.#core, context, file)
       if ((flags & O_TRUNC) !== 0) await this.truncate(context, file, 0)
       return this.#handles.open(file, flags)
     })

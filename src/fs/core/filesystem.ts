@@ -114,6 +114,19 @@ export class FileSystem implements Operations {
     }
   }
 
+  /** All that is worth watching at this moment; names that end in Total count since the beginning. */
+  get gauges(): Readonly<Record<string, number>> {
+    const { writeBack, blocks } = this.#core
+    return {
+      ...this.counts,
+      dirtyBytes: writeBack.heldBytes,
+      uploads: writeBack.uploadsUnderWay,
+      cacheBytes: blocks.size,
+      cacheFetching: blocks.inFlight,
+      ...blocks.sums,
+    }
+  }
+
   /** Throws if an internal invariant does not hold; for tests. */
   checkInvariants(): void {
     this.#core.inodes.checkInvariants()

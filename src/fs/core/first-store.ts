@@ -4,7 +4,8 @@
  * A file that was created with O_EXCL, or moved with RENAME_NOREPLACE before it was stored, is new at its
  * name the first time: if another host has stored something there meanwhile, that stays, and this
  * one's close fails with EEXIST. A file that was made from a version which is not there any more fails
- * with ESTALE, as one that was made from a version which was replaced.
+ * with ESTALE, as one that was made from a version which was replaced. What is found there after an
+ * attempt that was not answered, and is what was attempted, is our own.
  */
 import type { Composition, WriteConditions, WriteResult } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
@@ -21,9 +22,12 @@ export async function publish(
 ): Promise<WriteResult> {
   const isNew = file.exclusive && conditions.ifMatch === undefined
   const path = core.inodes.path(file)
+  const repeated = file.attempted === path ? { repeated: true } : {}
   try {
-    return await work(isNew ? { ifNoneMatch: '*' } : conditions)
+    return await work({ ...(isNew ? { ifNoneMatch: '*' } : conditions), ...repeated })
   } catch (error) {
+    // Whatever else went wrong, it may have taken effect.
+    file.attempted = error instanceof PreconditionError ? undefined : path
     if (isNew && error instanceof PreconditionError) {
       // What is believed of the name is not so.
       if (file.parent !== undefined) core.metadata.forget(core.inodes.path(file.parent))

@@ -96,6 +96,7 @@ export class InodeTable {
       version: undefined,
       covers: false,
       exclusive: false,
+      attempted: undefined,
       seen: -Infinity,
       confirmed: -Infinity,
       hidden: false,

@@ -68,6 +68,8 @@ export interface FileInode extends InodeRecord {
   covers: boolean
   /** The first version that is stored must not replace one that another host has stored: O_EXCL. */
   exclusive: boolean
+  /** Where the store was asked to put it, and did not say whether it has. */
+  attempted: string | undefined
   /** When `version` was last known to be the present one, by the monotonic clock. */
   seen: Milliseconds
   /** When the store was last asked for this very file, by the same clock; a listing may lag behind. */

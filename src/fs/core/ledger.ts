@@ -1,14 +1,15 @@
 /**
  * What a mount has put into the store that nobody would find after its death.
  *
- * Model: a record is made durable before, or for an upload, whose id the store chooses, right after
- * the thing itself is made, and struck out when the thing is gone. What is left in the ledger of a
+ * Model: a record is made durable before the thing itself is made, and struck out when the thing is
+ * gone. The store chooses the id of an upload: before there is one, its path and the time are noted. What is left in the ledger of a
  * mount that was killed is removed by the next mount of the same store; what it was moving, the next
  * one knows.
  */
 
 import type { Composition } from '../../driver/driver.js'
 import type { Logger } from '../../util/log.js'
+import type { Milliseconds } from '../../util/units.js'
 
 /** A directory's old and new name. */
 export interface Move {
@@ -18,11 +19,13 @@ export interface Move {
 
 /**
  * The content of an unlinked file, the content that a name may lack because its unlink has failed, an
- * unfinished multipart upload, or a directory that may lie partly under one and partly under another name.
+ * upload that is about to be begun, an unfinished one, or a directory that may lie partly under one and
+ * partly under another name.
  */
 export type LedgerEntry =
   | { readonly kind: 'object'; readonly path: string }
   | { readonly kind: 'return'; readonly path: string; readonly to: string }
+  | { readonly kind: 'begun'; readonly path: string; readonly at: Milliseconds }
   | { readonly kind: 'upload'; readonly path: string; readonly uploadId: string }
   | ({ readonly kind: 'move' } & Move)
 
@@ -37,6 +40,30 @@ export interface Ledger {
 export const noLedger: Ledger = {
   record: async () => undefined,
   strike: () => undefined,
+}
+
+/** Does what may begin an upload at `path`, of which nothing is known if the process ends meanwhile. */
+export async function noting<T>(
+  { ledger, log, clock }: NotingOptions,
+  path: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const entry: LedgerEntry = { kind: 'begun', path, at: clock() }
+  await ledger.record(entry).catch((error: unknown) => {
+    log.warn({ path, err: error }, 'cannot note an upload')
+  })
+  try {
+    return await work()
+  } finally {
+    ledger.strike(entry)
+  }
+}
+
+interface NotingOptions {
+  readonly ledger: Ledger
+  readonly log: Logger
+  /** Unix time. */
+  readonly clock: () => Milliseconds
 }
 
 /** A composition that is struck out when it ends; the ledger has it when this resolves. */

@@ -7,12 +7,14 @@
 import type { FileInfo, MoveOptions, MoveResult } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
+import { GiB } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
 import { follow } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { bury, carry, NOT_CARRIED, withContent } from './last-holders.js'
+import { noting } from './ledger.js'
 import type { Lookup } from './lookup.js'
 
 /** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
@@ -243,8 +245,12 @@ export class Namespace {
     { isNew, ...options }: Pick<Place, 'isNew'> & Pick<MoveOptions, 'known' | 'metadata'>,
   ): Promise<MoveResult | undefined> {
     const condition = isNew ? { ifNoneMatch: '*' as const } : {}
+    const move = (): Promise<MoveResult | undefined> =>
+      this.#core.driver.move(from, to, { ...condition, ...options })
+    // Conditional copies, and those of very large objects, are made by an upload.
+    const isUpload = isNew || (options.known?.source.size ?? 0) >= GiB
     try {
-      return await this.#core.driver.move(from, to, { ...condition, ...options })
+      return await (isUpload ? noting(this.#core, to, move) : move())
     } catch (error) {
       if (!isNew || !(error instanceof PreconditionError)) throw error
       throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })

@@ -5,11 +5,11 @@
 import type { ObjectId } from '../../cache/object-id.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
-import type { Milliseconds } from '../../util/units.js'
+import { KiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
 import { isContentAddressed } from './content-address.js'
 import type { Core } from './core.js'
-import { adopt, atRest, follow, removedElsewhere } from './file-version.js'
+import { adopt, atRest, follow, objectOf, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { FileInode } from './inode.js'
 
@@ -19,8 +19,11 @@ import type { FileInode } from './inode.js'
  */
 const SAME_OPEN: Milliseconds = 20
 
+/** Files that are read when they are opened: reading them costs hardly more than asking for their version. */
+const SMALL: Bytes = 64 * KiB
+
 /** Whether a reader need not ask which version of the file is the present one: it has only one content. */
-export function isImmutable({ config, inodes, metadata }: Core, file: FileInode): boolean {
+function isImmutable({ config, inodes, metadata }: Core, file: FileInode): boolean {
   if (metadata.now() - file.seen >= config.metadataTtl) return false
   return inodes.isLinked(file) && isContentAddressed(inodes.path(file))
 }
@@ -36,6 +39,50 @@ export async function isSameContent(
   const info = await core.driver.stat(path, { expect: 'file', signal })
   if (info.size !== size || core.inodes.path(file) !== path) return false
   follow(core, file, info)
+  return true
+}
+
+/** As `revalidate`, for an open that can only read. */
+export async function revalidateReader(
+  core: Core,
+  context: RequestContext,
+  file: FileInode,
+): Promise<void> {
+  if (isImmutable(core, file) || (await isConfirmedByReading(core, context, file))) return
+  await revalidate(core, context, file)
+}
+
+/**
+ * Reads a small file that will be read next anyway, on the condition that it is the version that is
+ * known: one request that tells as much as two. Of its attributes it tells nothing: where they are kept
+ * in the store, they are to be asked for.
+ */
+async function isConfirmedByReading(
+  core: Core,
+  { signal }: RequestContext,
+  file: FileInode,
+): Promise<boolean> {
+  const { attributes, blocks, inodes, metadata } = core
+  const { version } = file
+  if (!core.readsAskStore || attributes.isStored || isLocal(file) || file.moving !== undefined) {
+    return false
+  }
+  if (version === undefined || version.size === 0 || version.size > SMALL) return false
+  if (file.unsettled || !inodes.isLinked(file)) return false
+  const began = metadata.now()
+  const isFresh = began - file.seen < core.config.metadataTtl
+  if (!isFresh || began - file.confirmed < SAME_OPEN) return false
+  const object = objectOf(core, file)
+  if (!blocks.isCold(object)) return false
+  try {
+    await blocks.read(object, 0, version.size, { waiter: { signal } })
+  } catch {
+    signal.throwIfAborted()
+    // Another version, most likely; or else it is the reader who is to be told.
+    return false
+  }
+  if (file.version?.etag !== version.etag || inodes.path(file) !== object.path) return false
+  file.confirmed = Math.max(file.confirmed, began)
   return true
 }
 

@@ -6,7 +6,7 @@ import type { Core } from './core.js'
 import { follow } from './file-version.js'
 import { publish, publishing, staleIfGone } from './first-store.js'
 import type { FileInode } from './inode.js'
-import { recorded } from './ledger.js'
+import { noting, recorded } from './ledger.js'
 
 export function storedFile(core: Core, file: FileInode): FileStore {
   const { attributes, blocks, driver, inodes, markers, metadata } = core
@@ -26,9 +26,11 @@ export function storedFile(core: Core, file: FileInode): FileStore {
     compose: async () => {
       await announce(core, file)
       const { metadata } = attributes.saving(file)
-      const composition = await driver.compose(path(), metadata && { metadata })
-      const carrying = attributes.carriedBy(composition, file)
-      return publishing(core, file, await recorded(carrying, core))
+      return noting(core, path(), async () => {
+        const composition = await driver.compose(path(), metadata && { metadata })
+        const carrying = attributes.carriedBy(composition, file)
+        return publishing(core, file, await recorded(carrying, core))
+      })
     },
     copy: async ({ path: original, etag }) => {
       // Only a composition can be published on a condition.
@@ -36,7 +38,9 @@ export function storedFile(core: Core, file: FileInode): FileStore {
       await announce(core, file)
       const { metadata = {}, done } = attributes.saving(file)
       try {
-        const result = await driver.copy(original, path(), { etag, metadata })
+        // A very large object is copied by an upload.
+        const copy = (): Promise<WriteResult> => driver.copy(original, path(), { etag, metadata })
+        const result = await noting(core, path(), copy)
         done()
         return result
       } catch (error) {
@@ -64,6 +68,7 @@ export function storedFile(core: Core, file: FileInode): FileStore {
       file.pagesOf = version.etag
       file.covers = false
       file.exclusive = false
+      file.attempted = undefined
       if (file.parent === undefined) return
       metadata.changed(inodes.path(file.parent), file.name, info)
       markers.stored(file)

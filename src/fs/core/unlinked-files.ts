@@ -130,8 +130,9 @@ export class UnlinkedFiles {
 
   async #move(held: HeldVersion, home: string): Promise<WriteResult | undefined> {
     const { driver } = this.#options
+    let moved: WriteResult | undefined
     try {
-      await driver.move(held.path, home)
+      moved = await driver.move(held.path, home)
     } catch (error) {
       // As long as the name has it, nothing has happened. Otherwise what is at home may be all there is.
       const isThere = await this.#isThere(held).catch(() => 'unknown' as const)
@@ -143,7 +144,7 @@ export class UnlinkedFiles {
       if (isThere !== false) throw error
     }
     try {
-      const { etag = held.etag, size } = await driver.stat(home, { expect: 'file' })
+      const { etag = held.etag, size } = moved ?? (await driver.stat(home, { expect: 'file' }))
       return size === held.size ? { etag, size } : undefined
     } catch (error) {
       if (error instanceof PathNotFoundError) return undefined

@@ -40,7 +40,7 @@ export interface FuseBindingOptions {
 
 const DRAIN_TIMEOUT: Milliseconds = 30_000
 const INIT_TIMEOUT: Milliseconds = 10_000
-/** One request's worth: more was no faster, less costs more requests. */
+/** One request's worth: the default of 128 KiB costs half as much processor time again, four times as much saves none. */
 const READAHEAD: Bytes = MAX_REQUEST
 
 /** The binding over the kernel's own protocol, on Linux. */

@@ -107,9 +107,14 @@ function readCopyRange(text: string): { readonly first: number; readonly last: n
   return { first: Number(match[1]), last: Number(match[2]) }
 }
 
+/** Up to this a copied range is read, and named by its MD5, however many slices it has. */
+const CHEAP = 16 * MiB
+
 /**
- * MD5 and CRC-32 of the bytes. The MD5 is known without reading for exactly one whole part; the CRC then
- * only if the part is a whole object.
+ * The etag of copied bytes, and their CRC-32 if it is known or falls off. Reading gigabytes to name them
+ * would make a copy inside the store as slow as one through a client: as a multipart object has no MD5 of
+ * its bytes, a range of several slices has none; its etag is made from theirs, and only slices that are
+ * cut are read.
  */
 async function hashSlices(
   slices: readonly Slice[],
@@ -120,6 +125,17 @@ async function hashSlices(
   if (slices.length === 1 && only?.md5 !== undefined) {
     return { etag: only.md5, ...(known === undefined ? {} : { crc32: known }) }
   }
+  const size = slices.reduce((sum, { length }) => sum + length, 0)
+  if (slices.length <= 1 || size <= CHEAP) return await hashBytes(slices, context)
+  const names = createHash('md5')
+  for (const slice of slices) names.update(slice.md5 ?? (await hashBytes([slice], context)).etag)
+  return { etag: `-${names.digest('hex')}`, ...(known === undefined ? {} : { crc32: known }) }
+}
+
+async function hashBytes(
+  slices: readonly Slice[],
+  context: Context,
+): Promise<{ readonly etag: string; readonly crc32: number }> {
   const md5 = createHash('md5')
   let crc = 0
   await context.reader.forEachPiece(slices, async piece => {

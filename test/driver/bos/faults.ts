@@ -182,6 +182,40 @@ void t.test('a lost answer to a conditional put is found out about', async t => 
   t.same(await store.getContent('/once'), bytes(100, 2))
 })
 
+void t.test('a lost answer is found out about without retries too', async t => {
+  const { server, driver } = await startDriverHarness(t)
+  const store = await driver({ maxretries: 0 })
+  const lose = (operation: 'PutObject' | 'CompleteMultipartUpload'): void => {
+    server.faults.add({ operation, count: 1, fault: { kind: 'drop-response' } })
+  }
+  lose('PutObject')
+  const created = await store.putContent('/once', bytes(100, 1), { ifNoneMatch: '*' })
+  lose('PutObject')
+  const replaced = await store.putContent('/once', bytes(100, 2), { ifMatch: created.etag })
+  t.equal((await store.stat('/once')).etag, replaced.etag)
+  const composition = await store.compose('/big')
+  const part = await composition.uploadPart(1, [bytes(10, 3)])
+  lose('CompleteMultipartUpload')
+  await composition.complete([part], { ifNoneMatch: '*' })
+  t.same(await store.getContent('/big'), bytes(10, 3))
+
+  server.faults.add({ operation: 'PutObject', count: 1, fault: { kind: 'reset' } })
+  const broken = store.putContent('/once', bytes(100, 3), { ifMatch: replaced.etag })
+  t.match(await failure(broken), { code: 'FAILED' }, 'no success is invented')
+})
+
+void t.test('what was tried before and is there counts as written', async t => {
+  const { driver } = await startDriverHarness(t)
+  const store = await driver()
+  await store.putContent('/once', bytes(100, 1))
+  const repeated = true
+  await store.putContent('/once', bytes(100, 1), { ifNoneMatch: '*', repeated })
+  const another = store.putContent('/once', bytes(100, 2), { ifNoneMatch: '*', repeated })
+  t.match(await failure(another), { code: 'PRECONDITION' })
+  const fresh = store.putContent('/once', bytes(100, 1), { ifNoneMatch: '*' })
+  t.match(await failure(fresh), { code: 'PRECONDITION' }, 'unless it was not tried before')
+})
+
 void t.test('another writer at the same moment is waited for', async t => {
   const { server, driver } = await startDriverHarness(t)
   const store = await driver()

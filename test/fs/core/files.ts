@@ -61,19 +61,53 @@ scene('closing what was not written asks for nothing', async ({ t, os, bucket, w
   t.equal(watch.count(), 0)
 })
 
+scene('a small file is looked up by a listing, and opened by reading it', async s => {
+  const { t, os, bucket, watch } = s
+  await bucket.putContent('/f', text('x'))
+  const file = await os.open('/f', O_RDONLY)
+  const methods = (): string[] => watch.requests.map(({ method }) => method)
+  t.same(methods(), ['entriesBelow', 'readInto'])
+  await file.read(0, 1)
+  await file.read(0, 1)
+  t.equal(watch.count(), 2, 'and then it is there')
+  await file.close()
+})
+
 scene(
-  'a file is looked up by a listing and opened by a request',
+  'what is written or opened for that, or is large, is opened by asking for its version',
   async ({ t, os, bucket, watch }) => {
     await bucket.putContent('/f', text('x'))
-    const file = await os.open('/f', O_RDONLY)
-    const methods = (): string[] => watch.requests.map(({ method }) => method)
-    t.same(methods(), ['entriesBelow', 'stat'])
-    await file.read(0, 1)
-    await file.read(0, 1)
-    t.same(methods(), ['entriesBelow', 'stat', 'readInto'], 'and reading it is one more')
-    await file.close()
+    await bucket.putContent('/large', Buffer.alloc(100_000, 'x'))
+    await os.exists('/f')
+    await os.exists('/large')
+    watch.requests.length = 0
+    for (const [path, flags] of [
+      ['/f', O_RDWR],
+      ['/large', O_RDONLY],
+    ] as const) {
+      const file = await os.open(path, flags)
+      await file.close()
+    }
+    t.same(
+      watch.requests.map(({ method }) => method),
+      ['stat', 'stat'],
+    )
   },
 )
+
+scene('a small file that was replaced or removed elsewhere is so for who opens it', async s => {
+  const { t, os, bucket } = s
+  for (const path of ['/f', '/g']) {
+    await bucket.putContent(path, text('before'))
+    await os.exists(path)
+  }
+  await bucket.putContent('/f', text('behind it'))
+  const file = await os.open('/f', O_RDONLY)
+  t.same(Buffer.from(await file.read(0, 100)).toString(), 'behind it')
+  await file.close()
+  await bucket.delete('/g')
+  await fails(t, 'ENOENT', os.open('/g', O_RDONLY))
+})
 
 const BLOB = `/blobs/sha256/ab/ab${'0'.repeat(62)}/data`
 
@@ -453,7 +487,7 @@ scene(
 )
 
 scene('a reader does not notice that the file is renamed', async ({ t, os, bucket, watch }) => {
-  await bucket.putContent('/f', text('hello'))
+  await bucket.putContent('/f', Buffer.concat([text('hello'), Buffer.alloc(100_000)]))
   const reader = await os.open('/f', O_RDONLY)
   const held = hold(watch, ({ method }) => method === 'readInto')
   const read = reader.read(0, 5)

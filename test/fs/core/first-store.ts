@@ -1,6 +1,9 @@
 /** Files that must be new at their names, and files whose base another host has taken away. */
+import t from 'tap'
 import { MiB } from '../../../src/util/units.js'
-import { O_CREAT, O_EXCL, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
+import { startDriverHarness } from '../../driver/bos/harness.js'
+import { createCore } from '../../helpers/core.js'
+import { CoreOs, O_CREAT, O_EXCL, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
 import { fails, keys, scene, text } from '../../helpers/core-scene.js'
 
 const NOREPLACE = 1
@@ -122,3 +125,24 @@ scene('a base that another host has removed is ESTALE at close', async ({ t, os,
     await t.rejects(bucket.stat(path), { code: 'PATH_NOT_FOUND' })
   }
 })
+
+for (const isNew of [true, false]) {
+  const what = isNew ? 'a file that was made with O_EXCL' : 'a change of a stored file'
+  void t.test(`${what}, stored by a request that was not answered, is our own`, async t => {
+    const { server, driver } = await startDriverHarness(t)
+    const store = await driver({ maxretries: 0 })
+    const os = new CoreOs(createCore(store))
+    if (!isNew) await os.writeFile('/f', text('a content of some length'))
+    const file = await os.open('/f', isNew ? EXCLUSIVE : O_RDWR)
+    await file.read(0, 5).catch(() => undefined)
+    await file.write(0, text('mine'))
+    server.faults.add({ operation: 'PutObject', count: 1, fault: { kind: 'drop-response' } })
+    server.faults.add({ operation: 'HeadObject', count: 1, fault: { kind: 'reset' } })
+    await fails(t, 'EIO', file.fsync(), 'nobody knows')
+    await file.fsync()
+    await file.close()
+    const expected = isNew ? 'mine' : `mine${'a content of some length'.slice(4)}`
+    t.equal(String(await store.getContent('/f')), expected)
+    await os.fs.destroy()
+  })
+}

@@ -1,0 +1,210 @@
+/**
+ * kill -9 of the mount, of the server, or of both, in the middle of things: whatever was confirmed is
+ * there, byte for byte; of the step that was not, all or nothing; and nothing is left behind. Some kills
+ * here; many by `npm run test:crash`, with CRASH_KILLS and CRASH_SEED in the environment.
+ */
+import { mkdir, open, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { PathNotFoundError } from '../../src/driver/errors.js'
+import { RESERVED_NAME } from '../../src/driver/path.js'
+import { MountedBucket, startServer, type Server } from '../helpers/bosmount.js'
+import { openBucket, unfinishedUploads } from '../helpers/bucket.js'
+import { Cleanup } from '../helpers/owner.js'
+import { isMounted, scratchFolder } from '../helpers/scratch.js'
+import { chooseStep, foldersOf, type State } from './crash-model.js'
+
+const KILLS = Number(process.env['CRASH_KILLS'] ?? 10)
+const SEED = Number(process.env['CRASH_SEED'] ?? 20_240_501)
+const WRITERS = 3
+/** Longest time from the first step to the kill. */
+const LONGEST = 500
+/** How long writers go on when only the server was killed and is back. */
+const AFTERWARDS = 200
+const LIMIT = 60_000 + KILLS * 10_000
+
+const VICTIMS = ['mount', 'mount', 'server', 'both'] as const
+
+interface Writer {
+  readonly name: string
+  readonly random: () => number
+  /** What is confirmed. */
+  state: State
+  /** What may be there instead, after the step that was not confirmed. */
+  outcomes: readonly State[]
+  step: string
+  /** What ended its last round, for the report. */
+  error: unknown
+}
+
+t.setTimeout(LIMIT)
+
+void t.test('after kill -9 what was confirmed is there, and nothing else', async t => {
+  t.setTimeout(LIMIT)
+  t.comment(`seed ${SEED}, ${KILLS} kills`)
+  const random = randomFrom(SEED)
+  const folder = scratchFolder(t)
+  const mountpoint = join(folder, 'mount')
+  const writers = Array.from({ length: WRITERS }, (_, i): Writer => {
+    const own = randomFrom(SEED + (i + 1) * 7919)
+    const blank = { state: new Map(), outcomes: [], step: 'none', error: undefined }
+    return { name: `w${i}`, random: own, ...blank }
+  })
+  // What was killed needs no cleaning up at the end of the test.
+  let owner = new Cleanup()
+  t.teardown(() => owner.finish())
+  let server = await startServer(owner, folder)
+  let mount = await MountedBucket.mount(owner, mountOptions(server, mountpoint))
+  await prepare(mountpoint, writers)
+  let confirmed = 0
+  for (let round = 0; round < KILLS; round += 1) {
+    const victim = VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'mount'
+    const stop = { asked: false }
+    const playing = Promise.all(writers.map(writer => play(mountpoint, writer, stop)))
+    await delay(Math.floor(random() * LONGEST))
+    if (victim !== 'mount') {
+      await server.process.stop('SIGKILL')
+      if (victim === 'both') await mount.kill()
+      const { port } = new URL(server.endpoint)
+      server = await startServer(owner, folder, ['--listen', `127.0.0.1:${port}`])
+      if (victim === 'server') await delay(AFTERWARDS)
+    } else await mount.kill()
+    stop.asked = true
+    confirmed += (await playing).reduce((sum, count) => sum + count, 0)
+    if (victim !== 'server') {
+      t.notOk(isMounted(mountpoint), 'the mount point is free')
+      mount = await MountedBucket.mount(owner, mountOptions(server, mountpoint))
+      await checkNothingLeft(t, server)
+    }
+    for (const writer of writers) await settle(t, mountpoint, { writer, victim, round })
+  }
+  t.ok(confirmed > KILLS, `${confirmed} steps were confirmed`)
+  t.equal(await mount.unmount(), 0)
+  await checkNothingLeft(t, server)
+  const ended = owner
+  owner = new Cleanup()
+  await ended.finish()
+})
+
+function mountOptions(server: Server, mountpoint: string) {
+  // The smallest parts, so that uploads are under way.
+  return { server, mountpoint, args: ['--chunksize', '5MB'] }
+}
+
+/** Directories that stay, however empty. */
+async function prepare(root: string, writers: readonly Writer[]): Promise<void> {
+  for (const folder of writers.flatMap(({ name }) => foldersOf(name))) {
+    await mkdir(join(root, folder))
+    const directory = await open(join(root, folder), 'r')
+    await directory.sync()
+    await directory.close()
+  }
+}
+
+/** Takes one step after the other until one fails. @returns how many were confirmed */
+async function play(root: string, writer: Writer, stop: { asked: boolean }): Promise<number> {
+  const reached = (state: State): void => {
+    writer.state = state
+  }
+  for (let count = 0; ; count += 1) {
+    if (stop.asked) return count
+    const step = chooseStep(writer.state, writer.name, writer.random)
+    writer.step = step.name
+    writer.outcomes = step.outcomes
+    try {
+      await step.run(root, reached)
+    } catch (error) {
+      writer.error = error
+      return count
+    }
+    writer.outcomes = []
+  }
+}
+
+interface Settling {
+  readonly writer: Writer
+  readonly victim: string
+  readonly round: number
+}
+
+/** Finds out which of the possible states a writer's files are in. */
+async function settle(t: Test, root: string, { writer, victim, round }: Settling): Promise<void> {
+  const found = await readState(root, writer)
+  const { state, outcomes, step } = writer
+  writer.outcomes = []
+  const is = [state, ...outcomes].find(each => isSame(each, found))
+  if (is !== undefined) {
+    writer.state = is
+    return
+  }
+  t.fail(`round ${round}, kill of ${victim}: neither the old state nor a new one`, {
+    step,
+    error: String(writer.error),
+    found: describe(found),
+    wanted: [state, ...outcomes].map(describe),
+  })
+  throw new Error('the state is lost')
+}
+
+async function readState(root: string, { name }: Writer): Promise<State> {
+  const found = new Map<string, Buffer>()
+  for (const folder of foldersOf(name)) {
+    for (const file of await readdir(join(root, folder))) {
+      found.set(`${folder}/${file}`, await readFile(join(root, folder, file)))
+    }
+  }
+  return found
+}
+
+/** No unfinished upload, and no object that the mount does not show. */
+async function checkNothingLeft(t: Test, server: Server): Promise<void> {
+  const owner = new Cleanup()
+  try {
+    const bucket = await openBucket(owner, server)
+    const look = async (): Promise<readonly string[]> => {
+      const hidden = await bucket.stat(`/${RESERVED_NAME}`, { expect: 'directory' }).then(
+        ({ path }) => [path],
+        (error: unknown) => {
+          if (error instanceof PathNotFoundError) return []
+          throw error
+        },
+      )
+      return [...(await unfinishedUploads(owner, server)), ...hidden]
+    }
+    let left = await look()
+    // The mount removes them when it has begun to answer.
+    for (let tries = 0; left.length > 0 && tries < 100; tries += 1) {
+      await delay(100)
+      left = await look()
+    }
+    t.same(left, [], 'nothing is left behind')
+  } finally {
+    await owner.finish()
+  }
+}
+
+function isSame(one: State, other: State): boolean {
+  if (one.size !== other.size) return false
+  return [...one].every(([path, content]) => other.get(path)?.equals(content) === true)
+}
+
+function describe(state: State): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    [...state].map(([path, content]) => [
+      path,
+      `${content.length} bytes, ${content.subarray(0, 8).toString('hex')}`,
+    ]),
+  )
+}
+
+/** Numbers in [0, 1), the same for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
