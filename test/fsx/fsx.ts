@@ -81,7 +81,7 @@ export class Fsx {
   /** @throws FsxError naming the seed, what was wrong, and the operations that led there */
   async run(count: number): Promise<void> {
     try {
-      await this.#reopen()
+      await this.#again(() => this.#reopen())
       const batch = this.#options.faulty === true ? BATCH.faulty : BATCH.sound
       for (let i = 0; i < count; i += 1) {
         if (i % batch === 0) await turn()

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Milliseconds } from '../../../src/util/units.js'
 import { attributeCases } from './attributes.js'
-import { ANYTHING, differencesOf, type Found, type SubjectName } from './differences.js'
+import { ANYTHING, differencesOf, EITHER, type Found, type SubjectName } from './differences.js'
 import { directoryCases } from './directories.js'
 import { HostOs, type HostOptions } from './host-os.js'
 import { linkCases } from './links.js'
@@ -79,12 +79,13 @@ export async function posixSuite(t: Test, subject: Subject, folder: string): Pro
   }
 }
 
-/** What is found, or that it is anything, where that is all that is declared. */
+/** What is found, or as little of it as is declared. */
 function named(differing: Record<string, Result>, declared: Found): Found {
-  const entries = Object.entries(differing)
-  return Object.fromEntries(
-    entries.map(([at, found]) => [at, declared[at] === ANYTHING ? ANYTHING : found]),
-  )
+  const result: Record<string, Found[string]> = { ...differing }
+  for (const [at, found] of Object.entries(declared)) {
+    if (found === EITHER || (found === ANYTHING && at in differing)) result[at] = found
+  }
+  return result
 }
 
 /** Folders of the host below one. */
