@@ -1,9 +1,9 @@
 /**
  * Which open files the kernel reads past its page cache (direct I/O). Pure.
  *
- * A cold sequential read through the page cache costs its reader four times the processor time, and
- * this process half as much again where the kernel's read-ahead cannot be raised (ARCHITECTURE.md has
- * the figures); a long one drives out what is hot. So large files go past it, whose bytes our own cache has if they are wanted again. Small ones go
+ * A cold sequential read through the page cache costs its reader two to five times the processor
+ * time, and this process half as much again where the kernel's read-ahead cannot be raised
+ * (ARCHITECTURE.md has the figures); a long one drives out what is hot. So large files go past it, whose bytes our own cache has if they are wanted again. Small ones go
  * through it: they are read again more often, with small reads, and then for the price of a copy.
  *
  * A file that may be written keeps to one way: through the cache, as its pages may be dirty. And where
