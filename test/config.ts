@@ -1,4 +1,5 @@
 /** Where options come from, which source wins, and what is said of mistakes. */
+import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError, OPTIONS, resolveConfig } from '../src/config.js'
 import type { MountConfig, Sources } from '../src/config.js'
@@ -359,4 +360,9 @@ void t.test('what may hold a secret is not taken from the command line', async t
     t.match(mistake, /not taken from the command line/)
     t.notMatch(mistake, /hidden/)
   }
+})
+
+void t.test('a relative staging directory means the one of whoever mounts', async t => {
+  const { stagingDirectory } = resolve({ flags: { 'staging-dir': 'some/where' } })
+  t.equal(stagingDirectory, join(process.cwd(), 'some/where'))
 })
