@@ -81,7 +81,7 @@ void t.test(
     await driver.putContent('/taken', Buffer.from('another'))
     const entries = [
       { kind: 'object', path: HIDDEN },
-    { kind: 'return', path: HIDDEN, to: '/free' },
+      { kind: 'return', path: HIDDEN, to: '/free' },
       { kind: 'return', path: `${HIDDEN}1`, to: '/taken' },
       { kind: 'return', path: `${HIDDEN}2`, to: '/never-moved' },
     ]

@@ -82,7 +82,11 @@ await t.test('git does on the mount what it does on a local folder', async t => 
 
   const again = await MountedBucket.mount(t, { server, mountpoint })
   await shell(work, 'git fsck --full --strict --no-progress')
-  t.equal(await shell(work, 'git status --porcelain && git diff HEAD --stat'), '', 'nothing differs')
+  t.equal(
+    await shell(work, 'git status --porcelain && git diff HEAD --stat'),
+    '',
+    'nothing differs',
+  )
   t.equal(
     await shell(work, 'git rev-parse HEAD v1^{commit}'),
     await shell(join(local, 'work'), 'git rev-parse HEAD v1^{commit}'),
