@@ -139,6 +139,10 @@ export interface ReadIntoOptions extends DriverOptions {
    * read fails later. Called for none, some or all of them before the promise settles.
    */
   filled?: (target: Uint8Array) => void
+  /**
+   * Told of the object's metadata before any of its bytes is delivered; what it throws refuses the read.
+   */
+  accept?: (metadata: Metadata) => void
 }
 
 export interface ReadIntoResult {

@@ -18,6 +18,7 @@ export interface ObjectHead {
 }
 
 /** Content headers that BOS keeps as they were sent; it makes up an Expires where there is none. */
+const METADATA = 'x-bce-meta-'
 const CONTENT_HEADERS = [
   'content-type',
   'cache-control',
@@ -170,20 +171,25 @@ export function readModTime(headers: Headers): Date | undefined {
   return Number.isNaN(time.getTime()) ? undefined : time
 }
 
+/** User metadata by lower-case name without `x-bce-meta-`. */
+export function readMetadata(headers: Headers): Readonly<Record<string, string>> {
+  const metadata = Object.entries(headers)
+    .filter(([name]) => name.startsWith(METADATA))
+    .map(([name, value]) => [name.slice(METADATA.length), value] as const)
+  return Object.fromEntries(metadata)
+}
+
 export function readHead(headers: Headers): ObjectHead {
   const size = count(headers['content-length'])
   if (size === undefined) throw malformed('no Content-Length')
   const modTime = readModTime(headers)
   const storageClass = headers['x-bce-storage-class']
-  const metadata = Object.entries(headers)
-    .filter(([name]) => name.startsWith('x-bce-meta-'))
-    .map(([name, value]) => [name.slice('x-bce-meta-'.length), value] as const)
   return {
     size,
     etag: readEtag(headers),
     ...(modTime === undefined ? {} : { modTime }),
     ...(storageClass === undefined ? {} : { storageClass }),
-    metadata: Object.fromEntries(metadata),
+    metadata: readMetadata(headers),
     contentHeaders: Object.fromEntries(
       CONTENT_HEADERS.flatMap(name => {
         const value = headers[name]

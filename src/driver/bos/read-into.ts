@@ -7,7 +7,7 @@ import type { ReadIntoOptions, ReadIntoResult } from '../driver.js'
 import { InvalidOffsetError } from '../errors.js'
 import type { ByteRange } from './api.js'
 import { forPath, type BosContext } from './context.js'
-import { readEtag } from './documents.js'
+import { readEtag, readMetadata } from './documents.js'
 import type { HttpHead } from './exchange.js'
 import { checkAnswer, isRefusedRange, isWhole, nothingAt, Refusal } from './read.js'
 import type { Landing } from './receive/landing.js'
@@ -102,6 +102,7 @@ class Filling {
   #choose(head: HttpHead, { first, last }: ByteRange): Landing {
     const length = last - first + 1
     const body = checkAnswer(head, { offset: first, length }, this.#etag)
+    this.options.accept?.(readMetadata(head.headers))
     this.#size = body.size
     this.#bytesRead = first - this.options.offset + body.length
     const etag = readEtag(head.headers)

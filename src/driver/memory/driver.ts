@@ -176,7 +176,8 @@ class MemoryDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.existing(path)
     const offset = options.offset ?? 0
-    const { content, etag } = this.#range(path, offset, options.etag)
+    const { content, etag, metadata } = this.#range(path, offset, options.etag)
+    options.accept?.(metadata)
     let position = offset
     for (const piece of target instanceof Uint8Array ? [target] : target) {
       const copied = content.copy(piece, 0, position, position + piece.length)

@@ -6,20 +6,23 @@ import { Prefetcher } from '../../cache/prefetch.js'
 import { Staging } from '../../cache/staging.js'
 import type { StagingOptions } from '../../cache/staging.js'
 import { WriteBack } from '../../cache/write-back.js'
-import type { StorageDriver } from '../../driver/driver.js'
+import type { Metadata, StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
+import { ErrnoError } from '../../util/errno.js'
 import { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
 import { silentLogger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Notifier } from '../operations.js'
 import { AttributeStore } from './attribute-store.js'
+import { S_IFREG } from './attributes.js'
 import type { Core, CoreConfig } from './core.js'
 import { afterDeletes, Deletes } from './deletes.js'
 import { InodeTable } from './inode-table.js'
 import { noLedger } from './ledger.js'
 import type { Ledger, Move } from './ledger.js'
 import { Markers } from './markers.js'
+import { typeIn } from './stored-attributes.js'
 import { Subtrees } from './subtrees.js'
 import { UnfinishedMoves } from './unfinished-moves.js'
 import { UnlinkedFiles } from './unlinked-files.js'
@@ -113,7 +116,12 @@ export function createCore(options: FileSystemOptions): Core {
 function fetchFrom(driver: Pick<StorageDriver, 'readInto'>): FetchBlocks {
   return async ({ path, etag, size }, offset, targets, options) => {
     const wanted = targets.reduce((sum, { length }) => sum + length, 0)
-    const { bytesRead } = await driver.readInto(path, targets, { offset, etag, ...options })
+    // A listing may have shown it as a file.
+    const accept = (metadata: Metadata): void => {
+      if (typeIn(metadata) !== S_IFREG) throw new ErrnoError('ESTALE', `${path} is no regular file`)
+    }
+    const reading = { offset, etag, accept, ...options }
+    const { bytesRead } = await driver.readInto(path, targets, reading)
     if (bytesRead === wanted) return
     throw new IntegrityError(`${bytesRead} of ${wanted} bytes at ${offset} of ${size}`, { path })
   }
