@@ -20,6 +20,26 @@ export function metadata(behaviour: Behaviour): void {
     t.same((await driver.stat('/f')).metadata, {}, 'and goes with the next version')
   })
 
+  behaviour(
+    'a read is told of the metadata before it has a byte, and may refuse',
+    async (t, driver) => {
+      await driver.putContent('/f', bytes(3), { metadata: OWNER })
+      const target = Buffer.alloc(3)
+      const told: unknown[] = []
+      await driver.readInto('/f', target, { accept: metadata => void told.push(metadata) })
+      t.same(told, [OWNER])
+      t.same(target, bytes(3))
+      const untouched = Buffer.alloc(3)
+      const refused = driver.readInto('/f', untouched, {
+        accept: () => {
+          throw new RangeError('not this one')
+        },
+      })
+      t.ok((await failure(refused)) instanceof Error)
+      t.same(untouched, Buffer.alloc(3))
+    },
+  )
+
   behaviour('metadata is replaced as a whole, and the content stays', async (t, driver) => {
     const { etag } = await driver.putContent('/f', bytes(30), { metadata: OWNER })
     const made = await driver.setMetadata('/f', { other: 'x y' })
