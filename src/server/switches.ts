@@ -25,6 +25,8 @@ export interface Switches {
   readonly listWithMetadata: boolean
   /** CopyObject heeds If-Match, If-None-Match and x-bce-forbid-overwrite on its target. Default false. */
   readonly copyTargetConditions: boolean
+  /** CompleteMultipartUpload takes `x-bce-meta-*`, as SDKs have it and no document; else they are dropped. Default true. */
+  readonly completeMetadata: boolean
   /** Refuse an authorization that names signed headers but not `host`. Default true. */
   readonly hostSigned: boolean
 }
@@ -40,6 +42,7 @@ export const DEFAULT_SWITCHES: Switches = {
   recursiveDeleteLimit: 1000,
   listWithMetadata: false,
   copyTargetConditions: false,
+  completeMetadata: true,
   hostSigned: true,
 }
 

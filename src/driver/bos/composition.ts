@@ -91,7 +91,9 @@ export class BosComposition implements Composition {
   /**
    * Makes sure of metadata that was not known when the upload began. That a completion takes some is
    * in the SDKs and not in the documents, so the first one is looked at; a service that drops it is
-   * told by a copy. The content is published already: failing now would say that it is not.
+   * told by a copy. Whether names that the upload began with and the completion lacks are gone, each
+   * object is asked: nothing says so, and it is rare. The content is published already: failing now
+   * would say that it is not.
    */
   async #withMetadata(
     version: WriteResult,
@@ -101,11 +103,12 @@ export class BosComposition implements Composition {
     const { learned, log } = this.#context
     const io = signal === undefined ? {} : { signal }
     try {
-      learned.completeKeepsMetadata ??= isSame(
-        metadata,
-        (await this.#context.api.head(this.#name.key, io)).metadata,
-      )
-      if (learned.completeKeepsMetadata) return version
+      const isLess = Object.keys(this.#metadata).some(name => !Object.hasOwn(metadata, name))
+      if (isLess || learned.completeKeepsMetadata === undefined) {
+        const { metadata: stored } = await this.#context.api.head(this.#name.key, io)
+        if (!isLess) learned.completeKeepsMetadata = isSame(metadata, stored)
+        if (isSame(metadata, stored)) return version
+      } else if (learned.completeKeepsMetadata) return version
       return await setMetadata(this.#context, this.path, metadata, { ...io, ifMatch: version.etag })
     } catch (error) {
       log.warn({ path: this.path, error }, 'a file was stored with the attributes it began with')

@@ -147,9 +147,10 @@ async function hashBytes(
 
 export async function completeMultipartUpload(exchange: Exchange, context: Context): Promise<void> {
   const upload = requireUpload(exchange, context)
-  const { minPartSize, metadataLimit } = context.switches
+  const { minPartSize, metadataLimit, completeMetadata } = context.switches
   const chosen = readChosenParts(await receiveJson(exchange, MiB))
-  const meta = { ...upload.meta, ...readUserMetadata(exchange.headers, metadataLimit) }
+  const added = completeMetadata ? readUserMetadata(exchange.headers, metadataLimit) : {}
+  const meta = { ...upload.meta, ...added }
   const guard = writeGuard(exchange)
   const record = await context.store.completeUpload({
     upload,
