@@ -397,7 +397,10 @@ export interface StorageDriver {
    */
   entriesBelow(path: string, options?: EntriesBelowOptions): AsyncIterable<SubtreePage>
 
-  /** Makes a directory exist although nothing is in it. Idempotent. */
+  /**
+   * Makes a directory exist although nothing is in it. Idempotent.
+   * @throws UnsupportedError it exists, and the store cannot give it other metadata
+   */
   makeDirectory(path: string, options?: MakeDirectoryOptions): Promise<void>
 
   /**

@@ -280,15 +280,21 @@ export class BosApi {
     return await this.#calls.read(request, answer => readListPage(refuseErrorInOk(answer).body))
   }
 
-  /** Makes one directory of a hierarchical bucket, and those above; no error if it exists. */
+  /**
+   * Makes one directory of a hierarchical bucket, and those above; no error if it exists.
+   *
+   * @returns whether it is new; one that exists keeps the metadata that it has
+   */
   async makeDirectory(
     key: string,
     options: CallOptions & Pick<ObjectProperties, 'metadata'> = {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       await this.put(key, Buffer.alloc(0), { ...options, contentType: MARKER_TYPE })
+      return true
     } catch (error) {
       if (!isCode(error, 'NamespaceDirAlreadyExists')) throw error
+      return false
     }
   }
 

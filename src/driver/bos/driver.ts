@@ -44,13 +44,13 @@ import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks, withoutSlash } from '../path.js'
 import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
-import { MARKER_TYPE } from './api.js'
 import { assemble, NAME, type BosDriverOptions } from './assemble.js'
 import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import { bodyLength } from './http.js'
 import { listedDirectory, listedFile, ListingMerger, type MergedPage } from './list.js'
+import { makeDirectory } from './make-directory.js'
 import { openReader, readContent } from './read.js'
 import { readInto } from './read-into.js'
 import { dropUpload } from './resume.js'
@@ -218,12 +218,7 @@ class BosDriver implements StorageDriver {
   async makeDirectory(path: string, options: MakeDirectoryOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
-    const { api, keys, learned } = this.#context
-    const key = keys.directory(path)
-    await this.#at(path, async () => {
-      if (learned.hierarchical) await api.makeDirectory(key, options)
-      else await api.put(key, Buffer.alloc(0), { ...options, contentType: MARKER_TYPE })
-    })
+    await makeDirectory(this.#context, path, options)
   }
 
   async removeDirectoryMarker(path: string, options: DriverOptions = {}): Promise<void> {

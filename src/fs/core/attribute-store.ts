@@ -15,7 +15,12 @@
  * Locks: the tree (shared), then the inode's own here, then the file's or the marker's mutex.
  */
 import type { Composition, FileInfo } from '../../driver/driver.js'
-import { DriverError, PathNotFoundError, PreconditionError } from '../../driver/errors.js'
+import {
+  DriverError,
+  PathNotFoundError,
+  PreconditionError,
+  UnsupportedError,
+} from '../../driver/errors.js'
 import { Mutex } from '../../util/lock.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
@@ -38,6 +43,7 @@ export class AttributeStore implements AttributeKeeping {
   readonly #questions: AttributeQuestions
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
+  #isTold = false
 
   constructor(core: Core) {
     this.#core = core
@@ -250,9 +256,28 @@ export class AttributeStore implements AttributeKeeping {
     }
     const saving = this.saving(directory)
     if (saving.metadata === undefined) return
-    await driver.makeDirectory(inodes.path(directory), { metadata: saving.metadata })
+    const { changes } = directory.kept
+    try {
+      await driver.makeDirectory(inodes.path(directory), { metadata: saving.metadata })
+      saving.done()
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error
+      this.#keepHere(directory, changes, error)
+    }
     directory.hasMarker = true
-    saving.done()
+  }
+
+  /** The store cannot take the changes: they hold as long as the inode, as derived attributes do. */
+  #keepHere(directory: DirectoryInode, changes: number, error: UnsupportedError): void {
+    const { kept } = directory
+    kept.saved = Math.max(kept.saved, changes)
+    if (!isUnsaved(directory)) this.#pending.delete(directory)
+    if (this.#isTold) return
+    this.#isTold = true
+    const { requestId } = error
+    const message =
+      'the store keeps no changed attributes of directories: they hold while one is known'
+    this.#core.log.warn({ err: error, requestId }, message)
   }
 
   #schedule(): void {

@@ -11,7 +11,7 @@
  * A failed marker is logged and tried again after another delay; fsync and unmount report it.
  */
 import type { MetadataCache } from '../../cache/metadata-cache.js'
-import { PathNotFoundError } from '../../driver/errors.js'
+import { PathNotFoundError, UnsupportedError } from '../../driver/errors.js'
 import type { StorageDriver } from '../../driver/driver.js'
 import { Mutex } from '../../util/lock.js'
 import type { SharedLock } from '../../util/lock.js'
@@ -175,8 +175,13 @@ export class Markers {
     }
     if (directory.presence === 'made' || !(await this.#isShown(directory))) {
       const { metadata: kept, done } = this.#options.saving?.(directory) ?? {}
-      await driver.makeDirectory(inodes.path(directory), kept && { metadata: kept })
-      done?.()
+      try {
+        await driver.makeDirectory(inodes.path(directory), kept && { metadata: kept })
+        done?.()
+      } catch (error) {
+        // It exists, which is what is wanted here; its attributes are not the marker's concern.
+        if (!(error instanceof UnsupportedError)) throw error
+      }
       directory.hasMarker = true
     }
     this.stored(directory)

@@ -117,12 +117,13 @@ export function metadata(behaviour: Behaviour): void {
     await driver.putContent('/d/f', bytes(1))
     if (hierarchical !== true) {
       t.type(await failure(driver.stat('/d', { expect: 'marker' })), PathNotFoundError)
-      await driver.makeDirectory('/d', { metadata: OWNER })
-      t.match(await driver.stat('/d', { expect: 'marker' }), { isDir: true, metadata: OWNER })
-      await driver.makeDirectory('/d', { metadata: { a: '1' } })
-      t.same((await driver.stat('/d', { expect: 'marker' })).metadata, { a: '1' })
     }
+    await driver.makeDirectory('/d', { metadata: OWNER })
+    t.match(await driver.stat('/d', { expect: 'marker' }), { isDir: true, metadata: OWNER })
+    await driver.makeDirectory('/d', { metadata: { a: '1' } })
+    t.same((await driver.stat('/d', { expect: 'marker' })).metadata, { a: '1' })
     t.ok((await driver.stat('/d')).isDir)
+    t.same(await driver.getContent('/d/f'), bytes(1))
   })
 
   behaviour(
