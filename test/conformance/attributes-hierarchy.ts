@@ -87,3 +87,18 @@ void t.test('where the service refuses it, a mode holds while the directory is k
   t.equal((await second.stat('/a')).mode, 0o040755)
   await second.fs.destroy()
 })
+
+void t.test('a service that stores no directory at all is an error, whatever its code', async t => {
+  const { store, server, mount } = await start(t)
+  const os = await mount()
+  await os.mkdir('/a')
+  await chmod(os, '/a', 0o700)
+  const fault = { kind: 'error', status: 501, code: 'NotImplemented' } as const
+  const rule = server.faults.add({ operation: 'PutObject', fault })
+  await t.rejects(async () => os.fs.syncfs(os.context))
+  rule.remove()
+  await os.fs.syncfs(os.context)
+  t.ok((await store.stat('/a')).isDir)
+  t.equal((await os.stat('/a')).mode, 0o040700)
+  await os.fs.destroy()
+})

@@ -259,12 +259,12 @@ export class AttributeStore implements AttributeKeeping {
     const { changes } = directory.kept
     try {
       await driver.makeDirectory(inodes.path(directory), { metadata: saving.metadata })
+      directory.hasMarker = true
       saving.done()
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error
       this.#keepHere(directory, changes, error)
     }
-    directory.hasMarker = true
   }
 
   /** The store cannot take the changes: they hold as long as the inode, as derived attributes do. */

@@ -179,8 +179,9 @@ export class Markers {
         await driver.makeDirectory(inodes.path(directory), kept && { metadata: kept })
         done?.()
       } catch (error) {
-        // It exists, which is what is wanted here; its attributes are not the marker's concern.
         if (!(error instanceof UnsupportedError)) throw error
+        // Its attributes are not the marker's concern, as long as it exists.
+        await driver.makeDirectory(inodes.path(directory))
       }
       directory.hasMarker = true
     }
