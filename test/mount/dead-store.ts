@@ -43,8 +43,10 @@ void t.test('a program that waits for a store which hangs can be interrupted', a
     mountpoint,
     args: [...LONG, '--metadata-ttl', '0'],
   })
+  mkdirSync(join(mountpoint, 'unsaved'))
   server.process.signal('SIGSTOP')
   const programs: readonly (readonly string[])[] = [
+    ['sync', '.'],
     ['cat', 'file'],
     ['ls', '-l', '.'],
     ['dd', 'if=/dev/zero', 'of=new', 'bs=1', 'count=1', 'conv=fsync'],
