@@ -38,6 +38,16 @@ async function xattr(os: CoreOs, path: string, name: string): Promise<string> {
 }
 
 const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
+  'Closing a descriptor that only reads stores nothing.': async ({ t, bucket, os }) => {
+    const writer = await os.open('/file', O_WRONLY | O_CREAT)
+    await writer.write(0, text('unfinished'))
+    const reader = await os.open('/file', O_RDONLY)
+    t.equal(String(await reader.read(0, 100)), 'unfinished')
+    await reader.close()
+    t.same(await bucket.list('/'), [])
+    await writer.close()
+    t.equal(String(await bucket.getContent('/file')), 'unfinished')
+  },
   'A file is not in the bucket before it is closed, and is there, whole, when `close()` has returned.':
     async ({ t, bucket, os }) => {
       const file = await os.open('/file', O_WRONLY | O_CREAT)
@@ -236,6 +246,19 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       t.notOk(await os.exists('/file'))
       t.same(await bucket.list('/'), [])
     },
+  'A file that is removed while it is open can be read to its end.': async ({ t, bucket, os }) => {
+    const content = Buffer.alloc(3 * MiB, 'content')
+    await os.writeFile('/file', content)
+    const file = await os.open('/file', O_RDONLY)
+    t.ok((await file.read(0, 1000)).equals(content.subarray(0, 1000)))
+    await os.unlink('/file')
+    t.same(await bucket.list('/'), [], 'the name is gone')
+    for (let offset = 0; offset < content.length; offset += MiB) {
+      t.ok((await file.read(offset, MiB)).equals(content.subarray(offset, offset + MiB)))
+    }
+    t.equal((await file.read(content.length, 1)).length, 0)
+    await file.close()
+  },
   'Who has a file open keeps its old content when a rename replaces it.': async ({
     t,
     bucket,

@@ -335,8 +335,10 @@ export class FileSystem implements Operations {
     return this.#answer('releasedir', () => this.#directories.release(fh))
   }
 
-  fsyncdir(_context: RequestContext, ino: Ino): MaybePromise<void> {
-    return this.#answer('fsyncdir', () => this.#sync.directory(this.#core.inodes.directory(ino)))
+  fsyncdir(context: RequestContext, ino: Ino): MaybePromise<void> {
+    return this.#answer('fsyncdir', () =>
+      this.#sync.directory(context, this.#core.inodes.directory(ino)),
+    )
   }
 
   syncfs(context: RequestContext): MaybePromise<void> {

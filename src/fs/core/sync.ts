@@ -19,7 +19,11 @@ export class Sync {
   }
 
   /** What lies directly in the directory, and the directory itself, is in the store afterwards. */
-  async directory(directory: DirectoryInode): Promise<void> {
+  async directory({ signal }: RequestContext, directory: DirectoryInode): Promise<void> {
+    await abortable(this.#saveDirectory(directory), signal)
+  }
+
+  async #saveDirectory(directory: DirectoryInode): Promise<void> {
     const { attributes, deletes, inodes, markers } = this.#core
     for (const child of directory.children.values()) {
       if (child.kind === 'directory') await markers.flush(child)
@@ -31,9 +35,9 @@ export class Sync {
 
   async all(context: RequestContext): Promise<void> {
     await this.#files.flushAll(context)
-    await this.#core.markers.flushAll()
+    await abortable(this.#core.markers.flushAll(), context.signal)
     await abortable(this.#core.attributes.flushAll(), context.signal)
-    await this.#core.deletes.flush('/')
+    await abortable(this.#core.deletes.flush('/'), context.signal)
   }
 
   /** Stores what can be stored, and drops the rest. @throws UnsavedError, which names it */
