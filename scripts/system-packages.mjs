@@ -23,6 +23,7 @@ const NEEDED = {
     { packages: ['skopeo'], present: () => findProgram('skopeo') !== undefined },
     { packages: ['git'], present: () => findProgram('git') !== undefined },
     { packages: ['sqlite3'], present: () => findProgram('sqlite3') !== undefined },
+    { packages: ['python3'], present: () => findProgram('python3') !== undefined },
     { packages: ['rsync'], present: () => findProgram('rsync') !== undefined },
     { packages: ['libfuse2', 'libfuse2t64'], present: () => hasLibrary('libfuse.so.2') },
   ],

@@ -24,9 +24,8 @@ void t.test('of each sentence so many are told in a span, and the rest is counte
 
 void t.test('however many sentences there are, the first of each is told', t => {
   const repeats = new Repeats()
-  for (let i = 0; i < 5000; i += 1) {
-    if (!repeats.ask(`sentence ${i}`).isTold) t.fail(`sentence ${i} is not told`)
-  }
-  t.pass('all were told')
+  let told = 0
+  for (let i = 0; i < 5000; i += 1) told += repeats.ask(`sentence ${i}`).isTold ? 1 : 0
+  t.equal(told, 5000)
   t.end()
 })

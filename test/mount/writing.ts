@@ -10,7 +10,7 @@ import type { Access } from '../helpers/access-log.js'
 import { MountedBucket, startServer } from '../helpers/bosmount.js'
 import type { Server } from '../helpers/bosmount.js'
 import { openBucket } from '../helpers/bucket.js'
-import { run, runOk } from '../helpers/processes.js'
+import { runOk } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
 interface Scene {
@@ -35,13 +35,6 @@ function pattern(length: number): Buffer {
 
 t.setTimeout(240_000)
 const { at, log, server } = await scene(t)
-
-async function hasPython(): Promise<boolean> {
-  return run('python3', ['-c', 'import mmap']).then(
-    ({ code }) => code === 0,
-    () => false,
-  )
-}
 
 await t.test('appending descriptors take turns and lose nothing', async t => {
   const files = await Promise.all([1, 2, 3].map(() => open(at('log'), 'a')))
@@ -91,7 +84,6 @@ await t.test('O_DIRECT and O_SYNC write what others read', async t => {
 })
 
 await t.test('a shared mapping, writes and reads are of one file', async t => {
-  if (!(await hasPython())) return void t.pass('there is no python3 to map files with')
   const script = `
 import mmap, os, sys
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
