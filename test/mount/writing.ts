@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { GiB, KiB, MiB } from '../../src/util/units.js'
 import { readAccessLog } from '../helpers/access-log.js'
 import type { Access } from '../helpers/access-log.js'
-import { MountedBucket, startServer } from '../helpers/bosmount.js'
+import { MountedBucket, startServer, until } from '../helpers/bosmount.js'
 import type { Server } from '../helpers/bosmount.js'
 import { openBucket } from '../helpers/bucket.js'
 import { runOk } from '../helpers/processes.js'
@@ -79,7 +79,10 @@ await t.test('O_DIRECT and O_SYNC write what others read', async t => {
   await file.close()
   const synced = await open(at('s'), O_RDWR | O_CREAT | O_SYNC)
   await synced.write('synced')
-  t.ok(log().some(({ operation, key }) => operation === 'PutObject' && key === 's'))
+  const isStored = (): boolean =>
+    log().some(({ operation, key }) => operation === 'PutObject' && key === 's')
+  // The server logs after it has answered.
+  await until(isStored, 'the object to be in the log')
   await synced.close()
 })
 
