@@ -76,6 +76,10 @@ void t.test('ls lists', async t => {
     await prints(t, 'ls', '-r', `${BUCKET}/ls/dir`),
     `${BUCKET}/ls/dir/c.txt\n${BUCKET}/ls/dir/deep/\n${BUCKET}/ls/dir/deep/d.txt\n`,
   )
+  t.equal(
+    await prints(t, 'ls', '-lh', `${BUCKET}/ls`),
+    await prints(t, 'ls', '-lH', `${BUCKET}/ls`),
+  )
   t.equal(await prints(t, 'ls', '-d', `${BUCKET}/ls/dir`), `${BUCKET}/ls/dir/\n`)
   t.match(
     await prints(t, 'ls', '-l', `${BUCKET}/ls/dir`),
@@ -227,6 +231,8 @@ void t.test('work on a tree asks once for it, not once for each directory', asyn
   const at = `${BUCKET}/many`
   const few = 4
   t.ok((await costs('du', '-s', at)) <= few, 'du')
+  t.ok((await costs('ls', '-r', at)) <= few, 'ls -r')
+  t.equal((await prints(t, 'ls', '-r', at)).split('\n').length, 1 + 12 * 3 + 1, 'ls -r shows all')
   const before = (await accessesOf(server)).length
   t.ok((await costs('cp', '-r', at, `${BUCKET}/copied`)) <= few + 1, 'cp')
   const markers = (await accessesOf(server))
