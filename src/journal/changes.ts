@@ -127,6 +127,8 @@ export class Changes {
       const found = entry?.record
       if (found?.kind === 'put' && metadata === undefined) return
       const free = isFree ? ABSENT : ANY
+      // The one that was removed may still be in the store, with metadata of its own.
+      const told = metadata ?? (found === undefined ? undefined : {})
       const marker: PutDraft = {
         kind: 'put',
         key,
@@ -136,7 +138,7 @@ export class Changes {
         size: 0,
         etag: newEtag(),
         slices: [],
-        ...(metadata !== undefined && { metadata }),
+        ...(told !== undefined && { metadata: told }),
       }
       await this.#journal.change({ sets: [marker] })
     })

@@ -362,12 +362,13 @@ export class Uploader {
       { path: entry.key, err: error, serviceCode, requestId },
       'cannot upload a file yet; the journal keeps it',
     )
-    const isBlocked = (seq: number): boolean => {
+    const blockersOf = (seq: number): readonly number[] => {
       const waiting = journal.overlay.bySeq(seq)
-      return waiting !== undefined && [...journal.overlay.blockers(waiting)].includes(entry)
+      const blockers = waiting === undefined ? [] : [...journal.overlay.blockers(waiting)]
+      return blockers.map(blocker => blocker.record.seq)
     }
     for (const drain of this.#drains) {
-      drain.failed(record.seq, error, isBlocked)
+      drain.failed(record.seq, error, blockersOf)
       if (this.#failedInRow >= HOPELESS) drain.giveUp(error)
     }
   }
