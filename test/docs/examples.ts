@@ -53,6 +53,16 @@ void t.test('links lead to files and headings that are there', t => {
   t.end()
 })
 
+void t.test('files that are named are there', t => {
+  const named = /`((?:src|test|scripts|bench|bin|docs)\/[\w/.@-]+)`/g
+  const places = PAGES.flatMap(page =>
+    [...text(page).matchAll(named)].map(([, path = '']) => ({ page, path })),
+  )
+  t.ok(places.length > 30, 'some are named')
+  for (const { page, path } of places) t.ok(existsSync(projectPath(path)), `${page}: ${path}`)
+  t.end()
+})
+
 interface Call {
   readonly where: string
   readonly words: readonly string[]

@@ -31,7 +31,7 @@ health: { storagedriver: { enabled: true, interval: 10s } }
 `
 
 void t.test('every setting is shown with its source, and no secret', async t => {
-  const args = ['config', 'my-bucket/dir', '--region', 'su', '-o', 'metadata_ttl=5m,ro', '--json']
+  const args = ['config', 'my-bucket/dir', '--region', 'su', '-o', 'metadata_ttl=5m,ro,dmask=027', '--json']
   const finished = await session.run(args, { BOSMOUNT_FILE_MODE: '600' })
   t.equal(finished.code, 0, finished.stderr)
   const settings = JSON.parse(finished.text) as Record<string, { value: string; source: string }>
@@ -47,6 +47,8 @@ void t.test('every setting is shown with its source, and no secret', async t => 
     'file-mode': { value: '0600', source: 'environment BOSMOUNT_FILE_MODE' },
     chunksize: { value: '10 MiB', source: 'default' },
     uid: { value: String(process.getuid?.()), source: 'default' },
+    'dir-mode': { value: '0750', source: 'default' },
+    'cache-memory': { value: /^[\d.]+ MiB$/, source: 'default' },
   })
   t.notOk(finished.text.includes(SECRET_ACCESS_KEY))
   const text = await session.run(args.slice(0, -1))
