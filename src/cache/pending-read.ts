@@ -2,6 +2,7 @@
  * A read that waits for blocks which are on their way. It holds a pin on each of its blocks that is
  * there, and gives all of them back when it ends.
  */
+import { listenForAbort } from '../util/abort.js'
 import type { Block, Wait } from './block.js'
 import type { Flight } from './flight.js'
 
@@ -37,7 +38,7 @@ export class PendingRead implements Wait {
       block.waits.push(this)
       flight.want()
     }
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    listenForAbort(signal, this.#onAbort)
     this.#look()
   }
 

@@ -1,4 +1,16 @@
 /** Waiting that can be given up without giving up the work that is waited for. */
+import { setMaxListeners } from 'node:events'
+
+/**
+ * Calls `listener` once if the signal is aborted; take it back by `removeEventListener`. One signal may
+ * stand for any number of waits, such as the parts of one large copy: Node's warning about many
+ * listeners is for leaks, and does not apply.
+ */
+export function listenForAbort(signal: AbortSignal | undefined, listener: () => void): void {
+  if (signal === undefined) return
+  setMaxListeners(0, signal)
+  signal.addEventListener('abort', listener, { once: true })
+}
 
 /**
  * Settles as `work` does, or rejects with the signal's reason as soon as that is aborted. The work
@@ -13,7 +25,7 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined):
       onAbort()
       return
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    listenForAbort(signal, onAbort)
     void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }

@@ -1,4 +1,5 @@
 /** Time as the layers see it, so that tests can make their own. */
+import { listenForAbort } from './abort.js'
 import type { Milliseconds } from './units.js'
 
 export interface Clock {
@@ -24,6 +25,6 @@ export const systemClock: Clock = {
         signal?.removeEventListener('abort', onAbort)
         resolve()
       }, delay)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      listenForAbort(signal, onAbort)
     }),
 }

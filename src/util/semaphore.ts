@@ -1,4 +1,5 @@
 /** Permits handed out first come, first served; and bounded parallel work on top of them. */
+import { listenForAbort } from './abort.js'
 
 /** Gives a permit back; a second call does nothing. */
 export type Release = () => void
@@ -41,7 +42,7 @@ export class Semaphore {
         this.#waiting.delete(waiter)
         reject(signal?.reason)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      listenForAbort(signal, onAbort)
       this.#waiting.add(waiter)
     })
   }
@@ -82,7 +83,7 @@ export async function forEachParallel<T>(
   const stop = new AbortController()
   const onAbort = (): void => stop.abort(signal?.reason)
   if (signal?.aborted === true) onAbort()
-  signal?.addEventListener('abort', onAbort, { once: true })
+  listenForAbort(signal, onAbort)
   const permits = new Semaphore(limit)
   const running = new Set<Promise<void>>()
   try {

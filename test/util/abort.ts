@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { abortable } from '../../src/util/abort.js'
+import { abortable, listenForAbort } from '../../src/util/abort.js'
 
 void t.test('the outcome of the work is passed on', async t => {
   const { signal } = new AbortController()
@@ -47,4 +47,19 @@ void t.test('work that is abandoned may fail without anybody noticing', async t 
   await turn()
   process.off('unhandledRejection', note)
   t.same(unhandled, [])
+})
+
+void t.test('any number of waits may hang on one signal without a warning of Node', async t => {
+  const controller = new AbortController()
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  let calls = 0
+  for (let i = 0; i < 50; i += 1) listenForAbort(controller.signal, () => (calls += 1))
+  await turn()
+  process.off('warning', note)
+  t.same(warnings, [])
+  controller.abort()
+  t.equal(calls, 50)
+  listenForAbort(undefined, () => t.fail('there is nothing to listen to'))
 })

@@ -2,6 +2,7 @@
  * One HTTP exchange while it is under way: what undici calls back, made to settle exactly once, and
  * never to deliver anything afterwards. Counts the bytes of the body against its announced length.
  */
+import { listenForAbort } from '../../util/abort.js'
 import type { Dispatcher } from 'undici'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import { BosError } from './error.js'
@@ -91,7 +92,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#events = events
     this.#onAbort = () => this.stop(request.signal?.reason)
     this.#timer = this.#startTimer(request.timeout)
-    request.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    listenForAbort(request.signal, this.#onAbort)
   }
 
   /** Ends the exchange with an error, whatever state it is in. */

@@ -8,6 +8,7 @@
  *
  * INVARIANT: places taken never exceed the limit, but for those taken before it was lowered.
  */
+import { listenForAbort } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
 import { BosError } from './error.js'
 
@@ -88,7 +89,7 @@ export class Gate {
         leave()
         reject(new BosError(`no free connection within ${timeout} ms`, { kind: 'connect' }))
       }, timeout)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      listenForAbort(signal, onAbort)
       this.#waiting[lane].add(waiter)
     })
   }

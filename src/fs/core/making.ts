@@ -3,7 +3,13 @@
  * then on.
  */
 import { ErrnoError } from '../../util/errno.js'
-import type { CreateReply, CreateRequest, Entry, RequestContext } from '../operations.js'
+import type {
+  CreateReply,
+  CreateRequest,
+  Entry,
+  MaybePromise,
+  RequestContext,
+} from '../operations.js'
 import type { AttributeChanges } from './attribute-changes.js'
 import { PERMISSIONS, S_IFLNK, S_IFMT, S_IFREG } from './attributes.js'
 import type { Core } from './core.js'
@@ -77,25 +83,40 @@ export class Making {
     )
   }
 
-  async create(
+  /** At once where the name is known to be free, as it is after the kernel's lookup. */
+  create(
     context: RequestContext,
     directory: DirectoryInode,
     request: CreateRequest & { readonly flags: number },
-  ): Promise<CreateReply> {
-    if ((request.flags & O_EXCL) !== 0) {
-      await this.#parts.namespace.checkAbsent(context, directory, request.name)
+  ): MaybePromise<CreateReply> {
+    const path = this.#core.inodes.childPath(directory, request.name)
+    this.#core.driver.checkPath(path)
+    const go = (existing: Inode | undefined): MaybePromise<CreateReply> => {
+      if (existing === undefined) return this.#create(context, directory, request)
+      if ((request.flags & O_EXCL) === 0) {
+        return this.#openExisting(context, existing, request.flags)
+      }
+      this.#core.inodes.drop(existing)
+      throw new ErrnoError('EEXIST', path)
     }
-    const existing = await this.#parts.lookup.resolve(context, directory, request.name)
-    if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
-    this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
-    const { file, ...opened } = this.#parts.files.create(directory, request.name, request.flags)
-    const { exclusiveCreate } = this.#core.config
-    if (file.exclusive && exclusiveCreate === 'open') {
-      await this.#parts.files.claim(context, file, opened.fh)
+    const existing = this.#parts.lookup.resolve(context, directory, request.name)
+    return existing instanceof Promise ? existing.then(go) : go(existing)
+  }
+
+  #create(
+    context: RequestContext,
+    directory: DirectoryInode,
+    request: CreateRequest & { readonly flags: number },
+  ): MaybePromise<CreateReply> {
+    const { files, namespace, changes, replies } = this.#parts
+    const { file, ...opened } = files.create(directory, request.name, request.flags)
+    const done = (): CreateReply => {
+      namespace.touch(directory)
+      changes.owned(context, file, request)
+      return { ...replies.looked(file), ...opened }
     }
-    this.#parts.namespace.touch(directory)
-    this.#parts.changes.owned(context, file, request)
-    return { ...this.#parts.replies.looked(file), ...opened }
+    const isClaimed = file.exclusive && this.#core.config.exclusiveCreate === 'open'
+    return isClaimed ? files.claim(context, file, opened.fh).then(done) : done()
   }
 
   /** Somebody else made the file between the kernel's lookup and its create. */

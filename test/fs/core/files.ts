@@ -197,7 +197,7 @@ scene('O_TRUNC empties the file, O_EXCL refuses it', async ({ t, os, bucket }) =
   await fails(
     t,
     'EEXIST',
-    Promise.resolve(os.fs.create(os.context, root.ino, request)),
+    (async () => os.fs.create(os.context, root.ino, request))(),
     'when it was made between lookup and create',
   )
   const made = await os.fs.create(os.context, root.ino, { ...request, flags: O_WRONLY | O_CREAT })

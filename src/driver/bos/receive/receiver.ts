@@ -13,6 +13,7 @@
  *
  * The caller bounds the number of requests at once (gate.ts), which bounds the connections.
  */
+import { listenForAbort } from '../../../util/abort.js'
 import { isIP, connect as connectPlain, type OnReadOpts } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { systemClock, type Clock } from '../../../util/clock.js'
@@ -138,7 +139,7 @@ export class Receiver {
         stop(new BosError(what, { kind: connection.isConnected ? 'timeout' : 'connect' }))
       }
       let timer = setTimeout(look, Math.max(1, Math.ceil(limit() - heard)))
-      signal?.addEventListener('abort', onAbort, { once: true })
+      listenForAbort(signal, onAbort)
       connection.send({
         text: call.text,
         choose: call.choose,
