@@ -31,7 +31,7 @@ async function main() {
   } finally {
     await cleanUp(made)
   }
-  if (mount.outcome !== 0) throw new SetupError(`The mount ended with ${mount.outcome}.`)
+  if (!mount.endedInOrder) throw new SetupError(`The mount ended with ${mount.outcome}.`)
   console.log(`Unmounted. The data is kept in ${here(DATA)}.`)
 }
 
@@ -107,6 +107,11 @@ class MountProcess {
     if (!this.stopping) console.log('\nUnmounting …')
     this.stopping = true
     this.#child.kill('SIGTERM')
+  }
+
+  /** Nothing is left to store. One that was stopped before it had mounted says by what it was. */
+  get endedInOrder() {
+    return this.outcome === 0 || (this.stopping && [143, 'SIGTERM'].includes(this.outcome))
   }
 
   /** Waits for its end. */

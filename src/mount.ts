@@ -34,6 +34,8 @@ export interface MountRequest {
   /** Where this mount notes what it leaves in the bucket if it is killed; default nowhere. */
   ledgerDirectory?: string
   log: Logger
+  /** Ends mounting as long as nothing is mounted; afterwards `unmount` does. */
+  signal?: AbortSignal
 }
 
 export interface RunningMount {
@@ -60,10 +62,10 @@ const MARKER_DELAY: Milliseconds = 1000
 /**
  * Mounts, and resolves once the mount answers.
  *
- * @throws ParameterError, DriverError or Error whose message says what to do
+ * @throws ParameterError, DriverError or Error whose message says what to do; when it rejects, nothing is mounted
  */
 export async function openMount(request: MountRequest): Promise<RunningMount> {
-  const { config, mountpoint, log } = request
+  const { config, mountpoint, log, signal } = request
   const binding = await loadBinding(config.binding)
   const embedded =
     request.embedded === undefined
@@ -77,13 +79,21 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     const bos = await openBosDriver(parameters, {
       log,
       ...(observer === undefined ? {} : { observer }),
+      ...(signal === undefined ? {} : { signal }),
     })
     driver = observer === undefined ? bos : observeDriver(bos, observer)
     const source = sourceOf(parameters)
     // An embedded server has another address each time.
     const store = `${request.embedded ?? parameters.endpoint} ${source}`
-    const opened = await openLedger({ directory: request.ledgerDirectory, store, driver, log })
+    const opened = await openLedger({
+      directory: request.ledgerDirectory,
+      store,
+      driver,
+      log,
+      ...(signal === undefined ? {} : { signal }),
+    })
     disk = await openDisk(config, log)
+    signal?.throwIfAborted()
     const fileSystem = createFileSystem({ driver, config, log, opened, disk, store })
     const operations = observer === undefined ? fileSystem : observeOperations(fileSystem, observer)
     const mount = await binding.mount(operations, mountpoint, {

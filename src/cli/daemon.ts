@@ -7,8 +7,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { CommandError, EXIT, exitCodeOf, explain } from './errors.js'
 import type { ExitCode } from './errors.js'
+import { InterruptError } from './interrupt.js'
 
 const MARK = 'BOSMOUNT_DAEMON'
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export interface Ready {
   readonly source: string
@@ -21,27 +23,36 @@ export function isDaemonChild(): boolean {
   return process.env[MARK] === '1' && process.send !== undefined
 }
 
-/** @throws CommandError with the child's own message */
+/**
+ * A signal to this process ends the other one too, and then neither leaves a mount behind.
+ *
+ * @throws CommandError with the child's own message, InterruptError when a signal has ended both
+ */
 export async function startDaemon(): Promise<Ready> {
   const child = spawn(process.execPath, process.argv.slice(1), {
     detached: true,
     env: { ...process.env, [MARK]: '1' },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
-  const interrupt = (): void => {
+  const ended = once(child, 'exit')
+  let interrupted: InterruptError | undefined
+  const onSignal = (signal: (typeof SIGNALS)[number]): void => {
+    interrupted = new InterruptError(signal)
     child.kill('SIGTERM')
   }
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  for (const signal of SIGNALS) process.on(signal, onSignal)
   const report = await Promise.race([
     once(child, 'message').then(([message]) => message as Report),
-    once(child, 'exit').then(([code, signal]): Report => {
+    ended.then(([code, signal]): Report => {
       const how = signal === null ? `with exit code ${String(code)}` : `by ${String(signal)}`
       return { failure: `the mounting process ended ${how}`, exitCode: EXIT.failed }
     }),
   ])
-  process.off('SIGINT', interrupt)
-  process.off('SIGTERM', interrupt)
+  if (interrupted !== undefined) {
+    await ended
+    throw interrupted
+  }
+  for (const signal of SIGNALS) process.off(signal, onSignal)
   if (child.connected) child.disconnect()
   child.unref()
   if ('failure' in report) throw new CommandError(report.failure, report.exitCode)

@@ -143,6 +143,8 @@ export interface OpenLedgerOptions {
   store: string
   driver: StorageDriver
   log: Logger
+  /** Ends the removal early: what it has not come to stays for the next mount. */
+  signal?: AbortSignal
 }
 
 /** How long a mount waits for what another left behind to be removed. */
@@ -161,7 +163,8 @@ export async function openLedger(options: OpenLedgerOptions): Promise<OpenedLedg
   const self = await ownIdentity()
   const file = join(directory, `${randomUUID()}${LEDGER_SUFFIX}`)
   const ledger = new LedgerFile({ file, store, owner: self, log })
-  const signal = AbortSignal.timeout(RECOVERY_TIMEOUT)
+  const timeout = AbortSignal.timeout(RECOVERY_TIMEOUT)
+  const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout
   const unfinishedMoves: Move[] = []
   await recover({ directory, store, driver, self, log, signal }, async move => {
     // Where nothing is left under the old name there is nothing to finish.

@@ -75,7 +75,7 @@ export async function startServer(
 }
 
 export interface MountOptions {
-  server: Server
+  server: Pick<Server, 'endpoint'>
   /** Made if it does not exist. */
   mountpoint: string
   /** Further arguments. */

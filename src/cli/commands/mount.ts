@@ -1,10 +1,6 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { MountConfig } from '../../config.js'
-import type { RunningMount } from '../../mount.js'
-import { ErrnoError } from '../../util/errno.js'
-import type { Milliseconds } from '../../util/units.js'
 import { command } from '../command.js'
 import { openInstruments } from '../instruments.js'
 import { openLog } from '../logger.js'
@@ -14,6 +10,7 @@ import { CommandError, EXIT, explain } from '../errors.js'
 import { addMountOptions, namedSource } from '../mount-flags.js'
 import { collectUnknownFlags } from '../unknown-flags.js'
 import { notifyServiceManager } from '../service-manager.js'
+import { listenForStop } from '../stop-signals.js'
 import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
@@ -27,7 +24,10 @@ import {
 } from '../state.js'
 
 interface MountArguments {
-  readonly operands: string[]
+  readonly _: readonly string[]
+  /** The mount point, if it is the only operand. */
+  readonly source: string
+  readonly mountpoint: string | undefined
   readonly o: string[]
   readonly foreground: boolean
   readonly embedded: string | undefined
@@ -42,10 +42,8 @@ interface Plan {
   readonly embedded: string | undefined
 }
 
-const BUSY_POLL: Milliseconds = 250
-
 export const mountCommand = command<MountArguments>({
-  command: 'mount <operands..>',
+  command: 'mount <source> [mountpoint]',
   describe: 'Mount BUCKET[/ROOTDIRECTORY] at MOUNTPOINT',
   builder: yargs =>
     collectUnknownFlags(
@@ -53,7 +51,13 @@ export const mountCommand = command<MountArguments>({
         yargs
           .usage('$0 mount BUCKET[/ROOTDIRECTORY] MOUNTPOINT [options]')
           .usage('$0 mount --embedded DIR [BUCKET] MOUNTPOINT [options]')
-          .positional('operands', { type: 'string', array: true, demandOption: true })
+          .positional('source', {
+            type: 'string',
+            demandOption: true,
+            describe:
+              'BUCKET or BUCKET/ROOTDIRECTORY; left out where --config or --embedded names it',
+          })
+          .positional('mountpoint', { type: 'string', describe: 'an empty directory' })
           .option('foreground', {
             alias: 'f',
             type: 'boolean',
@@ -62,7 +66,7 @@ export const mountCommand = command<MountArguments>({
             group: 'Mount:',
           }),
       ),
-      ['operands'],
+      ['source', 'mountpoint'],
     ),
   handler: async argv => {
     const plan = await makePlan(argv)
@@ -74,10 +78,11 @@ export const mountCommand = command<MountArguments>({
 })
 
 async function makePlan(argv: MountArguments): Promise<Plan> {
-  const { operands, embedded } = argv
-  const mountpoint = operands.at(-1)
-  const source = operands.length > 1 ? operands[0] : undefined
-  if (operands.length > 2 || mountpoint === undefined) {
+  const { embedded, _: words } = argv
+  const source = argv.mountpoint === undefined ? undefined : argv.source
+  const mountpoint = argv.mountpoint ?? argv.source
+  // The name of the command is one of them.
+  if (words.length > 1) {
     throw new CommandError('give a bucket and a mount point, and options with dashes', EXIT.usage)
   }
   const inspection = await inspectArguments(argv, namedSource(source), argv.o)
@@ -104,6 +109,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   const processLog = openLog({ level: config.logLevel, file: logFile, format: config.logFormat })
   const { log } = processLog
   const logSignals = adjustLogOnSignals(processLog, logFile !== undefined)
+  const stop = listenForStop({ onHangup: !logSignals.takesHangup })
   const ledgerDirectory = config.readOnly ? undefined : await prepareLedgerDirectory(log)
   const instruments = await openInstruments(config, log)
   const { observer } = instruments
@@ -114,22 +120,22 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     mountpoint,
     log,
     observer,
+    signal: stop.signal,
     ...(ledgerDirectory === undefined ? {} : { ledgerDirectory }),
     ...(embedded === undefined ? {} : { embedded }),
   }).catch(async (error: unknown) => {
     await instruments.close()
-    throw error
+    // What fails because of the end is not the reason for it.
+    throw stop.signal.aborted ? stop.signal.reason : error
   })
   const { source } = mount
   const record = { mountpoint, source, ...(logFile === undefined ? {} : { logFile }) }
-  const removeSignals = unmountOnSignals(mount, !logSignals.takesHangup)
+  stop.unmount(mount)
   try {
     await writeRecord(record)
     await instruments.attach(mount)
     log.info({ mountpoint, source }, 'mounted')
-    await notifyServiceManager('--ready', `--status=${source} is mounted at ${mountpoint}`)
-    if (isDaemonChild()) reportReady({ source, logFile: logFile ?? '' })
-    else process.stderr.write(`${source} is mounted at ${mountpoint}\n`)
+    if (!stop.signal.aborted) await announce({ source, mountpoint, logFile })
     await mount.closed
     await removeRecord(mountpoint)
     log.info({ mountpoint, source }, 'unmounted')
@@ -138,10 +144,23 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     await writeRecord({ ...record, failure: explain(error) })
     throw error
   } finally {
-    removeSignals()
+    stop.remove()
     logSignals.remove()
     await instruments.close()
   }
+}
+
+/** Says to whoever waits for it that the mount works. */
+async function announce({ source, mountpoint, logFile }: Announced): Promise<void> {
+  await notifyServiceManager('--ready', `--status=${source} is mounted at ${mountpoint}`)
+  if (isDaemonChild()) reportReady({ source, logFile: logFile ?? '' })
+  else process.stderr.write(`${source} is mounted at ${mountpoint}\n`)
+}
+
+interface Announced {
+  readonly source: string
+  readonly mountpoint: string
+  readonly logFile: string | undefined
 }
 
 /** Linux would stack a second mount on the first and hide it. A dead one is cleared away instead. */
@@ -151,46 +170,6 @@ async function refuseSecondMount(mountpoint: string): Promise<void> {
   throw new CommandError(
     `${record.source} is mounted at ${mountpoint} already; to end that: bosmount umount ${mountpoint}`,
   )
-}
-
-/**
- * The first signal unmounts as soon as nothing is open any more; the next one detaches the mount at
- * once, and what is open can still be used, and is flushed when it is closed.
- */
-function unmountOnSignals(mount: RunningMount, onHangup: boolean): () => void {
-  const signals = [...(['SIGINT', 'SIGTERM'] as const), ...(onHangup ? ['SIGHUP' as const] : [])]
-  let received = 0
-  const onSignal = (): void => {
-    received += 1
-    void notifyServiceManager('--stopping', '--status=storing what is left, and unmounting')
-    unmountWhenFree(mount, () => received > 1).catch((error: unknown) => {
-      process.stderr.write(`cannot unmount ${mount.mountpoint}: ${explain(error)}\n`)
-    })
-  }
-  for (const signal of signals) process.on(signal, onSignal)
-  return () => {
-    for (const signal of signals) process.off(signal, onSignal)
-  }
-}
-
-async function unmountWhenFree(mount: RunningMount, isLazy: () => boolean): Promise<void> {
-  let announced = false
-  for (;;) {
-    try {
-      await mount.unmount({ lazy: isLazy() })
-      return
-    } catch (error) {
-      if (!(error instanceof ErrnoError) || error.code !== 'EBUSY') throw error
-    }
-    if (!announced) {
-      process.stderr.write(
-        `${mount.mountpoint} is busy: waiting until nothing is open on it any more; ` +
-          'signal again to detach it at once\n',
-      )
-    }
-    announced = true
-    await sleep(BUSY_POLL)
-  }
 }
 
 function defaultLogFile(mountpoint: string): string {
