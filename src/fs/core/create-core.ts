@@ -22,6 +22,7 @@ import { InodeTable } from './inode-table.js'
 import { noLedger } from './ledger.js'
 import type { Ledger, Move } from './ledger.js'
 import { Markers } from './markers.js'
+import { NameChanges } from './name-changes.js'
 import { typeIn } from './stored-attributes.js'
 import { Subtrees } from './subtrees.js'
 import { UnfinishedMoves } from './unfinished-moves.js'
@@ -40,6 +41,8 @@ export interface FileSystemOptions {
   staging?: StagingOptions
   /** How long a write may wait for memory; default 2 minutes. */
   writePatience?: Milliseconds
+  /** How long an interrupted change of names may still come to its end; default 500 ms. */
+  interruptGrace?: Milliseconds
   /** Unix time; default Date.now. */
   clock?: () => Milliseconds
   /** A clock that never goes back; default performance.now. */
@@ -102,6 +105,13 @@ export function createCore(options: FileSystemOptions): Core {
       delay: config.markerDelay,
       log,
       saving: directory => attributes.saving(directory),
+    }),
+    changes: new NameChanges({
+      inodes,
+      notifier: () => core.notifier,
+      // With what it takes to tell the program, less than a second.
+      grace: options.interruptGrace ?? 500,
+      log,
     }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,

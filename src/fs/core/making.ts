@@ -47,8 +47,10 @@ export class Making {
       return this.#parts.replies.looked(file)
     }
     await this.#parts.namespace.checkAbsent(context, directory, request.name)
-    const file = await this.#parts.files.make(context, directory, request.name, own)
-    this.#parts.namespace.touch(directory)
+    const place = { parent: directory, name: request.name }
+    const file = await this.#parts.namespace.make(context, place, () =>
+      this.#parts.files.make(directory, request.name, own),
+    )
     return this.#parts.replies.looked(file)
   }
 
@@ -82,6 +84,9 @@ export class Making {
     directory: DirectoryInode,
     request: CreateRequest & { readonly flags: number },
   ): Promise<CreateReply> {
+    const place = { parent: directory, name: request.name }
+    const busy = this.#core.changes.free(context, [place])
+    if (busy !== undefined) await busy
     if ((request.flags & O_EXCL) !== 0) {
       await this.#parts.namespace.checkAbsent(context, directory, request.name)
     }
@@ -91,7 +96,12 @@ export class Making {
     const { file, ...opened } = this.#parts.files.create(directory, request.name, request.flags)
     const { exclusiveCreate } = this.#core.config
     if (file.exclusive && exclusiveCreate === 'open') {
-      await this.#parts.files.claim(context, file, opened.fh)
+      const release = (): Promise<void> => this.#parts.files.release(opened.fh)
+      const claim = async (): Promise<FileInode> => {
+        await this.#parts.files.claim(file, opened.fh)
+        return file
+      }
+      await this.#parts.namespace.make(context, place, claim, release)
     }
     this.#parts.namespace.touch(directory)
     this.#parts.changes.owned(context, file, request)
