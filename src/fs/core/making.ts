@@ -85,7 +85,7 @@ export class Making {
     request: CreateRequest & { readonly flags: number },
   ): Promise<CreateReply> {
     const place = { parent: directory, name: request.name }
-    const busy = this.#core.changes.free(context, [place])
+    const busy = this.#core.changes.free(context, { operation: 'make', names: [place] })
     if (busy !== undefined) await busy
     if ((request.flags & O_EXCL) !== 0) {
       await this.#parts.namespace.checkAbsent(context, directory, request.name)

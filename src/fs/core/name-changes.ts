@@ -119,23 +119,23 @@ export class NameChanges {
    */
   free(
     context: RequestContext,
-    names: readonly Name[],
+    call: NameCall,
     directories: readonly DirectoryInode[] = [],
   ): Promise<void> | undefined {
-    return this.#abandoned.size === 0 ? undefined : this.#free(context, names, directories)
+    return this.#abandoned.size === 0 ? undefined : this.#free(context, call, directories)
   }
 
   async #free(
     { signal }: RequestContext,
-    names: readonly Name[],
+    call: NameCall,
     directories: readonly DirectoryInode[],
   ): Promise<void> {
     for (;;) {
-      const before = [...this.#abandoned].find(each => this.#isInTheWay(each, names, directories))
+      const before = [...this.#abandoned].find(each => this.#isInTheWay(each, call, directories))
       if (before === undefined) break
       await abortable(over(before), signal)
     }
-    for (const { parent, name } of names) {
+    for (const { parent, name } of call.names) {
       const { inodes } = this.#options
       if (!inodes.isLinked(parent)) throw new ErrnoError('ENOENT', inodes.childPath(parent, name))
     }
@@ -176,7 +176,7 @@ export class NameChanges {
 
   #isInTheWay(
     before: Abandoned,
-    names: readonly Name[],
+    { operation, names }: NameCall,
     directories: readonly DirectoryInode[],
   ): boolean {
     const isSameName = before.names.some(({ parent, name }) =>
@@ -185,7 +185,8 @@ export class NameChanges {
     if (isSameName) return true
     const changed = before.inodes.filter(inode => inode.kind === 'directory')
     // Two directories that are moved at a time could end up below each other.
-    if (changed.length > 0 && directories.length > 0) return true
+    const areRenames = before.operation === 'rename' && operation === 'rename'
+    if (areRenames && changed.length > 0 && directories.length > 0) return true
     return (
       names.some(({ parent }) => this.#isWithin(parent, changed)) ||
       before.names.some(({ parent }) => this.#isWithin(parent, directories))

@@ -56,7 +56,7 @@ export class Namespace {
     const { driver, inodes } = this.#core
     const path = inodes.childPath(parent, name)
     driver.checkPath(path)
-    await this.#core.changes.free(context, [{ parent, name }])
+    await this.#core.changes.free(context, { operation: 'make', names: [{ parent, name }] })
     const existing = await this.#lookup.resolve(context, parent, name)
     if (existing === undefined) return
     inodes.drop(existing)
@@ -93,7 +93,7 @@ export class Namespace {
     const { changes, inodes, unlinked, writeBack } = this.#core
     const call = { operation: 'unlink', names: [{ parent, name }] } as const
     if (await changes.repeats(context, call)) return
-    await changes.free(context, call.names)
+    await changes.free(context, call)
     await abortable(unlinked.returning.bring('/'), context.signal)
     const child = await this.#existing(context, parent, name)
     try {
@@ -113,12 +113,12 @@ export class Namespace {
     const { changes, inodes, markers, tree, unlinked } = this.#core
     const call = { operation: 'rmdir', names: [{ parent, name }] } as const
     if (await changes.repeats(context, call)) return
-    await changes.free(context, call.names)
+    await changes.free(context, call)
     await abortable(unlinked.returning.bring('/'), context.signal)
     const child = await this.#existing(context, parent, name)
     try {
       if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
-      await changes.free(context, call.names, [child])
+      await changes.free(context, call, [child])
       await this.#checkEmpty(context, child)
       const remove = async (signal: AbortSignal): Promise<void> => {
         signal.throwIfAborted()
@@ -149,7 +149,7 @@ export class Namespace {
     ]
     const call = { operation: 'rename', names, flags } as const
     if (await changes.repeats(context, call)) return
-    await changes.free(context, names)
+    await changes.free(context, call)
     await abortable(unlinked.returning.bring('/'), context.signal)
     const source = await this.#existing(context, parent, name)
     let target: Inode | undefined
@@ -159,7 +159,7 @@ export class Namespace {
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
-      await changes.free(context, names, directoriesOf([source, target]))
+      await changes.free(context, call, directoriesOf([source, target]))
       // Programs rename when what they did before is to count.
       await abortable(Promise.resolve(this.#core.deletes.settled('/')), context.signal)
       const isNew = request.flags === RENAME_NOREPLACE
