@@ -137,11 +137,31 @@ export class BlockCache {
     const blocks: Block[] = []
     for (let index = first; index <= last; index++) {
       const block = this.#blocks.get(blockId(object, index))
-      if (block === undefined) return this.#readMissing(object, { offset, end }, options)
+      if (block === undefined) {
+        return this.#awaitBlocks(object, { offset, end }, options, all =>
+          this.#slices(all, offset, end),
+        )
+      }
       blocks.push(block)
     }
     this.#hits += blocks.length
     return this.#slices(blocks, offset, end)
+  }
+
+  /**
+   * Waits until the bytes [offset, offset+length) are there, fetching what is missing. No use of them: who
+   * reads them afterwards is the first.
+   *
+   * @throws as `read`
+   */
+  async load(
+    object: ObjectId,
+    offset: Bytes,
+    length: Bytes,
+    options: ReadBlocksOptions = {},
+  ): Promise<void> {
+    const end = Math.min(offset + length, object.size)
+    if (offset < end) await this.#awaitBlocks(object, { offset, end }, options, nothing)
   }
 
   /**
@@ -178,11 +198,13 @@ export class BlockCache {
     this.#blocks.clear()
   }
 
-  #readMissing(
+  /** What `take` makes of the blocks once all are there; they are pinned while it does. */
+  #awaitBlocks<T>(
     object: ObjectId,
     { offset, end }: { readonly offset: Bytes; readonly end: Bytes },
     { waiter, reach = 0 }: ReadBlocksOptions,
-  ): Promise<readonly Uint8Array[]> {
+    take: (blocks: readonly Block[]) => T,
+  ): Promise<T> {
     const signal = waiter?.signal
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const pinned = this.#pinCached(object, offset, end)
@@ -209,7 +231,7 @@ export class BlockCache {
         awaited,
         signal,
         unpin: block => this.#unpin(block),
-        done: blocks => resolve(this.#slices(blocks, offset, end)),
+        done: blocks => resolve(take(blocks)),
         failed: reject,
       })
       for (const flight of flights) flight.start()
@@ -322,3 +344,5 @@ export class BlockCache {
     if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
   }
 }
+
+function nothing(): void {}

@@ -118,11 +118,12 @@ export class DirtyFile {
     return this.#failures
   }
 
-  /** Paths of other files that bytes of this one are to be copied from. */
-  get copiedFrom(): readonly string[] {
-    const paths = new Set<string>()
-    for (const { source } of this.#buffer.origins) if (source !== 'base') paths.add(source.path)
-    return [...paths]
+  /** Whether bytes of this file are to be copied from another one whose path is such. */
+  copiesFrom(isSuch: (path: string) => boolean): boolean {
+    for (const { source } of this.#buffer.origins) {
+      if (source !== 'base' && isSuch(source.path)) return true
+    }
+    return false
   }
 
   /** @throws the error of the latest failure that is not made good, if the observer has not seen it */
@@ -299,14 +300,23 @@ export class DirtyFile {
     })
   }
 
-  /** Forgets everything that is not in the store, and aborts what is on its way there. */
-  async discard(): Promise<void> {
+  /**
+   * Forgets everything that is not in the store, and aborts what is on its way there.
+   *
+   * @returns undefined if that is done: nothing was on its way, and nobody is in
+   */
+  discard(): Promise<void> | undefined {
     this.#owner.forget(this)
-    await this.#mutex.run(async () => {
+    if (this.#mutex.isIdle && this.#session.isIdle) return this.#forgetAll()
+    return this.#mutex.run(async () => {
       await this.#dropUploads()
-      await this.#forgetBytes(this.#contents.base?.size ?? 0)
-      this.#changed = false
+      await this.#forgetAll()
     })
+  }
+
+  #forgetAll(): Promise<void> | undefined {
+    this.#changed = false
+    return this.#forgetBytes(this.#contents.base?.size ?? 0)
   }
 
   #checkSize(size: Bytes): void {
@@ -415,7 +425,7 @@ export class DirtyFile {
   async #bring(): Promise<void> {
     if (!this.#store.isLinked()) throw new ErrnoError('ESTALE', `${this.path} was unlinked`)
     // What has left or failed in the background; what failed is tried again now.
-    await Promise.all(this.uploadsUnderWay)
+    if (this.#session.sent.size > 0) await Promise.all(this.uploadsUnderWay)
     await this.#owner.settleGuarded(this.path)
     this.#attempted = true
     if (this.#contents.misplaced !== undefined) await this.#putInPlace(this.#contents.misplaced)
@@ -467,13 +477,14 @@ export class DirtyFile {
 
   /** Calls off all uploads and gives up what was uploaded, and all that was written. */
   async #dropUploads(): Promise<void> {
-    await this.#session.callOff(() => this.#forgetBytes(0))
+    await this.#session.callOff(async () => this.#forgetBytes(0))
   }
 
-  async #forgetBytes(size: Bytes): Promise<void> {
+  /** @returns undefined if there is nothing to wait for */
+  #forgetBytes(size: Bytes): Promise<void> | undefined {
     const { held } = this.#buffer
     this.#buffer.reset(size)
     this.#owner.budget.release(held)
-    await this.#staging?.clear()
+    return this.#staging?.clear()
   }
 }

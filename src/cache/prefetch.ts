@@ -94,6 +94,10 @@ export class FileReader {
     if (advice.jumped) this.#cancel()
     // What is asked for goes out first.
     const slices = blocks.read(object, offset, length, { waiter, reach: advice.reach })
+    // Where there was nothing to ask for, what lies within reach has come with nothing.
+    if (advice.isFirst && !(slices instanceof Promise)) {
+      this.#fetch(object, [{ offset: offset + length, length: advice.reach }])
+    }
     if (advice.ahead.length > 0) this.#fetch(object, advice.ahead)
     this.#prefetcher.note(this, this.#readAhead.isAhead)
     return slices

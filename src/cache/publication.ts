@@ -16,6 +16,7 @@ import type { ObjectId } from './object-id.js'
 import type { Source } from './origins.js'
 import { planParts } from './part-plan.js'
 import type { PlannedPart, UploadedPart } from './part-plan.js'
+import { isResident, resident } from './pieces.js'
 import type { UploadSession } from './upload-session.js'
 import type { Piece } from './write-buffer.js'
 
@@ -49,22 +50,29 @@ const PARALLELISM = 8
 export async function publish(publication: Publication): Promise<ObjectId> {
   const { size, owner, session, pieces } = publication
   const { limits, layout } = owner
+  const isSmall = session.sent.size === 0 && size <= layout.part(1).size
+  if (isSmall) {
+    const whole = pieces(0, size)
+    if (whole.every(({ kind }) => kind !== 'stored')) return putWhole(publication, whole)
+  }
   const original = wholeOriginal(publication)
   const copied = original === undefined ? undefined : await copyWhole(publication, original)
   if (copied !== undefined) return copied
-  const isSmall = session.sent.size === 0 && size <= layout.part(1).size
   const plan = planParts({ size, limits, layout, sent: session.indexes, pieces })
   const isCopied = plan.length > 0 && plan.every(({ kind }) => kind === 'copy')
-  return isSmall && !isCopied ? putWhole(publication) : composeWhole(publication, plan)
+  return isSmall && !isCopied
+    ? putWhole(publication, pieces(0, size))
+    : composeWhole(publication, plan)
 }
 
-async function putWhole(publication: Publication): Promise<ObjectId> {
-  const { size, path, session, store } = publication
+async function putWhole(publication: Publication, pieces: readonly Piece[]): Promise<ObjectId> {
+  const { path, session, store } = publication
   // Of an upload none of whose parts arrived.
-  await session.drop()
-  const pieces = publication.pieces(0, size)
-  const conditions = conditionsOf(publication)
-  const content = await publication.assemble(pieces)
+  if (!session.isIdle) await session.drop()
+  const conditions = conditionsOf(publication, pieces)
+  const content = pieces.every(isResident)
+    ? pieces.flatMap(resident)
+    : await publication.assemble(pieces)
   const stored = await store.put(content, conditions)
   return { path, etag: stored.etag, size: stored.size }
 }
@@ -95,7 +103,9 @@ async function composeWhole(
   // A directory above may have been renamed since the composition was begun. Then the old name is
   // not this file's any more: whoever has it now must not be replaced.
   const conditions: WriteConditions =
-    composition.path === path ? conditionsOf(publication) : { ifNoneMatch: '*' }
+    composition.path === path
+      ? conditionsOf(publication, publication.pieces(0, size))
+      : { ifNoneMatch: '*' }
   try {
     const made = await makeParts(publication, plan)
     checkSize(publication, made)
@@ -145,7 +155,7 @@ async function sendPart(publication: Publication, planned: UploadedPart): Promis
 }
 
 /** What was made from a version may replace that version only. */
-function conditionsOf({ base, size, pieces }: Publication): WriteConditions {
-  const usesBase = pieces(0, size).some(piece => piece.kind === 'stored' && piece.source === 'base')
+function conditionsOf({ base }: Publication, pieces: readonly Piece[]): WriteConditions {
+  const usesBase = pieces.some(piece => piece.kind === 'stored' && piece.source === 'base')
   return usesBase && base !== undefined ? { ifMatch: base.etag } : {}
 }

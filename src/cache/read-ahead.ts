@@ -18,6 +18,8 @@ export interface Range {
 export interface Advice {
   /** How many bytes behind this read may come by the same request, if one is needed. */
   readonly reach: Bytes
+  /** The first read of a run from the start of the file. */
+  readonly isFirst?: boolean
   /** What to fetch now, in this order; what was named before is not named again. */
   readonly ahead: readonly Range[]
   /** The reader has gone elsewhere: what was named before is wanted no more. */
@@ -30,7 +32,7 @@ export interface ReadAheadOptions {
 }
 
 /** What comes with the first read of a file: small files come whole. */
-const FIRST_REACH: Bytes = MiB
+export const FIRST_REACH: Bytes = MiB
 /** A run from the start of a file, or a long one, is followed this much further than it has come. */
 const FAST_GROWTH = 8
 /** So long a run in the middle of a file is no accident. */
@@ -93,7 +95,7 @@ export class ReadAhead {
     if (isFirst) {
       const reach = Math.max(0, Math.min(FIRST_REACH, most) - end)
       this.#named = this.#roundUp(end + reach)
-      return { reach: this.#named - end, ahead: [], jumped: false }
+      return { reach: this.#named - end, isFirst: true, ahead: [], jumped: false }
     }
     const run = this.#next - this.#start
     const growth = this.#start === 0 || run > LONG_RUN ? FAST_GROWTH : 1

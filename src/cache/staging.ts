@@ -127,15 +127,25 @@ export class StagingFile {
     return bytes
   }
 
-  /** Forgets all bytes, and gives their room back. No write or read may be under way. */
-  async clear(): Promise<void> {
+  /**
+   * Forgets all bytes, and gives their room back. No write or read may be under way.
+   *
+   * @returns undefined if there is nothing to wait for: nothing was ever written
+   */
+  clear(): Promise<void> | undefined {
     const file = this.#file
+    if (file === undefined) return this.#giveBack()
     this.#file = undefined
     // Closing it frees the disk as well, since it has no name.
-    await file?.then(
-      opened => opened.close(),
-      () => undefined,
-    )
+    return file
+      .then(
+        opened => opened.close(),
+        () => undefined,
+      )
+      .then(() => this.#giveBack())
+  }
+
+  #giveBack(): undefined {
     this.#staging.give(this.#allocated.total)
     this.#allocated.clear()
   }

@@ -32,7 +32,8 @@ export class UploadSession {
   /** By index in the grid, from 0. */
   readonly #sent = new Map<number, SentPart>()
   #composition: Promise<Composition> | undefined
-  #abort = new AbortController()
+  /** Made with the first request: most files go without an upload. */
+  #abort: AbortController | undefined
 
   constructor(options: UploadSessionOptions) {
     this.#options = options
@@ -55,6 +56,7 @@ export class UploadSession {
 
   /** Aborted when what is being sent has become useless. */
   get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
     return this.#abort.signal
   }
 
@@ -76,14 +78,14 @@ export class UploadSession {
   }
 
   async send(partNumber: number, data: readonly Uint8Array[]): Promise<Part> {
-    const { signal } = this.#abort
+    const { signal } = this
     const composition = await this.compose()
     signal.throwIfAborted()
     return composition.uploadPart(partNumber, data, { signal })
   }
 
   async copy(partNumber: number, range: CopyRange): Promise<Part> {
-    const { signal } = this.#abort
+    const { signal } = this
     const composition = await this.compose()
     signal.throwIfAborted()
     return composition.copyPart(partNumber, range, { signal })
@@ -105,7 +107,7 @@ export class UploadSession {
     conditions: WriteConditions,
   ): Promise<WriteResult> {
     const parts = [...this.#parts, ...made].toSorted((a, b) => a.partNumber - b.partNumber)
-    const result = await composition.complete(parts, { ...conditions, signal: this.#abort.signal })
+    const result = await composition.complete(parts, { ...conditions, signal: this.signal })
     this.#sent.clear()
     this.#composition = undefined
     return result
@@ -114,6 +116,11 @@ export class UploadSession {
   /** Bytes in the parts that were sent before. */
   get size(): number {
     return this.#parts.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** Nothing was begun that would have to be ended. */
+  get isIdle(): boolean {
+    return this.#composition === undefined && this.#sent.size === 0
   }
 
   /** Ends a composition that no byte of the file depends on. */
@@ -136,9 +143,9 @@ export class UploadSession {
    */
   async callOff(forget: () => Promise<void>): Promise<void> {
     const composition = this.#composition
-    this.#abort.abort(new Error('the upload was called off'))
+    this.#abort?.abort(new Error('the upload was called off'))
     const { underWay } = this
-    this.#abort = new AbortController()
+    this.#abort = undefined
     await Promise.all(underWay)
     this.#sent.clear()
     this.#composition = undefined

@@ -122,12 +122,10 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   }
 
   #copiers(paths: readonly string[]): readonly DirtyFile[] {
-    return this.dirtyFiles.filter(
-      file =>
-        file.isLinked &&
-        file.copiedFrom.some(source =>
-          paths.some(path => source === path || source.startsWith(`${path}/`)),
-        ),
+    const isMeant = (source: string): boolean =>
+      paths.some(path => source === path || source.startsWith(`${path}/`))
+    return [...this.#files].filter(
+      file => file.copiesFrom(isMeant) && file.isDirty && file.isLinked,
     )
   }
 
@@ -140,7 +138,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
 
   /** Discards every file, so that nothing of those that could not be flushed is left in the store. */
   async close(): Promise<void> {
-    await Promise.all([...this.#files].map(file => file.discard()))
+    await Promise.all([...this.#files].map(async file => file.discard()))
   }
 
   /** Called by a file that was discarded. */

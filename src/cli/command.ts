@@ -20,8 +20,8 @@ export interface CommandSpec<A> {
 }
 
 /** yargs infers the arguments from the builder; here they are what the command says they are. */
-export function command<A>(spec: CommandSpec<A>): CommandModule<object, A> {
-  return spec as unknown as CommandModule<object, A>
+export function command<A>(spec: CommandSpec<A>): CommandModule {
+  return spec as unknown as CommandModule
 }
 
 export interface PathArguments extends StoreArguments {

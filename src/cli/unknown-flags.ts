@@ -3,6 +3,7 @@
  * where yargs would end at the first kind.
  */
 import type { Argv } from 'yargs'
+import { mountOption } from '../config/mount-options.js'
 import { nearest } from '../util/nearest.js'
 
 /** Where a command's arguments keep what was said of unknown flags. */
@@ -33,7 +34,11 @@ export function flagNames<T>(yargs: Argv<T>): string[] {
   return Object.keys((yargs as unknown as WithOptions).getOptions().key)
 }
 
+/** One flag, with why it is not taken if other tools have it. */
 export function sayUnknown(name: string, known: readonly string[]): string {
+  const meaning = mountOption(name.replaceAll('-', '_'), name.endsWith('mask') ? '022' : true)
+  if (meaning.kind === 'mistake') return `--${name}: ${meaning.mistake.replace(/^\w+: /, '')}`
+  if (meaning.kind !== 'unknown') return `unknown option --${name}; as a mount option: -o ${name}`
   const near = nearest(
     name,
     known.filter(each => each.length > 1),

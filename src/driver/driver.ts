@@ -78,6 +78,14 @@ export interface DriverOptions {
   signal?: AbortSignal
 }
 
+export interface DeleteOptions extends DriverOptions {
+  /**
+   * Told of objects that have gone, markers included, each time some have. A store that deletes a whole
+   * directory by itself tells nothing.
+   */
+  onDeleted?: (objects: number) => void
+}
+
 export interface StatOptions extends DriverOptions {
   /**
    * What the caller already knows the path to be: saves the request that would look for the other
@@ -429,7 +437,7 @@ export interface StorageDriver {
   move(source: string, destination: string, options?: MoveOptions): Promise<MoveResult | undefined>
 
   /** Deletes a file, or a directory with all that is below. @throws PathNotFoundError */
-  delete(path: string, options?: DriverOptions): Promise<void>
+  delete(path: string, options?: DeleteOptions): Promise<void>
 
   /**
    * Deletes one file, by one request; what is below a directory of the same name stays. Not an error

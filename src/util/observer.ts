@@ -17,10 +17,7 @@ export interface StoreRequest {
 }
 
 export interface Observer {
-  /**
-   * Something has ended. `duration` is how long its caller waited, 0 for what was answered at once;
-   * `error` is its code, absent if it went well.
-   */
+  /** Something has ended. `duration` is how long its caller waited; `error` is its code, absent if it went well. */
   operation(kind: OperationKind, name: string, duration: Milliseconds, error?: string): void
   /** Content that was moved: `read` towards programs, `write` from them; of the store likewise. */
   bytes(kind: OperationKind, direction: 'read' | 'write', amount: Bytes): void

@@ -40,16 +40,23 @@ export async function livenessOf(other: ProcessIdentity, self: ProcessIdentity):
   return (await startOf(other.pid)) === other.started ? 'alive' : 'dead'
 }
 
-/** When a process started, in clock ticks since boot; undefined if there is none of this number. */
+/**
+ * When a process started, in clock ticks since boot; undefined if none of this number runs. One that
+ * has ended keeps its number until its parent asks for the exit code, for seconds under some parents.
+ */
 export async function startOf(pid: number): Promise<string | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
     // The command name, in parentheses, may hold spaces; field 3 follows it.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return ENDED.includes(state) ? undefined : fields[18]
   } catch {
     return undefined
   }
 }
+
+/** Zombie and dead: field 3 of /proc/PID/stat. */
+const ENDED = ['Z', 'X', 'x']
 
 async function text(file: string): Promise<string> {
   return (await readFile(file, 'utf8').catch(() => '')).trim()

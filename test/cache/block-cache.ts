@@ -468,6 +468,28 @@ void t.test(
   },
 )
 
+void t.test(
+  'what was only loaded is not yet used, and goes before what was used twice',
+  async t => {
+    const { cache, fetches } = manual(4 * BLOCK, 4 * BLOCK)
+    const [loaded, used] = [objectId(BLOCK, '/loaded'), objectId(BLOCK, '/used')]
+    for (const object of [used, loaded]) {
+      const loading = cache.load(object, 0, BLOCK)
+      fetches.pop()?.succeed()
+      await loading
+    }
+    await cache.load(loaded, 0, BLOCK)
+    for (let i = 0; i < 2; i += 1) t.equal(check(used, 0, await cache.read(used, 0, BLOCK)), BLOCK)
+    t.equal(check(loaded, 0, await cache.read(loaded, 0, BLOCK)), BLOCK, 'its first use')
+    await turns(2)
+    const scan = cache.load(objectId(3 * BLOCK, '/scan'), 0, 3 * BLOCK)
+    fetches.pop()?.succeed()
+    await scan
+    t.notOk(cache.isCold(used))
+    t.ok(cache.isCold(loaded))
+  },
+)
+
 void t.test('a long scan leaves what is read time and again', async t => {
   const { cache, fetches } = manual(16 * BLOCK)
   const hot = Array.from({ length: 4 }, (_, i) => objectId(BLOCK, `/hot${i}`))

@@ -77,6 +77,22 @@ void t.test('a small file is one request', async t => {
   reader.close()
 })
 
+void t.test(
+  'what a first read would have brought is fetched though its own block is there',
+  async t => {
+    const { blocks, prefetcher, fetched } = scene()
+    const object = { path: '/f', etag: '1', size: 64 * MiB }
+    await blocks.load(object, 0, 128 * KiB)
+    const reader = prefetcher.open()
+    t.not(reader.read(object, 0, 128 * KiB, waiter) instanceof Promise, true)
+    t.same(fetched, [
+      { path: '/f', offset: 0, length: 128 * KiB },
+      { path: '/f', offset: 128 * KiB, length: 896 * KiB },
+    ])
+    reader.close()
+  },
+)
+
 void t.test('a random read fetches no more than its blocks', async t => {
   const { prefetcher, fetched } = scene()
   const reader = prefetcher.open()

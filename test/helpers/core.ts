@@ -15,7 +15,6 @@ export interface CoreOptions {
   log?: Logger
   ledger?: Ledger
   unfinishedMoves?: readonly Move[]
-  interruptGrace?: number
 }
 
 export function createCore(driver: StorageDriver, options: CoreOptions = {}): FileSystem {
@@ -37,7 +36,6 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
     cacheMemory: options.cacheMemory ?? 16 * MiB,
     writeMemory: options.writeMemory ?? 16 * MiB,
     writePatience: 5000,
-    interruptGrace: options.interruptGrace ?? 20,
     log,
     ...(ledger === undefined ? {} : { ledger }),
     ...(unfinishedMoves === undefined ? {} : { unfinishedMoves }),

@@ -20,7 +20,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { countOperations, readAccessLog } from '../helpers/access-log.js'
+import { accessesOf, countOperations } from '../helpers/access-log.js'
 import { MountedBucket, startServer, type Server } from '../helpers/bosmount.js'
 import { getxattr, listxattr, removexattr, setxattr } from '../helpers/libc.js'
 import { run, runOk } from '../helpers/processes.js'
@@ -107,27 +107,27 @@ void t.test('tar, cp -a and rsync -a bring a tree in, and find nothing to do aga
   await runOk('tar', ['-C', folder, '-cf', join(folder, 'tree.tar'), 'source'])
   const writes: Record<string, number> = {}
   let seen = 0
-  const cost = (what: string): void => {
-    const all = readAccessLog(server.accessLog)
+  const cost = async (what: string): Promise<void> => {
+    const all = await accessesOf(server)
     const counts = countOperations(all.slice(seen))
     seen = all.length
     t.comment(what, Object.fromEntries(counts))
     writes[what] = (counts.get('PutObject') ?? 0) + (counts.get('CopyObject') ?? 0)
   }
   const first = await mount(...STORED)
-  cost('mount')
+  await cost('mount')
   mkdirSync(join(mountpoint, 'tar'))
   await runOk('tar', ['-C', join(mountpoint, 'tar'), '-xpf', join(folder, 'tree.tar')])
   await runOk('sync', ['-f', mountpoint])
-  cost('tar')
+  await cost('tar')
   await runOk('cp', ['-a', source, join(mountpoint, 'cp')])
   await runOk('sync', ['-f', mountpoint])
-  cost('cp')
+  await cost('cp')
   await runOk('rsync', ['-a', `${source}/`, join(mountpoint, 'rsync')])
   await runOk('sync', ['-f', mountpoint])
-  cost('rsync')
+  await cost('rsync')
   t.equal(await first.unmount(), 0, first.process.output)
-  cost('unmount')
+  await cost('unmount')
   // Each file, the link, the two directories; whoever made the tree beside it, that too.
   const floor = FILES + 3
   t.ok((writes['tar'] ?? 0) <= floor + 5, `tar: ${writes['tar']} of ${floor}`)

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { countOperations, readAccessLog } from '../helpers/access-log.js'
+import { accessesOf, countOperations } from '../helpers/access-log.js'
 import { MountedBucket, startServer } from '../helpers/bosmount.js'
 import { bucketContents, openBucket } from '../helpers/bucket.js'
 import { runOk } from '../helpers/processes.js'
@@ -17,11 +17,11 @@ void t.test('rm -rf of 2000 files in 200 directories deletes them by a few reque
     await Promise.all(paths.map(path => bucket.putContent(path, Buffer.from(path))))
   }
   const mount = await MountedBucket.mount(t, { server, mountpoint: join(folder, 'mount') })
-  const before = readAccessLog(server.accessLog).length
+  const before = (await accessesOf(server)).length
   await runOk('rm', ['-rf', join(mount.path, 'tree')])
   t.same(readdirSync(mount.path), [])
   t.equal(await mount.unmount(), 0, mount.process.output)
-  const counts = countOperations(readAccessLog(server.accessLog).slice(before))
+  const counts = countOperations((await accessesOf(server)).slice(before))
   t.comment(JSON.stringify([...counts]))
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
   t.ok(total <= 30, JSON.stringify([...counts]))

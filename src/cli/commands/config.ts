@@ -1,5 +1,4 @@
 /** `bosmount config`: what a mount with these arguments would use, and where each value comes from. */
-import type { CommandModule } from 'yargs'
 import { ConfigError, OPTIONS } from '../../config.js'
 import type { Inspection, Option } from '../../config.js'
 import { convert } from '../../config/option.js'
@@ -19,7 +18,7 @@ interface ConfigArguments extends StoreArguments {
   readonly json: boolean
 }
 
-export const configCommand: CommandModule<object, ConfigArguments> = command<ConfigArguments>({
+export const configCommand = command<ConfigArguments>({
   command: 'config [source]',
   describe: 'Show all settings, where each comes from, and what is wrong with them',
   builder: yargs =>

@@ -24,7 +24,10 @@ import {
 } from '../state.js'
 
 interface MountArguments {
-  readonly operands: string[]
+  readonly _: readonly string[]
+  /** The mount point, if it is the only operand. */
+  readonly source: string
+  readonly mountpoint: string | undefined
   readonly o: string[]
   readonly foreground: boolean
   readonly embedded: string | undefined
@@ -40,7 +43,7 @@ interface Plan {
 }
 
 export const mountCommand = command<MountArguments>({
-  command: 'mount <operands..>',
+  command: 'mount <source> [mountpoint]',
   describe: 'Mount BUCKET[/ROOTDIRECTORY] at MOUNTPOINT',
   builder: yargs =>
     collectUnknownFlags(
@@ -48,7 +51,13 @@ export const mountCommand = command<MountArguments>({
         yargs
           .usage('$0 mount BUCKET[/ROOTDIRECTORY] MOUNTPOINT [options]')
           .usage('$0 mount --embedded DIR [BUCKET] MOUNTPOINT [options]')
-          .positional('operands', { type: 'string', array: true, demandOption: true })
+          .positional('source', {
+            type: 'string',
+            demandOption: true,
+            describe:
+              'BUCKET or BUCKET/ROOTDIRECTORY; left out where --config or --embedded names it',
+          })
+          .positional('mountpoint', { type: 'string', describe: 'an empty directory' })
           .option('foreground', {
             alias: 'f',
             type: 'boolean',
@@ -57,7 +66,7 @@ export const mountCommand = command<MountArguments>({
             group: 'Mount:',
           }),
       ),
-      ['operands'],
+      ['source', 'mountpoint'],
     ),
   handler: async argv => {
     const plan = await makePlan(argv)
@@ -69,10 +78,11 @@ export const mountCommand = command<MountArguments>({
 })
 
 async function makePlan(argv: MountArguments): Promise<Plan> {
-  const { operands, embedded } = argv
-  const mountpoint = operands.at(-1)
-  const source = operands.length > 1 ? operands[0] : undefined
-  if (operands.length > 2 || mountpoint === undefined) {
+  const { embedded, _: words } = argv
+  const source = argv.mountpoint === undefined ? undefined : argv.source
+  const mountpoint = argv.mountpoint ?? argv.source
+  // The name of the command is one of them.
+  if (words.length > 1) {
     throw new CommandError('give a bucket and a mount point, and options with dashes', EXIT.usage)
   }
   const inspection = await inspectArguments(argv, namedSource(source), argv.o)

@@ -5,15 +5,19 @@ import { treeCommand } from './registry/tree.js'
 import { usageCommand } from './registry/usage.js'
 import { verifyCommand } from './registry/verify.js'
 
+export const REGISTRY_COMMANDS: readonly CommandModule[] = [
+  treeCommand,
+  usageCommand,
+  verifyCommand,
+  garbageCommand,
+]
+
 export const registryCommand: CommandModule = {
   command: 'registry',
   describe: 'Look at what a container registry keeps in a bucket',
   builder: yargs =>
     yargs
-      .command(treeCommand)
-      .command(usageCommand)
-      .command(verifyCommand)
-      .command(garbageCommand)
+      .command([...REGISTRY_COMMANDS])
       .demandCommand(1, 'say what to do: tree, du, verify or gc'),
   handler: () => undefined,
 }

@@ -13,12 +13,15 @@ import {
 import type { Operand, PathArguments } from '../command.js'
 import { CommandError, EXIT } from '../errors.js'
 import { Lines, printable } from '../output.js'
+import { Progress } from '../progress.js'
+import { addProgressOption, showProgress } from '../progress-option.js'
 import type { Store } from '../store.js'
 
 interface RmArguments extends PathArguments {
   readonly recursive: boolean
   readonly force: boolean
   readonly 'dry-run': boolean
+  readonly progress: boolean | undefined
 }
 
 export const rmCommand = command<RmArguments>({
@@ -26,7 +29,7 @@ export const rmCommand = command<RmArguments>({
   aliases: ['delete'],
   describe: 'Delete files',
   builder: yargs =>
-    addPathOptions(yargs)
+    addProgressOption(addPathOptions(yargs))
       .option('recursive', {
         alias: ['r', 'R'],
         type: 'boolean',
@@ -46,17 +49,26 @@ export const rmCommand = command<RmArguments>({
       }),
   handler: async argv => {
     if (argv.paths.length === 0) throw new CommandError('rm: name what to delete', EXIT.usage)
-    await withOperands(argv, argv.paths, (store, operands) =>
-      forEachOperand(
-        operands,
-        ({ text }) => text,
-        operand => removeOperand(argv, store, operand),
-      ),
-    )
+    const progress = new Progress({ title: 'deleted', show: showProgress(argv.progress) })
+    await withOperands(argv, argv.paths, async (store, operands) => {
+      const each = (operand: Operand) => removeOperand({ argv, store, progress }, operand)
+      try {
+        await forEachOperand(operands, ({ text }) => text, each)
+      } finally {
+        progress.end()
+      }
+    })
   },
 })
 
-async function removeOperand(argv: RmArguments, store: Store, operand: Operand): Promise<void> {
+interface Work {
+  readonly argv: RmArguments
+  readonly store: Store
+  readonly progress: Progress
+}
+
+async function removeOperand(work: Work, operand: Operand): Promise<void> {
+  const { argv, store } = work
   const found: FileInfo[] = []
   try {
     for await (const info of matches(store, operand, argv.literal)) found.push(info)
@@ -73,16 +85,17 @@ async function removeOperand(argv: RmArguments, store: Store, operand: Operand):
       throw new CommandError(`${shown}: is a directory (add -r)`)
     }
     if (argv['dry-run']) await tellWhat(store, info, operand)
-    else await remove(store, info, argv.force)
+    else await remove(work, info)
   }
 }
 
-async function remove({ driver, signal }: Store, info: FileInfo, force: boolean): Promise<void> {
+async function remove({ argv, store, progress }: Work, info: FileInfo): Promise<void> {
+  const { driver, signal } = store
   try {
-    await driver.delete(info.path, { signal })
+    await driver.delete(info.path, { signal, onDeleted: objects => progress.tick(objects) })
   } catch (error) {
     // A pattern such as ** has named it and the directory it was in.
-    if (!force && !(error instanceof PathNotFoundError)) throw error
+    if (!argv.force && !(error instanceof PathNotFoundError)) throw error
   }
 }
 

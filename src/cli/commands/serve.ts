@@ -4,12 +4,13 @@ import type { WriteStream } from 'node:fs'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { EMBEDDED_BUCKET } from '../../embedded.js'
 import type { Credential } from '../../server/auth.js'
 import { CREDENTIAL_FILE, keptCredential } from '../../server/kept-credential.js'
 import type { BucketOptions } from '../../server/server.js'
 import { parseSwitch, type Switches } from '../../server/switches.js'
+import { command } from '../command.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { readFaultFile, watchFaultFile } from '../fault-file.js'
 import { createLogger } from '../logger.js'
@@ -27,7 +28,7 @@ interface ServeArguments {
   readonly sync: boolean
 }
 
-export const serveCommand: CommandModule<object, ServeArguments> = {
+export const serveCommand = command<ServeArguments>({
   command: 'serve',
   describe: 'Run the embedded BOS server',
   builder: options,
@@ -64,7 +65,7 @@ export const serveCommand: CommandModule<object, ServeArguments> = {
     await server.close()
     if (accessLog !== undefined) await new Promise<void>(done => accessLog.end(done))
   },
-}
+})
 
 function options(yargs: Argv): Argv<ServeArguments> {
   return yargs

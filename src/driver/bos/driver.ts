@@ -13,6 +13,7 @@ import type {
   ContentReader,
   DeleteFailure,
   DriverCapabilities,
+  DeleteOptions,
   DriverOptions,
   EntriesBelowOptions,
   EntriesOptions,
@@ -255,7 +256,7 @@ class BosDriver implements StorageDriver {
     return await move(this.#context, source, destination, options)
   }
 
-  async delete(path: string, options: DriverOptions = {}): Promise<void> {
+  async delete(path: string, options: DeleteOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.existing(path)
     await remove(this.#context, path, options)

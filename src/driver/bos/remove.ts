@@ -1,6 +1,6 @@
 /** Deletes. What is gone already is no trouble, except that `remove` of nothing says so. */
 import { forEachParallel } from '../../util/semaphore.js'
-import type { DeleteFailure, DriverOptions } from '../driver.js'
+import type { DeleteFailure, DeleteOptions, DriverOptions } from '../driver.js'
 import { PathNotFoundError } from '../errors.js'
 import { withoutSlash } from '../path.js'
 import { isCode } from './calls.js'
@@ -12,7 +12,7 @@ import { BosError, statusOfCode, toDriverError } from './error.js'
 export async function remove(
   context: BosContext,
   path: string,
-  options: DriverOptions,
+  { onDeleted, ...options }: DeleteOptions,
 ): Promise<void> {
   const { api, keys, learned, name: driver } = context
   await forPath(context, path, async () => {
@@ -28,11 +28,13 @@ export async function remove(
       pages.next(),
     ])
     let found = wasFile
+    if (wasFile) onDeleted?.(1)
     for (let page = first; page.done !== true; page = await pages.next()) {
       const below = page.value.objects.map(object => object.key)
       if (below.length === 0) continue
       found = true
       await api.deletions.objects(below, options)
+      onDeleted?.(below.length)
     }
     if (!found) throw new PathNotFoundError(path, { driver })
   })

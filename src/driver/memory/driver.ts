@@ -14,6 +14,7 @@ import type {
   ContentReader,
   DeleteFailure,
   DriverCapabilities,
+  DeleteOptions,
   DriverOptions,
   EntriesBelowOptions,
   EntriesOptions,
@@ -334,13 +335,15 @@ class MemoryDriver implements StorageDriver {
     return undefined
   }
 
-  async delete(path: string, options: DriverOptions = {}): Promise<void> {
+  async delete(path: string, options: DeleteOptions = {}): Promise<void> {
     this.#begin(options)
     this.#checks.existing(path)
     const keys = this.#objects.keysBelow(prefixOf(path))
     const wasFile = this.#objects.delete(keyOf(path))
     for (const key of keys) this.#objects.delete(key)
-    if (!wasFile && keys.length === 0) throw new PathNotFoundError(path, { driver: this.name })
+    const count = keys.length + (wasFile ? 1 : 0)
+    if (count === 0) throw new PathNotFoundError(path, { driver: this.name })
+    options.onDeleted?.(count)
   }
 
   async deleteFile(path: string, options: DriverOptions = {}): Promise<void> {

@@ -41,8 +41,6 @@ export interface FileSystemOptions {
   staging?: StagingOptions
   /** How long a write may wait for memory; default 2 minutes. */
   writePatience?: Milliseconds
-  /** How long an interrupted change of names may still come to its end; default 500 ms. */
-  interruptGrace?: Milliseconds
   /** Unix time; default Date.now. */
   clock?: () => Milliseconds
   /** A clock that never goes back; default performance.now. */
@@ -106,13 +104,7 @@ export function createCore(options: FileSystemOptions): Core {
       log,
       saving: directory => attributes.saving(directory),
     }),
-    changes: new NameChanges({
-      inodes,
-      notifier: () => core.notifier,
-      // With what it takes to tell the program, less than a second.
-      grace: options.interruptGrace ?? 500,
-      log,
-    }),
+    changes: new NameChanges({ inodes, notifier: () => core.notifier, log }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
     moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),

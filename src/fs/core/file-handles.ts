@@ -15,6 +15,7 @@ import { objectOf } from './file-version.js'
 import { HandleTable } from './handle-table.js'
 import type { FileInode } from './inode.js'
 import { goesPastPageCache } from './page-cache.js'
+import type { Access } from './page-cache.js'
 import { storedFile } from './stored-file.js'
 
 const O_ACCMODE = 0o3
@@ -22,6 +23,9 @@ const O_RDONLY = 0o0
 const O_WRONLY = 0o1
 /** O_SYNC has this bit too. */
 const O_DSYNC = 0o10000
+
+/** O_ACCMODE in words; its fourth value stands for both as well. */
+const ACCESS: Readonly<Record<number, Access>> = { [O_RDONLY]: 'read', [O_WRONLY]: 'write' }
 
 export interface FileHandle {
   readonly file: FileInode
@@ -69,7 +73,7 @@ export class FileHandles {
     const keepCache = dirty || (file.pagesOf !== undefined && file.pagesOf === file.version?.etag)
     if (!dirty) file.pagesOf = file.version?.etag
     const size = file.version?.size ?? 0
-    const directIo = goesPastPageCache({ size, readOnly: access === O_RDONLY, dirty }, this.#core)
+    const directIo = goesPastPageCache({ size, access: ACCESS[access], dirty }, this.#core)
     return { fh, keepCache, directIo }
   }
 

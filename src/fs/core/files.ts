@@ -219,11 +219,11 @@ export class Files {
     }
   }
 
-  async release(fh: Fh): Promise<void> {
+  release(fh: Fh): MaybePromise<void> {
     const handle = this.#handles.remove(fh)
     if (handle === undefined) return
     handle.reader.close()
-    await this.#letGo(handle.file)
+    return this.#letGo(handle.file)
   }
 
   /** As a handle does, keeps others from closing the file while `work` waits. */
@@ -233,21 +233,23 @@ export class Files {
     file.handles += 1
     const result = await work().catch(async (error: unknown): Promise<never> => {
       // Whoever was interrupted does not wait for what may have to be stored now.
-      await abortable(this.#letGo(file), context.signal)
+      await abortable(Promise.resolve(this.#letGo(file)), context.signal)
       throw error
     })
     await this.#letGo(file)
     return result
   }
 
-  async #letGo(file: FileInode): Promise<void> {
+  #letGo(file: FileInode): MaybePromise<void> {
     file.handles -= 1
     if (file.handles > 0) return
     // Dirty even now: written through a mapping after close, or a close that failed or was interrupted.
-    if (file.dirty?.isDirty === true && file.parent !== undefined) await this.#lastFlush(file)
-    else if (this.#lost.size > 0) this.#lost.delete(this.#core.inodes.path(file))
-    // Opened again meanwhile: whoever has it now goes on with what is there.
-    if (file.handles === 0) await this.#close(file)
+    if (file.dirty?.isDirty === true && file.parent !== undefined) {
+      // Opened again meanwhile: whoever has it now goes on with what is there.
+      return this.#lastFlush(file).then(() => (file.handles === 0 ? this.#close(file) : undefined))
+    }
+    if (this.#lost.size > 0) this.#lost.delete(this.#core.inodes.path(file))
+    return this.#close(file)
   }
 
   /** Flushes every file. @throws UnsavedError */
@@ -277,7 +279,7 @@ export class Files {
     }
   }
 
-  async #close(file: FileInode): Promise<void> {
+  #close(file: FileInode): MaybePromise<void> {
     const { inodes } = this.#core
     const { dirty } = file
     file.dirty = undefined
@@ -288,9 +290,15 @@ export class Files {
       delete file.overrides.ctime
       if (file.version === undefined) inodes.unlink(file)
     }
-    await dirty?.discard()
+    const discarded = dirty?.discard()
+    if (discarded !== undefined) return discarded.then(() => this.#closed(file))
+    return this.#closed(file)
+  }
+
+  #closed(file: FileInode): MaybePromise<void> {
+    const { inodes, unlinked } = this.#core
     // Opened again meanwhile: the kernel keeps the inode of an open file, name or not.
-    if (file.hidden && file.handles === 0) await this.#core.unlinked.remove(inodes.path(file))
-    inodes.drop(file)
+    if (!file.hidden || file.handles > 0) return inodes.drop(file)
+    return unlinked.remove(inodes.path(file)).then(() => inodes.drop(file))
   }
 }

@@ -3,7 +3,13 @@
  * then on.
  */
 import { ErrnoError } from '../../util/errno.js'
-import type { CreateReply, CreateRequest, Entry, RequestContext } from '../operations.js'
+import type {
+  CreateReply,
+  CreateRequest,
+  Entry,
+  MaybePromise,
+  RequestContext,
+} from '../operations.js'
 import type { AttributeChanges } from './attribute-changes.js'
 import { PERMISSIONS, S_IFLNK, S_IFMT, S_IFREG } from './attributes.js'
 import type { Core } from './core.js'
@@ -79,33 +85,52 @@ export class Making {
     )
   }
 
-  async create(
+  /** At once where the name is known to be free, as it is after the kernel's lookup. */
+  create(
     context: RequestContext,
     directory: DirectoryInode,
     request: CreateRequest & { readonly flags: number },
-  ): Promise<CreateReply> {
-    const place = { parent: directory, name: request.name }
-    const busy = this.#core.changes.free(context, { operation: 'make', names: [place] })
-    if (busy !== undefined) await busy
-    if ((request.flags & O_EXCL) !== 0) {
-      await this.#parts.namespace.checkAbsent(context, directory, request.name)
-    }
-    const existing = await this.#parts.lookup.resolve(context, directory, request.name)
-    if (existing !== undefined) return this.#openExisting(context, existing, request.flags)
-    this.#core.driver.checkPath(this.#core.inodes.childPath(directory, request.name))
-    const { file, ...opened } = this.#parts.files.create(directory, request.name, request.flags)
-    const { exclusiveCreate } = this.#core.config
-    if (file.exclusive && exclusiveCreate === 'open') {
-      const release = (): Promise<void> => this.#parts.files.release(opened.fh)
-      const claim = async (): Promise<FileInode> => {
-        await this.#parts.files.claim(file, opened.fh)
-        return file
+  ): MaybePromise<CreateReply> {
+    const { changes, inodes, driver } = this.#core
+    const path = inodes.childPath(directory, request.name)
+    driver.checkPath(path)
+    const go = (existing: Inode | undefined): MaybePromise<CreateReply> => {
+      if (existing === undefined) return this.#create(context, directory, request)
+      if ((request.flags & O_EXCL) === 0) {
+        return this.#openExisting(context, existing, request.flags)
       }
-      await this.#parts.namespace.make(context, place, claim, release)
+      inodes.drop(existing)
+      throw new ErrnoError('EEXIST', path)
     }
-    this.#parts.namespace.touch(directory)
-    this.#parts.changes.owned(context, file, request)
-    return { ...this.#parts.replies.looked(file), ...opened }
+    const look = (): MaybePromise<CreateReply> => {
+      const existing = this.#parts.lookup.resolve(context, directory, request.name)
+      return existing instanceof Promise ? existing.then(go) : go(existing)
+    }
+    const names = [{ parent: directory, name: request.name }]
+    const busy = changes.free(context, { operation: 'make', names })
+    return busy === undefined ? look() : busy.then(look)
+  }
+
+  #create(
+    context: RequestContext,
+    directory: DirectoryInode,
+    request: CreateRequest & { readonly flags: number },
+  ): MaybePromise<CreateReply> {
+    const { files, namespace, changes, replies } = this.#parts
+    const { file, ...opened } = files.create(directory, request.name, request.flags)
+    const done = (): CreateReply => {
+      namespace.touch(directory)
+      changes.owned(context, file, request)
+      return { ...replies.looked(file), ...opened }
+    }
+    if (!file.exclusive || this.#core.config.exclusiveCreate !== 'open') return done()
+    const place = { parent: directory, name: request.name }
+    const claim = async (): Promise<FileInode> => {
+      await files.claim(file, opened.fh)
+      return file
+    }
+    const letGo = async (): Promise<void> => files.release(opened.fh)
+    return namespace.make(context, place, claim, letGo).then(done)
   }
 
   /** Somebody else made the file between the kernel's lookup and its create. */

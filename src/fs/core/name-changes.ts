@@ -2,23 +2,18 @@
  * Changes of names that nobody waits for any more.
  *
  * A change whose request has left cannot be taken back. Whoever is interrupted while he waits for one is
- * told so after a moment of grace, and the change goes on without him. The kernel believes then that
- * nothing happens to the names any more, and lets the next call in. What its locks would have kept
- * apart is kept apart here:
+ * told so, and the change goes on without him. The kernel believes then that nothing happens to the
+ * names any more, and lets the next call in. What its locks would have kept apart is kept apart here:
  * - another change of one of the names, or in a directory that is being moved or removed, waits until
  *   the first is over, and finds what it has left; so does whoever opens a file that it concerns;
  * - the same call again (a program that repeats what was interrupted) waits for it and has its outcome;
  * - whoever looks the names up or lists them sees them as they were before, until it is over.
  *
- * The grace is for programs that are sent signals which are not to end them (the Go runtime does that all
- * the time): with a store that answers they never learn that they were interrupted.
- *
  * INVARIANT: inodes that a change concerns stay in the table until it is over.
  */
-import { abortable, listenForAbort } from '../../util/abort.js'
+import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Logger } from '../../util/log.js'
-import type { Milliseconds } from '../../util/units.js'
 import type { Notifier, RequestContext } from '../operations.js'
 import type { InodeTable } from './inode-table.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
@@ -43,8 +38,6 @@ export interface NameChange extends NameCall {
 export interface NameChangesOptions {
   inodes: InodeTable
   notifier: () => Notifier
-  /** How long a change may still take when its caller is interrupted, before he is told so. */
-  grace: Milliseconds
   log: Logger
 }
 
@@ -81,20 +74,17 @@ export class NameChanges {
     { work, undo }: Work<T>,
   ): Promise<T> {
     signal.throwIfAborted()
-    const { inodes, grace } = this.#options
+    const { inodes } = this.#options
     const release = inodes.pin([...change.inodes, ...change.names.map(({ parent }) => parent)])
-    const late = delayed(signal, grace)
     let isOver = false
-    const made = work(late.signal).finally(() => (isOver = true))
+    const made = work(signal).finally(() => (isOver = true))
     try {
-      await abortable(made, late.signal)
+      await abortable(made, signal)
     } catch (error) {
       if (!isOver && this.#abandoned.size < MOST) {
         this.#abandon(change, { made, undo, signal, release })
         throw error
       }
-    } finally {
-      late.end()
     }
     return await made.finally(release)
   }
@@ -237,26 +227,6 @@ export class NameChanges {
       { operation, path: paths.join(' -> '), err: error },
       `${operation} has failed that was interrupted`,
     )
-  }
-}
-
-/** A signal that is aborted some time after another one. */
-function delayed(
-  signal: AbortSignal,
-  delay: Milliseconds,
-): { readonly signal: AbortSignal; end(): void } {
-  const late = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const onAbort = (): void => {
-    timer = setTimeout(() => late.abort(signal.reason), delay)
-  }
-  listenForAbort(signal, onAbort)
-  return {
-    signal: late.signal,
-    end: () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-    },
   }
 }
 

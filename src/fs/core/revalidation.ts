@@ -3,10 +3,11 @@
  * who does not find the version that it had.
  */
 import type { ObjectId } from '../../cache/object-id.js'
+import { FIRST_REACH } from '../../cache/read-ahead.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
-import { KiB, type Bytes, type Milliseconds } from '../../util/units.js'
+import type { Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
 import { isContentAddressed } from './content-address.js'
 import type { Core } from './core.js'
@@ -19,9 +20,6 @@ import type { FileInode } from './inode.js'
  * seen for the same open, and close-to-open consistency needs no second request.
  */
 const SAME_OPEN: Milliseconds = 20
-
-/** Files that are read when they are opened: reading them costs hardly more than asking for their version. */
-const SMALL: Bytes = 64 * KiB
 
 /** Whether a reader need not ask which version of the file is the present one: it has only one content. */
 function isImmutable({ config, inodes, metadata }: Core, file: FileInode): boolean {
@@ -54,9 +52,10 @@ export async function revalidateReader(
 }
 
 /**
- * Reads a small file that will be read next anyway, on the condition that it is the version that is
- * known: one request that tells as much as two. Of its attributes it tells nothing: where they are kept
- * in the store, they are to be asked for.
+ * Reads the first block of a file, which will be read next anyway, on the condition that it is the version
+ * that is known: one request that tells as much as two, and a reader who has not waited twice. A file that
+ * would come whole with its first read comes whole. Of its attributes it tells nothing: where they are
+ * kept in the store, they are to be asked for.
  */
 async function isConfirmedByReading(
   core: Core,
@@ -68,15 +67,16 @@ async function isConfirmedByReading(
   if (!core.readsAskStore || attributes.isStored || isLocal(file) || file.moving !== undefined) {
     return false
   }
-  if (version === undefined || version.size === 0 || version.size > SMALL) return false
+  if (version === undefined || version.size === 0) return false
   if (file.unsettled || !inodes.isLinked(file)) return false
   const began = metadata.now()
   const isFresh = began - file.seen < core.config.metadataTtl
   if (!isFresh || began - file.confirmed < SAME_OPEN) return false
   const object = objectOf(core, file)
   if (!blocks.isCold(object)) return false
+  const reach = version.size <= FIRST_REACH ? FIRST_REACH : 0
   try {
-    await blocks.read(object, 0, version.size, { waiter: { signal } })
+    await blocks.load(object, 0, blocks.blockSize, { waiter: { signal }, reach })
   } catch {
     signal.throwIfAborted()
     // Another version, most likely; or else it is the reader who is to be told.

@@ -32,6 +32,8 @@ export interface FuseBindingOptions {
   readonly channel?: Partial<ChannelConfig>
   /** How long operations may take once the session has ended; default 30 s. */
   readonly drainTimeout?: Milliseconds
+  /** How long a call may still be answered as if no signal had come; default 300 ms. */
+  readonly interruptPatience?: Milliseconds
   /** How long the kernel may take for INIT; default 10 s. */
   readonly initTimeout?: Milliseconds
   /** Requests such as readahead that the kernel has under way at a time; default 64. */
@@ -39,6 +41,8 @@ export interface FuseBindingOptions {
 }
 
 const DRAIN_TIMEOUT: Milliseconds = 30_000
+/** Ctrl-C is to be felt within a second. */
+const INTERRUPT_PATIENCE: Milliseconds = 300
 const INIT_TIMEOUT: Milliseconds = 10_000
 /** One request's worth: the default of 128 KiB costs half as much processor time again, four times as much saves none. */
 const READAHEAD: Bytes = MAX_REQUEST
@@ -73,6 +77,7 @@ async function mount(
       ...(options.maxBackground !== undefined && { maxBackground: options.maxBackground }),
     },
     drainTimeout: options.drainTimeout ?? DRAIN_TIMEOUT,
+    interruptPatience: options.interruptPatience ?? INTERRUPT_PATIENCE,
     log,
   })
   const guard = startCrashGuard(path, log)

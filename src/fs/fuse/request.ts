@@ -4,6 +4,7 @@
  * INVARIANT: `markAnswered` is true for one caller only; whoever gets false must not answer.
  */
 import { ErrnoError } from '../../util/errno.js'
+import type { Milliseconds } from '../../util/units.js'
 import type { Ino, RequestContext } from '../operations.js'
 import type { RequestHeader } from './decode.js'
 
@@ -16,6 +17,7 @@ export class Request implements RequestContext {
   readonly pid: number
   #answered = false
   #aborted = false
+  #patience: NodeJS.Timeout | undefined
   #controller: AbortController | undefined
 
   constructor(header: RequestHeader) {
@@ -34,6 +36,16 @@ export class Request implements RequestContext {
     return this.#controller.signal
   }
 
+  /**
+   * The program has got a signal. Which, the kernel does not say, and few of them are meant for the
+   * call: timers and runtimes send signals all the time, and on a local disk no call ends with EINTR.
+   * What is answered within `patience` therefore counts as not interrupted.
+   */
+  interrupt(patience: Milliseconds): void {
+    if (patience === 0) this.abort()
+    else this.#patience ??= setTimeout(() => this.abort(), patience)
+  }
+
   /** Nobody waits for the answer any longer; it may still be given. */
   abort(): void {
     this.#aborted = true
@@ -43,6 +55,7 @@ export class Request implements RequestContext {
   markAnswered(): boolean {
     if (this.#answered) return false
     this.#answered = true
+    clearTimeout(this.#patience)
     return true
   }
 

@@ -5,10 +5,10 @@
  * once: at once if its method returns a result, else when its promise settles. FORGET has no answer.
  * An ErrnoError becomes its errno; anything else is a fault of ours, logged with its stack, and EIO.
  *
- * INTERRUPT aborts the signal of a request that is being worked on. One reader takes requests in
- * order, so an interrupt for an unknown request comes after its answer; it is answered EAGAIN, as
- * Linux' Documentation/filesystems/fuse.rst wants, and if the kernel has the request after all it
- * sends the interrupt again.
+ * INTERRUPT aborts the signal of a request that is being worked on, after some patience. One reader
+ * takes requests in order, so an interrupt for an unknown request comes after its answer; it is
+ * answered EAGAIN, as Linux' Documentation/filesystems/fuse.rst wants, and if the kernel has the
+ * request after all it sends the interrupt again.
  *
  * End, from whichever side it comes: no more requests; signals aborted; operations under way get
  * `drainTimeout` to finish; notifications; `destroy`; the device is closed; `closed` settles.
@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly negotiation: NegotiationOptions
   /** How long operations under way may take once the session has ended. */
   readonly drainTimeout: Milliseconds
+  /** How long a call may still be answered as if no signal had come. */
+  readonly interruptPatience: Milliseconds
   readonly log: Logger
 }
 
@@ -184,7 +186,7 @@ export class Session implements RequestHandler {
       this.#logFault(request, error)
     }
     if (target === undefined) this.#replies.errno(request, ERRNO.EAGAIN)
-    else target.abort()
+    else target.interrupt(this.#options.interruptPatience)
   }
 
   #run(request: Request, handler: AnyHandler): void {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { StorageDriver } from '../../../src/driver/driver.js'
 import { MiB } from '../../../src/util/units.js'
-import { readAccessLog } from '../../helpers/access-log.js'
+import { accessesOf } from '../../helpers/access-log.js'
 import { bosmount, BUCKET, environment, PROGRAM, startServer } from '../../helpers/bosmount.js'
 import { CliSession } from '../../helpers/cli-session.js'
 import { openBucket, unfinishedUploads } from '../../helpers/bucket.js'
@@ -15,7 +15,6 @@ import { scratchFolder } from '../../helpers/scratch.js'
 
 const folder = scratchFolder(t)
 const server = await startServer(t, folder)
-const accessLog = join(folder, 'access.log')
 const env = environment({ BOS_ENDPOINT: server.endpoint, REGISTRY_STORAGE_BOS_REGION: 'bj' })
 
 const session = new CliSession(t, env)
@@ -76,6 +75,10 @@ void t.test('ls lists', async t => {
   t.equal(
     await prints(t, 'ls', '-r', `${BUCKET}/ls/dir`),
     `${BUCKET}/ls/dir/c.txt\n${BUCKET}/ls/dir/deep/\n${BUCKET}/ls/dir/deep/d.txt\n`,
+  )
+  t.equal(
+    await prints(t, 'ls', '-lh', `${BUCKET}/ls`),
+    await prints(t, 'ls', '-lH', `${BUCKET}/ls`),
   )
   t.equal(await prints(t, 'ls', '-d', `${BUCKET}/ls/dir`), `${BUCKET}/ls/dir/\n`)
   t.match(
@@ -217,20 +220,22 @@ void t.test('rm deletes what it is told and no more', async t => {
 void t.test('work on a tree asks once for it, not once for each directory', async t => {
   for (let i = 0; i < 12; i += 1) await driver.putContent(`/many/d${i}/e/f`, Buffer.from('12'))
   await driver.makeDirectory('/many/d3/empty')
-  const listings = (): number =>
-    readAccessLog(accessLog).filter(({ operation }) => operation === 'ListObjects').length
+  const listings = async (): Promise<number> =>
+    (await accessesOf(server)).filter(({ operation }) => operation === 'ListObjects').length
   const costs = async (...args: string[]): Promise<number> => {
-    const before = listings()
+    const before = await listings()
     await prints(t, ...args)
     // A command begins with a look at the bucket, and with one at each path that it was given.
-    return listings() - before
+    return (await listings()) - before
   }
   const at = `${BUCKET}/many`
   const few = 4
   t.ok((await costs('du', '-s', at)) <= few, 'du')
-  const before = readAccessLog(accessLog).length
+  t.ok((await costs('ls', '-r', at)) <= few, 'ls -r')
+  t.equal((await prints(t, 'ls', '-r', at)).split('\n').length, 1 + 12 * 3 + 1, 'ls -r shows all')
+  const before = (await accessesOf(server)).length
   t.ok((await costs('cp', '-r', at, `${BUCKET}/copied`)) <= few + 1, 'cp')
-  const markers = readAccessLog(accessLog)
+  const markers = (await accessesOf(server))
     .slice(before)
     .filter(({ operation, key }) => operation === 'PutObject' && key?.endsWith('/'))
   t.same(

@@ -14,6 +14,7 @@ import {
   O_WRONLY,
 } from '../../helpers/core-os.js'
 import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
+import { seededBytes } from '../../helpers/oci-image.js'
 import { hold } from '../../helpers/watched-driver.js'
 
 async function content(bucket: StorageDriver, path: string): Promise<string> {
@@ -73,27 +74,54 @@ scene('a small file is looked up by a listing, and opened by reading it', async 
   await file.close()
 })
 
-scene(
-  'what is written or opened for that, or is large, is opened by asking for its version',
-  async ({ t, os, bucket, watch }) => {
-    await bucket.putContent('/f', text('x'))
-    await bucket.putContent('/large', Buffer.alloc(100_000, 'x'))
-    await os.exists('/f')
-    await os.exists('/large')
-    watch.requests.length = 0
-    for (const [path, flags] of [
-      ['/f', O_RDWR],
-      ['/large', O_RDONLY],
-    ] as const) {
-      const file = await os.open(path, flags)
-      await file.close()
-    }
-    t.same(
-      watch.requests.map(({ method }) => method),
-      ['stat', 'stat'],
-    )
-  },
-)
+scene('what is written or opened for that is opened by asking for its version', async s => {
+  const { t, os, bucket, watch } = s
+  await bucket.putContent('/f', text('x'))
+  await os.exists('/f')
+  watch.requests.length = 0
+  const file = await os.open('/f', O_RDWR)
+  await file.close()
+  t.same(
+    watch.requests.map(({ method }) => method),
+    ['stat'],
+  )
+})
+
+scene('a file of up to 1 MiB comes whole with the request that opens it', async s => {
+  const { t, os, bucket, watch } = s
+  const bytes = seededBytes('whole', 900_000)
+  await bucket.putContent('/f', bytes)
+  await os.exists('/f')
+  watch.requests.length = 0
+  const file = await os.open('/f', O_RDONLY)
+  t.ok(bytes.equals(await file.read(0, 1_000_000)))
+  t.same(
+    watch.requests.map(({ method }) => method),
+    ['readInto'],
+  )
+  await file.close()
+})
+
+scene('a large file is opened by reading its first block, and no more than that', async s => {
+  const { t, os, bucket, watch } = s
+  const bytes = seededBytes('large', 3_000_000)
+  await bucket.putContent('/f', bytes)
+  await os.exists('/f')
+  watch.requests.length = 0
+  const file = await os.open('/f', O_RDONLY)
+  t.same(
+    watch.requests.map(({ method }) => method),
+    ['readInto'],
+  )
+  t.equal(os.fs.gauges['cacheBytes'], 128 * KiB)
+  t.ok(bytes.subarray(0, 100_000).equals(await file.read(0, 100_000)))
+  t.ok(bytes.equals(await file.read(0, 3_000_000)))
+  await file.close()
+  watch.requests.length = 0
+  const again = await os.open('/f', O_RDONLY)
+  await again.close()
+  t.equal(watch.count('readInto'), 0, 'of what is cached only the version is asked for')
+})
 
 scene('a small file that was replaced or removed elsewhere is so for who opens it', async s => {
   const { t, os, bucket } = s
@@ -169,7 +197,7 @@ scene('O_TRUNC empties the file, O_EXCL refuses it', async ({ t, os, bucket }) =
   await fails(
     t,
     'EEXIST',
-    Promise.resolve(os.fs.create(os.context, root.ino, request)),
+    (async () => os.fs.create(os.context, root.ino, request))(),
     'when it was made between lookup and create',
   )
   const made = await os.fs.create(os.context, root.ino, { ...request, flags: O_WRONLY | O_CREAT })
@@ -487,10 +515,10 @@ scene(
 )
 
 scene('a reader does not notice that the file is renamed', async ({ t, os, bucket, watch }) => {
-  await bucket.putContent('/f', Buffer.concat([text('hello'), Buffer.alloc(100_000)]))
+  await bucket.putContent('/f', Buffer.concat([Buffer.alloc(2 * MiB), text('hello')]))
   const reader = await os.open('/f', O_RDONLY)
   const held = hold(watch, ({ method }) => method === 'readInto')
-  const read = reader.read(0, 5)
+  const read = reader.read(2 * MiB, 5)
   await held.reached
   await os.rename('/f', '/g')
   held.release()

@@ -201,23 +201,17 @@ for (const [title, make] of Object.entries(makers)) {
   )
 }
 
-scene(
-  'a signal is not noticed by a change that the store answers soon',
-  async s => {
-    const { t, os, bucket, watch } = s
-    await bucket.putContent('/f', text('x'))
-    const stop = new AbortController()
-    const held = hold(watch, ({ method }) => method === 'move')
-    const renaming = new CoreOs(os.fs, stop.signal).rename('/f', '/g')
-    await held.reached
-    stop.abort()
-    await turns()
-    held.release()
-    await renaming
-    t.same(await keys(bucket), ['/g'])
-  },
-  { interruptGrace: 60_000 },
-)
+scene('other names are not concerned', async s => {
+  const { t, os, bucket } = s
+  for (const name of ['f', 'g', 'h']) await bucket.putContent(`/${name}`, text(name))
+  const held = await interrupt(s, 'deleteFile', impatient => impatient.unlink('/f'))
+  await os.writeFile('/new', text('new'))
+  await os.mkdir('/d')
+  await os.rename('/g', '/d/g')
+  t.equal(String(await os.readFile('/h')), 'h')
+  await settle(held)
+  t.same(await keys(bucket), ['/d/g', '/h', '/new'])
+})
 
 scene('unmounting waits for what goes on', async s => {
   const { t, os, bucket } = s

@@ -33,6 +33,7 @@ function rig(methods: Partial<Operations> = {}, options: Partial<SessionOptions>
     channel: new Channel(kernel),
     negotiation: { noSetuid: true },
     drainTimeout: 5_000,
+    interruptPatience: 0,
     log: { ...silentLogger, error: (fields, message) => errors.push({ fields, message }) },
     ...options,
   })
@@ -258,6 +259,33 @@ await t.test('an INTERRUPT for a request that is not there is to be sent again',
   kernel.answers.length = 0
   kernel.push(interrupt)
   t.equal((await kernel.answer(5)).errno, ERRNO.EAGAIN, 'after the answer')
+})
+
+await t.test('an INTERRUPT spares what is answered in time', async t => {
+  const go = later<void>()
+  const { kernel } = await started(
+    {
+      fsync: async context => {
+        const { signal } = context
+        await go.promise
+        signal.throwIfAborted()
+      },
+      flush: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error))
+        }),
+    },
+    { interruptPatience: 100 },
+  )
+  kernel.push(request(OPCODE.FSYNC, { unique: 4 }, [64, 1], [32, 0], [32, 0]))
+  kernel.push(request(OPCODE.FLUSH, { unique: 6 }, [64, 1], [32, 0], [32, 0], [64, 0]))
+  for (const unique of [4, 6, 4, 6]) {
+    kernel.push(request(OPCODE.INTERRUPT, { unique: unique + 1, ino: 0 }, [64, unique]))
+  }
+  await new Promise(resolve => setTimeout(resolve, 10))
+  go.resolve()
+  t.equal((await kernel.answer(4)).errno, 0, 'as on a local disk, where signals end no call')
+  t.equal((await kernel.answer(6)).errno, ERRNO.EINTR, 'but nobody waits for long')
 })
 
 await t.test('a signal that is asked for after the interrupt is aborted', async t => {
