@@ -331,6 +331,11 @@ export interface UploadInfo {
   readonly initiated: Date
 }
 
+export interface AbortUploadOptions extends DriverOptions {
+  /** Leaves an upload alone that has a part; default false. */
+  readonly onlyEmpty?: boolean | undefined
+}
+
 export interface StorageDriver {
   readonly name: string
   readonly capabilities: DriverCapabilities
@@ -471,7 +476,7 @@ export interface StorageDriver {
   uploads(path: string, options?: DriverOptions): AsyncIterable<UploadInfo>
 
   /** Aborts one unfinished upload; not an error when it is gone. */
-  abortUpload(upload: UploadInfo, options?: DriverOptions): Promise<void>
+  abortUpload(upload: UploadInfo, options?: AbortUploadOptions): Promise<void>
 
   /** Ends all connections once what is under way has finished. Idempotent. */
   close(): Promise<void>

@@ -14,6 +14,7 @@ import type { Deletes } from './deletes.js'
 import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
+import type { UncertainUploads } from './uncertain-uploads.js'
 import type { UnfinishedMoves } from './unfinished-moves.js'
 import type { Subtrees } from './subtrees.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
@@ -49,6 +50,7 @@ export interface Core {
   readonly writeBack: WriteBack
   readonly markers: Markers
   readonly attributes: AttributeKeeping
+  readonly uncertain: UncertainUploads
   readonly unlinked: UnlinkedFiles
   readonly ledger: Ledger
   readonly moves: UnfinishedMoves

@@ -24,6 +24,7 @@ import type { Ledger, Move } from './ledger.js'
 import { Markers } from './markers.js'
 import { typeIn } from './stored-attributes.js'
 import { Subtrees } from './subtrees.js'
+import { UncertainUploads } from './uncertain-uploads.js'
 import { UnfinishedMoves } from './unfinished-moves.js'
 import { UnlinkedFiles } from './unlinked-files.js'
 
@@ -103,6 +104,7 @@ export function createCore(options: FileSystemOptions): Core {
       log,
       saving: directory => attributes.saving(directory),
     }),
+    uncertain: new UncertainUploads({ driver, ledger, clock, log }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
     moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),
