@@ -208,6 +208,14 @@ export class BlockCache {
     return this.#isMissing(object, 0)
   }
 
+  /** Drops the blocks that lie in [from, to) and were not used again after their first use. */
+  dropUsed(object: ObjectId, from: Bytes, to: Bytes): void {
+    const end = Math.floor(to / this.blockSize)
+    for (let index = Math.ceil(from / this.blockSize); index < end; index++) {
+      this.#blocks.evictOnce(blockId(object, index))
+    }
+  }
+
   /** Aborts all fetches and drops all blocks. */
   close(): void {
     this.#closed = true
