@@ -461,6 +461,35 @@ scene(
 )
 
 scene(
+  'what is put together to be sent stays within the memory too',
+  async (t, { bucket, back, open }) => {
+    const base = pattern(900 * KiB, 3)
+    let peak = 0
+    bucket.before = async () => {
+      peak = Math.max(peak, back.budget.reserved + back.assembly.reserved)
+      await turns(3)
+    }
+    const files = Array.from({ length: 20 }, (_, i) => open(`/f${i}`, base))
+    await Promise.all(
+      files.map(async ({ file }, i) => {
+        await file.write(1000 + i, pattern(10, i))
+        await file.flush()
+      }),
+    )
+    for (const [i, { store }] of files.entries()) {
+      const expected = Buffer.from(base)
+      pattern(10, i).copy(expected, 1000 + i)
+      t.ok(store.content?.equals(expected), store.path())
+    }
+    t.ok(peak <= 4 * MiB, `at most ${peak} bytes`)
+    t.ok(peak > 900 * KiB)
+    t.equal(back.budget.capacity + back.assembly.capacity, 4 * MiB)
+    t.equal(back.assembly.reserved, 0)
+  },
+  { memory: 4 * MiB },
+)
+
+scene(
   'files that fill no part are published when memory is short',
   async (t, { bucket, back, open }) => {
     const files = Array.from({ length: 12 }, (_, i) => open(`/f${i}`))
