@@ -115,6 +115,8 @@ export interface WriteConditions {
    * this write makes counts as written.
    */
   repeated?: boolean
+  /** No condition, but what the caller knows: nothing is at the path. If it is not so, nothing is lost. */
+  isFree?: boolean
 }
 
 export interface WriteOptions extends DriverOptions, WriteConditions {
@@ -234,6 +236,8 @@ export interface CompleteOptions extends DriverOptions, WriteConditions {
 export interface MakeDirectoryOptions extends DriverOptions {
   /** Replaces that of a marker which is there already. */
   metadata?: Metadata
+  /** What the caller knows: there is no marker. If it is not so, nothing is lost. */
+  isFree?: boolean
 }
 
 export interface SetMetadataOptions extends DriverOptions {

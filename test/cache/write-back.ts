@@ -355,6 +355,25 @@ scene('a flush given up goes on, and the next one waits for it', async (t, { buc
   t.ok(store.content?.equals(pattern(1000)))
 })
 
+scene(
+  'a file is read at every moment of its flush',
+  async (t, { open }) => {
+    const { file } = open('/f')
+    const data = pattern(3 * MiB + 5)
+    await writeIn(file, data)
+    let isOver = false
+    const flush = file.flush().finally(() => (isOver = true))
+    let reads = 0
+    for (; !isOver; reads += 1) {
+      if (!(await contentOf(file, 0, 1000)).equals(data.subarray(0, 1000))) throw new Error('other')
+      await turns(1)
+    }
+    await flush
+    t.ok(reads > 3, `${reads} times`)
+  },
+  { staged: 20 * MiB },
+)
+
 scene('a write that waits for a flush can be interrupted, and writes nothing', async (t, s) => {
   const { file, store } = s.open('/f')
   await writeIn(file, pattern(1000))

@@ -2,11 +2,15 @@
 import type { FileStore } from '../../cache/file-store.js'
 import type { WriteConditions, WriteResult } from '../../driver/driver.js'
 import { ErrnoError } from '../../util/errno.js'
+import { MiB, type Bytes } from '../../util/units.js'
 import type { Core } from './core.js'
 import { follow } from './file-version.js'
 import { publish, publishing, staleIfGone } from './first-store.js'
 import type { FileInode } from './inode.js'
 import { noting, recorded } from './ledger.js'
+
+/** Files up to this are kept in the cache when they have been stored: they tend to be read at once. */
+const MOST_KEPT: Bytes = MiB
 
 export function storedFile(core: Core, file: FileInode): FileStore {
   const { attributes, blocks, driver, inodes, markers, metadata } = core
@@ -21,6 +25,8 @@ export function storedFile(core: Core, file: FileInode): FileStore {
         driver.putContent(path(), content, { ...each, ...(metadata && { metadata }) })
       const result = await publish(core, file, conditions, put)
       done()
+      const { etag, size } = result
+      if (size <= MOST_KEPT) blocks.keep({ path: path(), etag, size }, content)
       return result
     },
     compose: async () => {
