@@ -42,7 +42,7 @@ export function watched(inner: StorageDriver): Watched {
         }
         if (name === 'uploads') {
           return (path: string, ...rest: unknown[]) =>
-            all({ method: name, path }, () => method(path, ...rest) as AsyncIterable<unknown>)
+            all({ method: name, path }, () => method(path, ...rest) as AsyncIterable<unknown>, rest)
         }
         // A request for many paths is watched as one for the first of them.
         return (path: string | readonly string[], ...rest: unknown[]) =>
@@ -96,8 +96,9 @@ export function watched(inner: StorageDriver): Watched {
   async function* all<Item>(
     request: Request,
     list: () => AsyncIterable<Item>,
+    args: readonly unknown[],
   ): AsyncGenerator<Item> {
-    yield* await send(request, async () => list())
+    yield* await send(request, async () => list(), args)
   }
 
   function composition(inside: Composition): Composition {
