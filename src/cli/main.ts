@@ -12,6 +12,7 @@ import { lsCommand } from './commands/ls.js'
 import { mountCommand } from './commands/mount.js'
 import { putCommand } from './commands/put.js'
 import { REGISTRY_COMMANDS, registryCommand } from './commands/registry.js'
+import { recoverCommand } from './commands/recover.js'
 import { rmCommand } from './commands/rm.js'
 import { serveCommand } from './commands/serve.js'
 import { statCommand } from './commands/stat.js'
@@ -70,6 +71,7 @@ const COMMANDS: readonly CommandModule[] = [
   duCommand,
   urlCommand,
   uploadsCommand,
+  recoverCommand,
   registryCommand,
   configCommand,
   doctorCommand,

@@ -16,6 +16,7 @@ import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
   isAlive,
+  journalsDirectory,
   prepareLedgerDirectory,
   prepareStateDirectory,
   readRecord,
@@ -121,6 +122,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     mountpoint,
     log,
     observer,
+    journalsDirectory: journalsDirectory(),
     signal: stop.signal,
     ...(ledgerDirectory === undefined ? {} : { ledgerDirectory }),
     ...(embedded === undefined ? {} : { embedded }),
