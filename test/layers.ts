@@ -33,6 +33,7 @@ const LAYERS: readonly Layer[] = [
   { name: 'src/driver/', imports: [UTIL, ...CONTRACT] },
   { name: 'src/driver/bos/', imports: [UTIL, ...CONTRACT, 'src/driver/'] },
   { name: 'src/driver/memory/', imports: [UTIL, ...CONTRACT, 'src/driver/'] },
+  { name: 'src/journal/', imports: [UTIL, ...CONTRACT, 'src/driver/'] },
   { name: 'src/cache/', imports: [UTIL, ...CONTRACT] },
   ...NARROW_WAIST.map(name => ({ name, imports: [UTIL, ...NARROW_WAIST] })),
   { name: 'src/fs/core/', imports: [UTIL, ...CONTRACT, 'src/cache/', ...NARROW_WAIST] },

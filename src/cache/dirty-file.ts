@@ -499,10 +499,14 @@ export class DirtyFile {
       objectOf: source => this.#contents.objectOf(source),
     })
     this.#checkStored(version, this.#buffer.size)
-    await this.#forgetBytes(version.size)
-    this.#contents.base = version
     // A directory above was renamed after the composition had been begun.
-    return version.path === this.path ? version : this.#putInPlace(version)
+    const isMisplaced = version.path !== this.path
+    // All at once: whoever reads meanwhile finds every byte in the version or, if that is misplaced, waits.
+    const forgotten = this.#forgetBytes(version.size)
+    this.#contents.base = version
+    if (isMisplaced) this.#contents.misplaced = version
+    await forgotten
+    return isMisplaced ? this.#putInPlace(version) : version
   }
 
   /** The file lies in the store under a name that is no longer its own. If this fails it is retried. */

@@ -4,8 +4,13 @@
  * One budget of memory for all readers that are being read ahead for: each may be ahead by an equal
  * share of it, so that a new reader is served as well as the old ones. A reader that has not read for
  * some seconds counts no more until it reads again.
+ *
+ * A file that is larger than the cache would be gone from it by the time it is read a second time, and all
+ * else with it. Who reads such a file from end to end has what lies behind it dropped at once, so that the
+ * same few blocks of memory are used for all of it; unless others are reading that file too, for whom it
+ * may be what comes next.
  */
-import type { Bytes, Milliseconds } from '../util/units.js'
+import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import type { BlockCache } from './block-cache.js'
 import type { Prefetch } from './flight.js'
 import type { ObjectId } from './object-id.js'
@@ -25,6 +30,10 @@ export interface PrefetcherOptions {
 const QUIET: Milliseconds = 5000
 /** How often quiet readers are looked for. */
 const LOOK: Milliseconds = 1000
+/** What stays behind a reader of a file that the cache cannot hold: programs go back a little. */
+const BEHIND: Bytes = 32 * MiB
+/** Of the cache at most so much of that. */
+const SHARE_BEHIND = 1 / 8
 
 export class Prefetcher {
   readonly blocks: BlockCache
@@ -64,6 +73,15 @@ export class Prefetcher {
     return Math.min(this.#window, this.#budget / (this.#active.size + (isNew ? 1 : 0)))
   }
 
+  /** Whether nobody else is being read ahead for in the same version of the same file. */
+  isAlone(reader: FileReader, { path, etag }: ObjectId): boolean {
+    for (const other of this.#active.keys()) {
+      if (other !== reader && other.object?.path === path && other.object.etag === etag)
+        return false
+    }
+    return true
+  }
+
   /** The reader is, or is no more, one that is read ahead for. */
   note(reader: FileReader, isAhead: boolean): void {
     if (!isAhead) this.#active.delete(reader)
@@ -75,10 +93,18 @@ export class FileReader {
   readonly #prefetcher: Prefetcher
   readonly #readAhead: ReadAhead
   #prefetches: Prefetch[] = []
+  #object: ObjectId | undefined
+  /** Of the run that began there, all before `to` was looked at when it lay behind. */
+  #left = { start: 0, to: 0 }
 
   constructor(prefetcher: Prefetcher) {
     this.#prefetcher = prefetcher
     this.#readAhead = new ReadAhead({ blockSize: prefetcher.blocks.blockSize })
+  }
+
+  /** What it read last. */
+  get object(): ObjectId | undefined {
+    return this.#object
   }
 
   /** As BlockCache.read, and starts to fetch what will be read next. */
@@ -100,6 +126,8 @@ export class FileReader {
     }
     if (advice.ahead.length > 0) this.#fetch(object, advice.ahead)
     this.#prefetcher.note(this, this.#readAhead.isAhead)
+    this.#object = object
+    if (object.size > blocks.capacity) this.#leaveBehind(object)
     return slices
   }
 
@@ -114,6 +142,17 @@ export class FileReader {
     for (const { offset, length } of ranges) {
       this.#prefetches.push(...this.#prefetcher.blocks.prefetch(object, offset, length))
     }
+  }
+
+  #leaveBehind(object: ObjectId): void {
+    const { blocks } = this.#prefetcher
+    const { start, end } = this.#readAhead.run
+    const from = this.#left.start === start ? this.#left.to : start
+    const most = end - Math.min(BEHIND, blocks.capacity * SHARE_BEHIND)
+    const to = Math.floor(most / blocks.blockSize) * blocks.blockSize
+    if (to <= from) return
+    this.#left = { start, to }
+    if (this.#prefetcher.isAlone(this, object)) blocks.dropUsed(object, from, to)
   }
 
   #cancel(): void {

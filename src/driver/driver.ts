@@ -115,6 +115,8 @@ export interface WriteConditions {
    * this write makes counts as written.
    */
   repeated?: boolean
+  /** No condition, but what the caller knows: nothing is at the path. If it is not so, nothing is lost. */
+  isFree?: boolean
 }
 
 export interface WriteOptions extends DriverOptions, WriteConditions {
@@ -234,6 +236,8 @@ export interface CompleteOptions extends DriverOptions, WriteConditions {
 export interface MakeDirectoryOptions extends DriverOptions {
   /** Replaces that of a marker which is there already. */
   metadata?: Metadata
+  /** What the caller knows: there is no marker. If it is not so, nothing is lost. */
+  isFree?: boolean
 }
 
 export interface SetMetadataOptions extends DriverOptions {
@@ -329,6 +333,11 @@ export interface UploadInfo {
   readonly path: string
   readonly uploadId: string
   readonly initiated: Date
+}
+
+export interface AbortUploadOptions extends DriverOptions {
+  /** Leaves an upload alone that has a part; default false. */
+  readonly onlyEmpty?: boolean | undefined
 }
 
 export interface StorageDriver {
@@ -471,7 +480,7 @@ export interface StorageDriver {
   uploads(path: string, options?: DriverOptions): AsyncIterable<UploadInfo>
 
   /** Aborts one unfinished upload; not an error when it is gone. */
-  abortUpload(upload: UploadInfo, options?: DriverOptions): Promise<void>
+  abortUpload(upload: UploadInfo, options?: AbortUploadOptions): Promise<void>
 
   /** Ends all connections once what is under way has finished. Idempotent. */
   close(): Promise<void>

@@ -147,3 +147,41 @@ void t.test('what was on its way is called off by a jump and by closing', async 
     await turn()
   }
 })
+
+void t.test('who reads a file that the cache cannot hold leaves little of it behind', async t => {
+  const { prefetcher, blocks } = scene({ capacity: 256 * MiB, window: 16 * MiB })
+  const hot = { path: '/hot', etag: '1', size: 100 * MiB }
+  await blocks.load(hot, 0, hot.size)
+  const reader = prefetcher.open()
+  await readOn(reader, '/f', 0, 300 * MiB)
+  t.notOk(blocks.isCold(hot), 'what was there before stays')
+  t.ok(blocks.size <= (100 + 16 + 32 + 8) * MiB, `${blocks.size / MiB} MiB`)
+  const size = blocks.size
+  await readOn(reader, '/f', 600 * MiB, 700 * MiB)
+  await readOn(reader, '/f', 0, 100 * MiB)
+  t.ok(blocks.size <= size + 2 * 48 * MiB, 'wherever it goes on')
+  reader.close()
+})
+
+void t.test('what lies behind one reader stays for another who reads the same file', async t => {
+  const { prefetcher, fetched } = scene({ capacity: 256 * MiB, window: 16 * MiB })
+  const [first, second] = [prefetcher.open(), prefetcher.open()]
+  const bytes = (): number => fetched.reduce((sum, { length }) => sum + length, 0)
+  await readOn(first, '/f', 0, MiB)
+  await readOn(second, '/f', 0, MiB)
+  for (let at = MiB; at < 200 * MiB; at += MiB) await readOn(first, '/f', at, at + MiB)
+  const before = bytes()
+  await readOn(second, '/f', MiB, 150 * MiB)
+  t.equal(bytes(), before, 'nothing is fetched again')
+  for (const reader of [first, second]) reader.close()
+})
+
+void t.test('a file that the cache can hold stays', async t => {
+  const { prefetcher, fetched } = scene({ capacity: 1024 * MiB })
+  const reader = prefetcher.open()
+  await readOn(reader, '/f', 0, 400 * MiB)
+  const before = fetched.length
+  await readOn(prefetcher.open(), '/f', 0, 300 * MiB)
+  t.equal(fetched.length, before)
+  reader.close()
+})

@@ -40,6 +40,10 @@ export function watched(inner: StorageDriver): Watched {
           return (path: string, ...rest: unknown[]) =>
             pages({ method: name, path }, method(path, ...rest) as AsyncIterable<unknown>, rest)
         }
+        if (name === 'uploads') {
+          return (path: string, ...rest: unknown[]) =>
+            all({ method: name, path }, () => method(path, ...rest) as AsyncIterable<unknown>, rest)
+        }
         // A request for many paths is watched as one for the first of them.
         return (path: string | readonly string[], ...rest: unknown[]) =>
           send(
@@ -87,6 +91,14 @@ export function watched(inner: StorageDriver): Watched {
       await watch.after(request)
       yield page.value
     }
+  }
+
+  async function* all<Item>(
+    request: Request,
+    list: () => AsyncIterable<Item>,
+    args: readonly unknown[],
+  ): AsyncGenerator<Item> {
+    yield* await send(request, async () => list(), args)
   }
 
   function composition(inside: Composition): Composition {

@@ -16,7 +16,6 @@ import { follow } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { bury, carry, NOT_CARRIED, withContent } from './last-holders.js'
-import { noting } from './ledger.js'
 import type { Lookup } from './lookup.js'
 import type { Name } from './name-changes.js'
 
@@ -343,7 +342,7 @@ export class Namespace {
     // Conditional copies, and those of very large objects, are made by an upload.
     const isUpload = isNew || (options.known?.source.size ?? 0) >= GiB
     try {
-      return await (isUpload ? noting(this.#core, to, move) : move())
+      return await (isUpload ? this.#core.uncertain.noting(to, move, { isFilled: true }) : move())
     } catch (error) {
       if (!isNew || !(error instanceof PreconditionError)) throw error
       throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })

@@ -45,7 +45,8 @@ export class Sync {
 
   /** Stores what can be stored, and drops the rest. @throws UnsavedError, which names it */
   async close(): Promise<void> {
-    const { attributes, blocks, changes, deletes, log, markers, unlinked, writeBack } = this.#core
+    const { attributes, blocks, changes, deletes, log, markers, uncertain, unlinked, writeBack } =
+      this.#core
     const unsaved: Unsaved[] = []
     const outcomes = await Promise.allSettled([
       this.#files.flushAll(NOBODY),
@@ -62,6 +63,7 @@ export class Sync {
     }
     markers.close()
     await writeBack.close()
+    await uncertain.close()
     unsaved.push(...(await unlinked.close()), ...this.#files.lost)
     blocks.close()
     for (const { name, error } of unsaved) log.error({ path: name, err: error }, 'not stored')

@@ -162,6 +162,27 @@ void t.test('a lost answer to a completion is found out about', async t => {
   t.match(await failure(stolen.complete([part])), { code: 'NOT_FOUND' }, 'no success is invented')
 })
 
+void t.test(
+  'an upload whose beginning was not answered is dropped when the next one ends',
+  async t => {
+    const { server, driver } = await startDriverHarness(t)
+    const store = await driver()
+    const others = [await store.compose('/f'), await store.compose('/f-other')]
+    await others[0]?.uploadPart(1, [bytes(10)])
+    const fault = { kind: 'drop-response' } as const
+    for (const end of ['complete', 'abort'] as const) {
+      server.faults.add({ operation: 'InitiateMultipartUpload', count: 1, fault })
+      const composition = await store.compose('/f')
+      const part = await composition.uploadPart(1, [bytes(10, 3)])
+      if (end === 'complete') await composition.complete([part])
+      else await composition.abort()
+      const left = []
+      for await (const { uploadId } of store.uploads('/')) left.push(uploadId)
+      t.same(left.toSorted(), others.map(({ uploadId }) => uploadId).toSorted(), end)
+    }
+  },
+)
+
 void t.test('a lost answer to a conditional put is found out about', async t => {
   const { server, driver } = await startDriverHarness(t)
   const store = await driver()

@@ -1,0 +1,29 @@
+/** What goes wrong with a journal itself. */
+import { QuotaError } from '../driver/errors.js'
+
+/** The journal cannot be used; the message says what to do. Nothing of it was changed. */
+export class JournalError extends Error {
+  override readonly name = 'JournalError'
+  readonly code = 'JOURNAL'
+}
+
+/** What could not be brought to the store; it is in the journal still. */
+export class PendingError extends Error {
+  override readonly name = 'PendingError'
+  readonly code = 'PENDING'
+  readonly files: number
+
+  constructor(message: string, files: number, options: ErrorOptions = {}) {
+    super(message, options)
+    this.files = files
+  }
+}
+
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** The file system's own word for "full" in the words of drivers. */
+export function asQuota(error: unknown, path: string): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!FULL.has(code)) return error
+  return new QuotaError(`no space for ${path} in the journal`, { path, cause: error })
+}

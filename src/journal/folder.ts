@@ -1,0 +1,174 @@
+/**
+ * The folder of a journal: whose it is, and that one process alone uses it.
+ *
+ * `journal.json` names the bucket, in the words of mount.ts; a journal of another bucket is refused. Two
+ * things keep a second process out. A socket in the abstract name space (unix(7)), named after the folder,
+ * which the kernel gives to one process and takes back when that dies; it does not reach into containers.
+ * And the file `owner`, which names the process and is touched every few seconds: one that cannot be seen
+ * from here counts as dead when it has not touched it for a minute.
+ */
+import { once } from 'node:events'
+import { mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import type { Logger } from '../util/log.js'
+import { livenessOf, ownIdentity } from '../util/process-identity.js'
+import type { ProcessIdentity } from '../util/process-identity.js'
+import type { Milliseconds } from '../util/units.js'
+import { JournalError } from './errors.js'
+import { syncFolder } from './sync-folder.js'
+
+export interface FolderOptions {
+  readonly folder: string
+  /** Of which bucket it is. */
+  readonly store: string
+  readonly log: Logger
+}
+
+interface Identity {
+  readonly version: 1
+  readonly store: string
+}
+
+/** Names the bucket. */
+export const IDENTITY = 'journal.json'
+const OWNER = 'owner'
+const RENEWAL: Milliseconds = 10_000
+const SILENCE: Milliseconds = 60_000
+
+export class JournalFolder {
+  readonly path: string
+  readonly #server: Server
+  readonly #renewal: NodeJS.Timeout
+
+  private constructor({ folder, log }: FolderOptions, server: Server) {
+    this.path = folder
+    this.#server = server
+    const owner = join(folder, OWNER)
+    this.#renewal = setInterval(() => {
+      const now = new Date()
+      utimes(owner, now, now).catch((error: unknown) => {
+        log.warn({ file: owner, err: error }, 'cannot renew the ownership of the journal')
+      })
+    }, RENEWAL).unref()
+  }
+
+  /** Makes the folder if there is none. @throws JournalError that says what to do */
+  static async claim(options: FolderOptions): Promise<JournalFolder> {
+    const { folder, store } = options
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const server = await takeSocket(folder)
+    try {
+      await refuseOwner(folder)
+      await identify(folder, store)
+      await writeSafely(join(folder, OWNER), JSON.stringify(await ownIdentity()))
+      await syncFolder(folder)
+      return new JournalFolder(options, server)
+    } catch (error) {
+      server.close()
+      throw error
+    }
+  }
+
+  /** Gives it back. */
+  async release(): Promise<void> {
+    clearInterval(this.#renewal)
+    await rm(join(this.path, OWNER), { force: true })
+    this.#server.close()
+  }
+}
+
+/** Whether a process uses the journal now. */
+export async function isInUse(folder: string): Promise<boolean> {
+  try {
+    await refuseOwner(folder)
+    return false
+  } catch (error) {
+    if (error instanceof JournalError) return true
+    throw error
+  }
+}
+
+async function takeSocket(folder: string): Promise<Server> {
+  const { dev, ino } = await stat(folder)
+  const server = createServer(socket => socket.destroy())
+  server.listen(`\0bosmount-journal-${dev}-${ino}`)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw inUse(folder, await readOwner(folder))
+  }
+  server.unref()
+  return server
+}
+
+async function refuseOwner(folder: string): Promise<void> {
+  const owner = await readOwner(folder)
+  if (owner === undefined) return
+  const self = await ownIdentity()
+  if (owner.pid === self.pid && owner.started === self.started && owner.host === self.host) return
+  const liveness = await livenessOf(owner, self)
+  if (liveness === 'dead') return
+  const { mtimeMs } = await stat(join(folder, OWNER))
+  if (liveness === 'unknown' && Date.now() - mtimeMs > SILENCE) return
+  throw inUse(folder, owner)
+}
+
+function inUse(folder: string, owner: ProcessIdentity | undefined): JournalError {
+  const who = owner === undefined ? 'another process' : `process ${owner.pid}`
+  return new JournalError(
+    `the journal ${folder} is used by ${who}: unmount that first, or give this mount another --journal-dir`,
+  )
+}
+
+async function readOwner(folder: string): Promise<ProcessIdentity | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, OWNER), 'utf8')) as ProcessIdentity
+  } catch {
+    return undefined
+  }
+}
+
+async function identify(folder: string, store: string): Promise<void> {
+  const file = join(folder, IDENTITY)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) {
+    const identity: Identity = { version: 1, store }
+    await writeSafely(file, JSON.stringify(identity))
+    return
+  }
+  const found = parse(text)
+  if (found?.version !== 1 || found.store === undefined) {
+    throw new JournalError(`${file} is no journal of this version: nothing was touched`)
+  }
+  if (found.store === store) return
+  throw new JournalError(
+    `the journal ${folder} belongs to ${found.store}, not to ${store}: ` +
+      'give another --journal-dir, or bring it to its bucket by bosmount recover',
+  )
+}
+
+function parse(text: string): Partial<Identity> | undefined {
+  try {
+    return JSON.parse(text) as Partial<Identity>
+  } catch {
+    return undefined
+  }
+}
+
+async function writeSafely(file: string, text: string): Promise<void> {
+  const draft = `${file}.new`
+  await writeFile(draft, text, { mode: 0o600 })
+  const handle = await open(draft, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(draft, file)
+}

@@ -1,0 +1,365 @@
+/**
+ * The durable state of what is pending: the log, the contents, and what they come to, by place in the tree.
+ *
+ * Model: a change of a key is decided, written and shown while its lock is held, in this order; so what is
+ * shown is always what the disk has, and two changes of one key never overlap. What the uploader has sent
+ * is taken away in the same manner (uploader.ts). Locks of several keys are taken together.
+ *
+ * A journal knows nothing of how its records are sent, and nothing of the store.
+ */
+import type { FileInfo } from '../driver/driver.js'
+import type { Logger } from '../util/log.js'
+import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
+import { Aliases } from './aliases.js'
+import { Contents } from './contents.js'
+import { asQuota } from './errors.js'
+import { JournalFolder } from './folder.js'
+import { OWN } from './frame.js'
+import { KeyLocks } from './key-locks.js'
+import { Log } from './log.js'
+import { Overlay } from './overlay.js'
+import type { Entry } from './overlay.js'
+import { ABSENT, ANY, infoOf, isMarkerKey } from './record.js'
+import type { Base, DeleteRecord, JournalRecord, PutRecord, Slice } from './record.js'
+import { freeSpace, RECORD, Room } from './room.js'
+
+export interface JournalOptions {
+  readonly folder: string
+  /** What tells this bucket from others. */
+  readonly store: string
+  /** Most bytes that may be pending. */
+  readonly size: Bytes
+  /** How long a writer waits for room; default 2 minutes. */
+  readonly patience?: Milliseconds
+  /** Bytes free on the disk; default asks the file system. */
+  readonly free?: () => Promise<Bytes>
+  /** Unix time; default Date.now. */
+  readonly clock?: () => Milliseconds
+  /** From this size on a new file of the log is begun; default 32 MiB. */
+  readonly fileSize?: Bytes
+  readonly log: Logger
+}
+
+export type PutDraft = Omit<PutRecord, 'seq'>
+export type DeleteDraft = Omit<DeleteRecord, 'seq'>
+export type Draft = PutDraft | DeleteDraft
+
+export interface JournalChange {
+  readonly sets?: readonly Draft[]
+  /** What slices of OWN are cut from. */
+  readonly contents?: readonly Uint8Array[]
+  /** Entries whose records are of no use any more. */
+  readonly removes?: readonly Entry[]
+}
+
+/** Who is told of what happens. */
+export interface JournalListener {
+  /** There may be something to send. */
+  readonly changed: () => void
+  /** A record is not pending any more. */
+  readonly settled: (seq: number) => void
+  /** A record that was not on its way was replaced by a newer one of the same key. */
+  readonly replaced: (old: number, by: number) => void
+  /** What is on its way was deleted. */
+  readonly unwanted: (entry: Entry) => void
+}
+
+/** What has got to the store while somebody was listing: his pages may be older. */
+export interface Watch {
+  readonly finished: ReadonlyMap<string, JournalRecord>
+  end(): void
+}
+
+const ALIASES = 100_000
+/** Files of the log from which on the oldest is emptied by writing what lives in it again. */
+const MANY_FILES = 8
+/** Versions of a file that are remembered as this mount's own. */
+const OWN_VERSIONS = 8
+/** A log that holds nothing is begun anew from this size on. */
+const WORTH: Bytes = MiB
+
+const NOBODY: JournalListener = {
+  changed: () => undefined,
+  settled: () => undefined,
+  replaced: () => undefined,
+  unwanted: () => undefined,
+}
+
+export class Journal {
+  readonly overlay = new Overlay()
+  readonly aliases = new Aliases(ALIASES)
+  readonly locks = new KeyLocks()
+  readonly contents: Contents
+  readonly room: Room
+  readonly clock: () => Milliseconds
+  /** Records that were there when the journal was opened. */
+  readonly recovered: number
+  listener: JournalListener = NOBODY
+  readonly #folder: JournalFolder
+  readonly #log: Log
+  readonly #logger: Logger
+  readonly #watches = new Set<Map<string, JournalRecord>>()
+  #seq: number
+  #tidying: Promise<void> | undefined
+
+  private constructor(
+    options: JournalOptions,
+    folder: JournalFolder,
+    { log, records }: Awaited<ReturnType<typeof Log.open>>,
+  ) {
+    this.#folder = folder
+    this.#log = log
+    this.#logger = options.log
+    this.clock = options.clock ?? Date.now
+    this.contents = new Contents(options.folder)
+    this.room = new Room({
+      limit: options.size,
+      patience: options.patience ?? 120_000,
+      free: options.free ?? (() => freeSpace(options.folder)),
+      hurry: () => this.listener.changed(),
+    })
+    this.recovered = records.length
+    this.#seq = records.at(-1)?.seq ?? 0
+    for (const record of records) {
+      const entry = this.overlay.set(record)
+      // It may have got to the store when its process died.
+      entry.attempted = true
+      this.contents.hold(slicesOf(record))
+      this.room.add(sizeOf(record))
+    }
+  }
+
+  /** @throws JournalError that says what to do; nothing was changed then */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const folder = await JournalFolder.claim(options)
+    try {
+      const opened = await Log.open({
+        folder: options.folder,
+        fileSize: options.fileSize ?? 32 * MiB,
+      })
+      const journal = new Journal(options, folder, opened)
+      await journal.contents.sweep()
+      return journal
+    } catch (error) {
+      await folder.release()
+      throw error
+    }
+  }
+
+  get folder(): string {
+    return this.#folder.path
+  }
+
+  /** Changes keys whose locks the caller holds. @throws QuotaError, or the file system's error */
+  async change({ sets = [], contents = [], removes = [] }: JournalChange): Promise<void> {
+    const drops = removes.map(({ key, record }) => ({ key, seq: record.seq }))
+    const records = sets.map((draft): JournalRecord => {
+      // What a mount that is killed now leaves in the store is found by the latest record.
+      const begun = this.overlay.entry(draft.key)?.sending?.begun
+      return { ...draft, ...(begun !== undefined && { begun }), seq: (this.#seq += 1) }
+    })
+    let kept: readonly JournalRecord[]
+    try {
+      kept = await this.#log.append({ sets: records, contents, drops })
+    } catch (error) {
+      throw asQuota(error, sets[0]?.key ?? removes[0]?.key ?? '/')
+    }
+    // What replaces takes hold before what is replaced lets go: a move hands its content on.
+    for (const record of kept) {
+      this.contents.hold(slicesOf(record))
+      this.room.add(sizeOf(record))
+    }
+    for (const record of kept) this.#show(record)
+    for (const entry of removes) this.#take(entry)
+    this.listener.changed()
+  }
+
+  /** A record is on its way: what it needs stays until `sent` or `notSent`. */
+  begin(entry: Entry): JournalRecord {
+    const { record } = entry
+    entry.sending = record
+    this.contents.hold(slicesOf(record))
+    return record
+  }
+
+  /** Notes, safe on the disk, that an upload of what is on its way is begun now. */
+  async noteUpload(entry: Entry): Promise<void> {
+    await this.locks.run([entry.key], async () => {
+      const { record, sending } = entry
+      if (sending === undefined) return
+      const begun = this.clock()
+      await this.#log.append({ sets: [{ ...record, begun }] })
+      entry.record = { ...record, begun }
+      entry.sending = { ...sending, begun }
+    })
+  }
+
+  /** For callers that hold the lock. @param etag  the store's name of the version */
+  async sent(entry: Entry, record: JournalRecord, etag: string | undefined): Promise<void> {
+    const { key } = record
+    entry.sending = undefined
+    this.#release(slicesOf(record))
+    if (record.kind === 'delete' || etag === undefined) this.aliases.forget(key)
+    else if (!isMarkerKey(key)) {
+      this.aliases.set(key, { local: record.etag, remote: etag, modTime: record.modTime })
+    }
+    for (const finished of this.#watches) finished.set(key, record)
+    this.listener.settled(record.seq)
+    // Of the same number: written again, to another place in the log.
+    if (entry.record.seq === record.seq) {
+      this.#append({ drops: [{ key, seq: record.seq }] })
+      this.#take(entry)
+    } else {
+      const isThere = record.kind === 'put' && etag !== undefined
+      const base: Base = isThere ? { is: 'version', etag } : ABSENT
+      await this.#rebase(entry, isMarkerKey(key) ? ANY : base)
+    }
+    this.listener.changed()
+  }
+
+  /** It was not sent, as far as anybody knows. For callers that hold the lock. */
+  notSent(entry: Entry, record: JournalRecord): void {
+    entry.sending = undefined
+    this.#release(slicesOf(record))
+    if (entry.record.seq === record.seq) entry.attempted = true
+    // Nobody will send it again: what has replaced it will be sent.
+    else this.listener.settled(record.seq)
+    this.listener.changed()
+  }
+
+  /** What the next record of a key is to find in the store. */
+  nextBase(entry: Entry): Base {
+    const { record, sending } = entry
+    const { base } = record
+    const isMaybeThere = sending !== undefined || entry.attempted
+    const own = new Set(base.own ?? [])
+    for (const each of isMaybeThere ? [record, sending] : []) {
+      if (each?.kind === 'put') own.add(each.etag)
+    }
+    // Of which nobody knows whether it takes effect before or after what another host does.
+    const is = record.kind === 'delete' ? ANY : base
+    return own.size === 0 ? is : { ...is, own: [...own].slice(-OWN_VERSIONS) }
+  }
+
+  watch(): Watch {
+    const finished = new Map<string, JournalRecord>()
+    this.#watches.add(finished)
+    return { finished, end: () => void this.#watches.delete(finished) }
+  }
+
+  /** The file or marker that is pending under a key. */
+  info(key: string): FileInfo | undefined {
+    const record = this.overlay.get(key)
+    return record?.kind === 'put' ? infoOf(record) : undefined
+  }
+
+  /** Gives the folder back. What is pending stays in it. */
+  async close(): Promise<void> {
+    while (this.#tidying !== undefined) await this.#tidying
+    if (this.overlay.size === 0) await this.#log.rest()
+    await this.#log.prune(file => this.contents.isUsed(file))
+    await this.#log.close()
+    await this.contents.close()
+    await this.#folder.release()
+  }
+
+  #show(record: JournalRecord): void {
+    const entry = this.overlay.entry(record.key)
+    const old = entry?.record
+    const wasSending = entry?.sending?.seq === old?.seq
+    this.overlay.set(record)
+    if (entry === undefined || old === undefined) return
+    if (record.kind === 'delete' && entry.sending?.kind === 'put') this.listener.unwanted(entry)
+    this.#gone(old)
+    if (!wasSending) this.listener.replaced(old.seq, record.seq)
+  }
+
+  #take(entry: Entry): void {
+    const { record } = entry
+    this.overlay.remove(entry)
+    this.#gone(record)
+    this.listener.settled(record.seq)
+  }
+
+  #gone(record: JournalRecord): void {
+    this.#log.forget(record.seq)
+    this.room.release(sizeOf(record))
+    this.#release(slicesOf(record))
+  }
+
+  #release(slices: readonly Slice[]): void {
+    void this.contents.release(slices)
+    this.#tidying ??= this.#tidy()
+      .catch((error: unknown) => {
+        this.#logger.warn({ folder: this.folder, err: error }, 'cannot tidy up the journal')
+      })
+      .finally(() => (this.#tidying = undefined))
+  }
+
+  /** What was sent first may be sent again when it is not noted that it was: that is found out then. */
+  #append(change: Parameters<Log['append']>[0]): void {
+    this.#log.append(change).catch((error: unknown) => {
+      this.#logger.warn({ folder: this.folder, err: error }, 'cannot note what was sent')
+    })
+  }
+
+  async #rebase(entry: Entry, base: Base): Promise<void> {
+    const updated = { ...entry.record, base }
+    // Of the same number, so the same record.
+    entry.record = updated
+    this.#append({ sets: [updated] })
+  }
+
+  async #tidy(): Promise<void> {
+    await Promise.resolve()
+    const isUsed = (file: string): boolean => this.contents.isUsed(file)
+    if (this.overlay.size === 0 && this.#log.size > WORTH) await this.#log.rest()
+    await this.#log.prune(isUsed)
+    if (this.#log.files.length > MANY_FILES) await this.#emptyOldest()
+    await this.#log.prune(isUsed)
+  }
+
+  /** Something cannot be sent for long: it is written again, so that what came after it can go. */
+  async #emptyOldest(): Promise<void> {
+    const [oldest] = this.#log.files
+    for (const entry of this.overlay.entries()) {
+      const { record } = entry
+      const isHere = this.#log.oldest?.has(record.seq) === true
+      if (!isHere && !slicesOf(record).some(({ file }) => file === oldest)) continue
+      await this.locks.run([entry.key], () => this.#writeAgain(entry))
+    }
+  }
+
+  async #writeAgain(entry: Entry): Promise<void> {
+    const { record } = entry
+    if (this.overlay.entry(entry.key) !== entry) return
+    const contents: Buffer[] = []
+    let size = 0
+    const slices: Slice[] = []
+    for (const slice of slicesOf(record)) {
+      if (!this.#log.files.includes(slice.file)) {
+        slices.push(slice)
+        continue
+      }
+      const content = Buffer.alloc(slice.length)
+      await this.contents.read([slice], 0, [content])
+      contents.push(content)
+      slices.push({ file: OWN, offset: size, length: slice.length })
+      size += slice.length
+    }
+    const copy = record.kind === 'put' ? { ...record, slices } : record
+    const [written] = await this.#log.append({ sets: [copy], contents })
+    if (written === undefined) return
+    this.contents.hold(slicesOf(written))
+    entry.record = written
+    void this.contents.release(slicesOf(record))
+  }
+}
+
+export function slicesOf(record: JournalRecord): readonly Slice[] {
+  return record.kind === 'put' ? record.slices : []
+}
+
+export function sizeOf(record: JournalRecord): Bytes {
+  return RECORD + (record.kind === 'put' ? record.size : 0)
+}
