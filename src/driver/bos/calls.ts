@@ -139,11 +139,12 @@ export class Calls {
       },
       { retryable, retryClass: 'other' },
     )
-    if (!hasCondition || target.expected() === ifMatch) return written
+    if (!hasCondition) return written
     // The condition held if it took effect; a later attempt would not meet it again.
     return written.catch(async (error: unknown) => {
       const isUnclear = error instanceof BosError && error.ambiguous && error.kind !== 'timeout'
-      if (!isUnclear) throw error
+      // Only now is the etag worked out: hashing all bytes a second time is not for free.
+      if (!isUnclear || target.expected() === ifMatch) throw error
       const head = { method: 'HEAD' as const, key, signal }
       const etag = await this.call(head, undefined, { deadline: LAST_LOOK }).then(
         ({ headers }) => readEtag(headers),
