@@ -5,7 +5,9 @@
  * The image is the one that docs compare with: three layers of 1, 8 and 40 MiB. Counts do not depend
  * on the machine; no time is measured.
  *
- *     npm run bench:registry [-- --each]     --each also prints every request
+ *     npm run bench:registry [-- --each --journal]
+ *
+ * --each also prints every request, --journal mounts with `--durability journal`
  */
 import { join } from 'node:path'
 import { MountedBucket, startServer } from '../test/helpers/bosmount.js'
@@ -30,7 +32,8 @@ async function measure(owner: Cleanup): Promise<void> {
     seen = accesses.length
   }
 
-  const first = await MountedBucket.mount(owner, { server, mountpoint: root })
+  const args = process.argv.includes('--journal') ? ['--durability', 'journal'] : []
+  const first = await MountedBucket.mount(owner, { server, mountpoint: root, args })
   let registry = await Registry.start(owner, { root, folder })
   report('mount, start of the registry')
   await registry.push(image, 'app:v1')
@@ -41,7 +44,7 @@ async function measure(owner: Cleanup): Promise<void> {
   await first.unmount()
   report('unmount')
 
-  const second = await MountedBucket.mount(owner, { server, mountpoint: root })
+  const second = await MountedBucket.mount(owner, { server, mountpoint: root, args })
   registry = await Registry.start(owner, { root, folder })
   report('mount, start of the registry')
   for (const title of ['pull, cold', 'pull, warm']) {

@@ -233,6 +233,35 @@ export const OPTIONS: readonly Option[] = [
     choices: ['close', 'open'],
     help: 'when two hosts that create one file with O_EXCL learn who was first: open costs a request more',
   }),
+  own('durability', {
+    type: 'text',
+    group: 'Mount',
+    fallback: 'bos',
+    choices: ['bos', 'journal'],
+    help:
+      'what close and fsync wait for: until BOS has the file, or until it is safe in a journal on ' +
+      'the local disk and is uploaded later',
+  }),
+  own('journal-dir', {
+    type: 'text',
+    group: 'Mount',
+    fallback: "a folder for each bucket below the user's state directory",
+    help: "folder of this bucket's journal, on a local disk",
+  }),
+  own('journal-size', {
+    type: 'bytes',
+    group: 'Mount',
+    fallback: '10 GiB',
+    help: 'most bytes that the journal holds; then writers wait for uploads, at last ENOSPC',
+  }),
+  own('journal-delay', {
+    type: 'duration',
+    group: 'Mount',
+    fallback: '5s',
+    help:
+      'from the first change of a file until it is uploaded: what is changed again, moved or ' +
+      'deleted meanwhile is uploaded once or never',
+  }),
   own('metadata-ttl', {
     type: 'duration',
     group: 'Cache',
@@ -321,6 +350,11 @@ export interface MountConfig {
   readonly fileMode: number
   readonly directoryMode: number
   readonly exclusiveCreate: 'close' | 'open'
+  readonly durability: 'bos' | 'journal'
+  /** Folder of the journal; undefined for the usual place. */
+  readonly journalDirectory: string | undefined
+  readonly journalSize: Bytes
+  readonly journalDelay: Milliseconds
   readonly metadataTtl: Milliseconds
   readonly cacheMemory: Bytes
   /** Folder of the disk cache; undefined for none. */
@@ -342,6 +376,11 @@ export interface MountConfig {
 /** What of the memory that there is goes to cached blocks, unless somebody says so. */
 function cacheShare(memory: Bytes): Bytes {
   return Math.min(512 * MiB, Math.max(64 * MiB, Math.floor(memory / 8)))
+}
+
+/** The process that serves the mount may work in another directory. */
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(path)
 }
 
 /** What all sources come to. */
@@ -397,6 +436,10 @@ export function inspectConfig(sources: Sources): Inspection {
     fileMode: read('file-mode', 0o666 & ~read('fmask', umask)),
     directoryMode: read('dir-mode', 0o777 & ~read('dmask', umask)),
     exclusiveCreate: read('exclusive-create', 'close'),
+    durability: read('durability', 'bos'),
+    journalDirectory: absolute(read<string | undefined>('journal-dir', undefined)),
+    journalSize: read('journal-size', 10 * GiB),
+    journalDelay: read('journal-delay', 5000),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', cacheShare(sources.memory ?? 2 * GiB)),
     cacheDirectory: read<string | undefined>('cache-dir', undefined),

@@ -2,20 +2,24 @@
  * The composition root of a mount: driver, caches, file system and binding put together, and taken
  * apart in the right order.
  *
- * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; the
- * ledger and the disk cache close; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
+ * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; what the
+ * journal holds is sent; the ledger and the disk cache close; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
  */
 import { DiskCache } from './cache/disk-cache.js'
 import { readThroughDisk } from './cache/disk-tier.js'
 import type { StorageDriver } from './driver/driver.js'
 import { openBosDriver } from './driver/bos/driver.js'
 import { parseBosParameters } from './driver/parameters.js'
-import type { BosParameters } from './driver/parameters.js'
+import { sourceOf, storeName } from './driver/store-name.js'
 import type { Binding, Mount } from './fs/binding.js'
 import { FileSystem } from './fs/core/filesystem.js'
 import type { MountConfig } from './config.js'
 import { openEmbedded } from './embedded.js'
 import type { Embedded } from './embedded.js'
+import type { JournaledDriver } from './journal/driver.js'
+import { JournalError } from './journal/errors.js'
+import { openJournal, refuseLeftovers } from './journal/open.js'
+import { journalFolder } from './journal/place.js'
 import { openLedger } from './ledger/recovery.js'
 import type { OpenedLedger } from './ledger/recovery.js'
 import type { LedgerFile } from './ledger/ledger-file.js'
@@ -33,6 +37,8 @@ export interface MountRequest {
   observer?: Observer
   /** Where this mount notes what it leaves in the bucket if it is killed; default nowhere. */
   ledgerDirectory?: string
+  /** Where journals lie, unless the configuration says so. */
+  journalsDirectory?: string
   log: Logger
   /** Ends mounting as long as nothing is mounted; afterwards `unmount` does. */
   signal?: AbortSignal
@@ -46,7 +52,7 @@ export interface RunningMount {
   readonly closed: Promise<void>
   /** What is in memory at this moment. */
   counts(): Readonly<Record<string, number>>
-  /** As syncfs(2): resolves when all that was written is in BOS. @throws ErrnoError */
+  /** Resolves when all that was written is in BOS, also what is safe in the journal. @throws ErrnoError */
   sync(signal: AbortSignal): Promise<void>
   /** Forgets what is believed of a path and all below it: what other hosts have changed is seen then. */
   invalidate(path: string): void
@@ -83,8 +89,9 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
     })
     driver = observer === undefined ? bos : observeDriver(bos, observer)
     const source = sourceOf(parameters)
-    // An embedded server has another address each time.
-    const store = `${request.embedded ?? parameters.endpoint} ${source}`
+    const store = storeName(parameters, request.embedded)
+    const journal = await openJournalOf(driver, store, request)
+    driver = journal ?? driver
     const opened = await openLedger({
       directory: request.ledgerDirectory,
       store,
@@ -104,7 +111,7 @@ export async function openMount(request: MountRequest): Promise<RunningMount> {
       log,
     })
     const ledger = opened?.ledger
-    return running({ source, mount, driver, embedded, ledger, disk, fileSystem })
+    return running({ source, mount, driver, embedded, ledger, journal, disk, fileSystem })
   } catch (error) {
     await disk?.close()
     await driver?.close()
@@ -171,8 +178,27 @@ async function loadBinding(name: MountConfig['binding']): Promise<Binding> {
   return createFuseBinding()
 }
 
-function sourceOf({ bucket, rootdirectory }: BosParameters): string {
-  return rootdirectory === '' ? `bos://${bucket}` : `bos://${bucket}/${rootdirectory}`
+/** undefined for a mount without a journal. @throws JournalError that says what to do */
+async function openJournalOf(
+  driver: StorageDriver,
+  store: string,
+  { config, journalsDirectory, log }: MountRequest,
+): Promise<JournaledDriver | undefined> {
+  const { durability, readOnly, exclusiveCreate, journalSize: size, journalDelay: delay } = config
+  const isNeeded = durability === 'journal' && !readOnly
+  const folder =
+    config.journalDirectory ??
+    (journalsDirectory === undefined ? undefined : journalFolder(journalsDirectory, store))
+  if (folder === undefined) {
+    if (!isNeeded) return undefined
+    throw new JournalError('durability=journal needs a folder for the journal: give --journal-dir')
+  }
+  if (!isNeeded) {
+    await refuseLeftovers({ folder, store }, readOnly, log)
+    return undefined
+  }
+  const exclusive = exclusiveCreate === 'open' ? 'store' : 'journal'
+  return await openJournal(driver, { folder, store, size, delay, exclusive, log })
 }
 
 interface Running {
@@ -181,12 +207,13 @@ interface Running {
   readonly driver: StorageDriver
   readonly embedded: Embedded | undefined
   readonly ledger: LedgerFile | undefined
+  readonly journal: JournaledDriver | undefined
   readonly disk: DiskCache | undefined
   readonly fileSystem: FileSystem
 }
 
 function running({ source, mount, fileSystem, ...resources }: Running): RunningMount {
-  const { driver } = resources
+  const { driver, journal } = resources
   const closed = closeAfter(mount.closed, resources)
   // Whoever waits sees the failure; that nobody waits yet is not one more.
   closed.catch(() => undefined)
@@ -194,9 +221,10 @@ function running({ source, mount, fileSystem, ...resources }: Running): RunningM
     source,
     mountpoint: mount.mountpoint,
     closed,
-    counts: () => fileSystem.gauges,
+    counts: () => ({ ...fileSystem.gauges, ...journal?.gauges }),
     sync: async signal => {
       await fileSystem.syncfs({ pid: process.pid, uid: 0, gid: 0, signal })
+      await journal?.drain(signal)
     },
     invalidate: path => fileSystem.invalidate(path),
     checkStore: async signal => {
@@ -211,14 +239,25 @@ function running({ source, mount, fileSystem, ...resources }: Running): RunningM
 
 async function closeAfter(
   session: Promise<void>,
-  { driver, embedded, ledger, disk }: Omit<Running, 'source' | 'mount' | 'fileSystem'>,
+  { driver, embedded, ledger, journal, disk }: Omit<Running, 'source' | 'mount' | 'fileSystem'>,
 ): Promise<void> {
+  const failures: unknown[] = []
+  const note = (error: unknown): void => void failures.push(error)
+  await session.catch(note)
+  await journal?.drain().catch(note)
   try {
-    await session
-  } finally {
     await ledger?.close()
     await disk?.close()
     await driver.close()
     await embedded?.close()
+  } catch (error) {
+    note(error)
   }
+  if (failures.length === 0) return
+  if (failures.length === 1) throw failures[0]
+  throw new AggregateError(failures, failures.map(message).join('; '))
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

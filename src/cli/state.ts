@@ -61,6 +61,11 @@ export async function prepareLedgerDirectory(log: Logger): Promise<string | unde
   }
 }
 
+/** The folder of journals (src/journal), each in one of its own. */
+export function journalsDirectory(): string {
+  return join(keptDirectory(), 'journals')
+}
+
 /** Permission bits that let others than the owner put something there. */
 const OTHERS_WRITE = 0o022
 

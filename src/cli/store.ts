@@ -15,6 +15,7 @@ import { CommandError, EXIT } from './errors.js'
 import { interruptible } from './interrupt.js'
 import { createLogger } from './logger.js'
 import { addConfigOptions } from './option-flags.js'
+import type { Logger } from '../util/log.js'
 import { usableMemory } from '../util/memory.js'
 import { UNKNOWN_FLAGS } from './unknown-flags.js'
 
@@ -29,6 +30,8 @@ export interface Store {
   readonly driver: StorageDriver
   readonly bucket: string
   readonly parameters: BosParameters
+  readonly config: MountConfig
+  readonly log: Logger
   /** Aborted by Ctrl-C, or when nobody reads the output any more. */
   readonly signal: AbortSignal
 }
@@ -80,7 +83,8 @@ export async function withStore<T>(
       // Loaded by those commands alone that speak with BOS.
       const { openBosDriver } = await import('../driver/bos/driver.js')
       driver = await openBosDriver(parameters, { log, signal })
-      return await work({ driver, signal, parameters, bucket: parameters.bucket })
+      const { config } = inspection
+      return await work({ driver, signal, parameters, config, log, bucket: parameters.bucket })
     } finally {
       await driver?.close()
       await embedded?.close()

@@ -11,6 +11,8 @@ export interface Scope {
 export class Drain {
   /** Resolves when nothing is left; rejects with the first failure when all others were tried. */
   readonly done: Promise<void>
+  /** Everything is waited for. */
+  readonly isAll: boolean
   /** Numbers of records that are waited for. */
   readonly #left = new Set<number>()
   #failure: { readonly error: unknown } | undefined
@@ -22,6 +24,7 @@ export class Drain {
       this.#resolve = resolve
       this.#reject = reject
     })
+    this.isAll = below.includes('/')
     // Whoever has given up waiting is not told.
     this.done.catch(() => undefined)
     const entries = [

@@ -31,7 +31,8 @@ interface Identity {
   readonly store: string
 }
 
-const IDENTITY = 'journal.json'
+/** Names the bucket. */
+export const IDENTITY = 'journal.json'
 const OWNER = 'owner'
 const RENEWAL: Milliseconds = 10_000
 const SILENCE: Milliseconds = 60_000

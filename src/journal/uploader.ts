@@ -13,7 +13,7 @@ import type { StorageDriver } from '../driver/driver.js'
 import { DriverError } from '../driver/errors.js'
 import { abortable } from '../util/abort.js'
 import type { Logger } from '../util/log.js'
-import { formatBytes, type Milliseconds } from '../util/units.js'
+import { formatBytes, MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import { Drain } from './drain.js'
 import type { Scope } from './drain.js'
 import { PendingError } from './errors.js'
@@ -36,6 +36,8 @@ export interface UploaderOptions {
 const PUTS = 8
 /** Deletes in one request: the most that BOS takes. */
 const DELETES = 1000
+/** Small contents go after older ones that are larger than this. */
+const LARGE: Bytes = MiB
 const FIRST_PAUSE: Milliseconds = 1000
 const LONGEST_PAUSE: Milliseconds = 60_000
 /** Failures in a row after which a drain does not wait for the rest. */
@@ -144,9 +146,12 @@ export class Uploader {
     const isForced = this.#drains.size > 0
     const isTight = journal.room.isTight
     let next = Infinity
+    let isBehindLarge = false
     for (const entry of journal.overlay.entries()) {
       const areFull = this.#puts >= PUTS && (this.#isDeleting || batch.size >= DELETES)
       if (areFull) break
+      const mustWait = isBehindLarge && !isLarge(entry) && !this.#isUrgent(entry)
+      isBehindLarge ||= isLarge(entry) && entry.failures === 0
       if (entry.sending !== undefined) continue
       const due = this.#dueAt(entry, isTight)
       if (due > performance.now()) {
@@ -155,6 +160,7 @@ export class Uploader {
         if (!isForced && entry.failures === 0) break
         continue
       }
+      if (mustWait) continue
       const isDelete = entry.record.kind === 'delete'
       if (isDelete ? this.#isDeleting || batch.size >= DELETES : this.#puts >= PUTS) continue
       if (isBlocked(entry, journal.overlay.blockers(entry), batch)) continue
@@ -163,6 +169,11 @@ export class Uploader {
     }
     if (batch.size > 0) this.#start(() => this.#sendDeletes([...batch]))
     this.#wakeAt(next)
+  }
+
+  /** Somebody waits for it, and not for everything. */
+  #isUrgent({ record }: Entry): boolean {
+    return [...this.#drains].some(drain => !drain.isAll && drain.wants(record.seq))
   }
 
   #dueAt({ record, notBefore }: Entry, isTight: boolean): Milliseconds {
@@ -358,6 +369,14 @@ export class Uploader {
 
 function pauseAfter(failures: number): Milliseconds {
   return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures)
+}
+
+/**
+ * What refers to a large content is younger and small, and is not to be seen before it: registries write
+ * a blob, and links to it then. One that fails holds up nobody.
+ */
+function isLarge({ record }: Entry): boolean {
+  return record.kind === 'put' && record.size > LARGE
 }
 
 /** @param batch  what goes along in order */

@@ -1,7 +1,8 @@
 /**
  * kill -9 of the mount, of the server, or of both, in the middle of things: whatever was confirmed is
  * there, byte for byte; of the step that was not, all or nothing; and nothing is left behind. Some kills
- * here; many by `npm run test:crash`, with CRASH_KILLS and CRASH_SEED in the environment.
+ * here; many by `npm run test:crash`, with CRASH_KILLS, CRASH_SEED and CRASH_DURABILITY (`bos` or `journal`)
+ * in the environment. Confirmed is what the mode promises: by BOS, or by the journal.
  */
 import { mkdir, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,10 +10,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PathNotFoundError } from '../../src/driver/errors.js'
 import { RESERVED_NAME } from '../../src/driver/path.js'
-import { MountedBucket, startServer, type Server } from '../helpers/bosmount.js'
-import { openBucket, unfinishedUploads } from '../helpers/bucket.js'
+import { MountedBucket, startServer } from '../helpers/bosmount.js'
+import type { MountOptions, Server } from '../helpers/bosmount.js'
+import { bucketContents, openBucket, unfinishedUploads } from '../helpers/bucket.js'
 import { Cleanup } from '../helpers/owner.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
+import { fingerprint } from '../helpers/tree.js'
 import { chooseStep, foldersOf, type State } from './crash-model.js'
 
 const KILLS = Number(process.env['CRASH_KILLS'] ?? 10)
@@ -40,9 +43,19 @@ interface Writer {
 
 t.setTimeout(LIMIT)
 
-void t.test('after kill -9 what was confirmed is there, and nothing else', async t => {
-  t.setTimeout(LIMIT)
-  t.comment(`seed ${SEED}, ${KILLS} kills`)
+const MODES = ['bos', 'journal'] as const
+type Mode = (typeof MODES)[number]
+const CHOSEN = process.env['CRASH_DURABILITY']
+
+for (const mode of MODES.filter(each => CHOSEN === undefined || CHOSEN === each)) {
+  void t.test(`after kill -9 what was confirmed is there, and nothing else: ${mode}`, async t => {
+    t.setTimeout(LIMIT)
+    t.comment(`seed ${SEED}, ${KILLS} kills`)
+    await crash(t, mode)
+  })
+}
+
+async function crash(t: Test, mode: Mode): Promise<void> {
   const random = randomFrom(SEED)
   const folder = scratchFolder(t)
   const mountpoint = join(folder, 'mount')
@@ -55,7 +68,8 @@ void t.test('after kill -9 what was confirmed is there, and nothing else', async
   let owner = new Cleanup()
   t.teardown(() => owner.finish())
   let server = await startServer(owner, folder)
-  let mount = await MountedBucket.mount(owner, mountOptions(server, mountpoint))
+  const options = (): MountOptions => mountOptions(server, mountpoint, mode)
+  let mount = await MountedBucket.mount(owner, options())
   await prepare(mountpoint, writers)
   let confirmed = 0
   for (let round = 0; round < KILLS; round += 1) {
@@ -74,22 +88,39 @@ void t.test('after kill -9 what was confirmed is there, and nothing else', async
     confirmed += (await playing).reduce((sum, count) => sum + count, 0)
     if (victim !== 'server') {
       t.notOk(isMounted(mountpoint), 'the mount point is free')
-      mount = await MountedBucket.mount(owner, mountOptions(server, mountpoint))
+      mount = await MountedBucket.mount(owner, options())
       await checkNothingLeft(t, server)
     }
     for (const writer of writers) await settle(t, mountpoint, { writer, victim, round })
   }
   t.ok(confirmed > KILLS, `${confirmed} steps were confirmed`)
-  t.equal(await mount.unmount(), 0)
+  t.equal(await mount.unmount(), 0, mount.process.output)
   await checkNothingLeft(t, server)
+  await checkBucket(t, server, writers)
   const ended = owner
   owner = new Cleanup()
   await ended.finish()
-})
+}
 
-function mountOptions(server: Server, mountpoint: string) {
-  // The smallest parts, so that uploads are under way.
-  return { server, mountpoint, args: ['--chunksize', '5MB'] }
+function mountOptions(server: Server, mountpoint: string, mode: Mode): MountOptions {
+  // The smallest parts, so that uploads are under way, and no longer delay than a round.
+  const args = ['--chunksize', '5MB', '--durability', mode, '--journal-delay', '200ms']
+  return { server, mountpoint, args }
+}
+
+/** What the mount has shown is what the bucket has. */
+async function checkBucket(t: Test, server: Server, writers: readonly Writer[]): Promise<void> {
+  const owner = new Cleanup()
+  try {
+    const found = await bucketContents(owner, server)
+    const wanted = writers.flatMap(({ state }) =>
+      [...state].map(([path, content]) => [`/${path}`, fingerprint(content)] as const),
+    )
+    const files = Object.entries(found).filter(([path]) => !path.endsWith('/'))
+    t.same(Object.fromEntries(files), Object.fromEntries(wanted), 'the bucket has it')
+  } finally {
+    await owner.finish()
+  }
 }
 
 /** Directories that stay, however empty. */

@@ -15,6 +15,7 @@ import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
 import {
   isAlive,
+  journalsDirectory,
   prepareLedgerDirectory,
   prepareStateDirectory,
   readRecord,
@@ -120,6 +121,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     mountpoint,
     log,
     observer,
+    journalsDirectory: journalsDirectory(),
     signal: stop.signal,
     ...(ledgerDirectory === undefined ? {} : { ledgerDirectory }),
     ...(embedded === undefined ? {} : { embedded }),

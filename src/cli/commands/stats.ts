@@ -6,6 +6,7 @@ import { command } from '../command.js'
 import { ask } from '../control.js'
 import type { Stats } from '../control.js'
 import { CommandError, EXIT } from '../errors.js'
+import { describeJournal } from '../journal-text.js'
 import { interruptible } from '../interrupt.js'
 import { mountpointPath } from '../mounts.js'
 import { write } from '../output.js'
@@ -64,9 +65,11 @@ async function watch(argv: StatsArguments, signal: AbortSignal): Promise<void> {
 function describe(now: Stats, before: Stats | undefined): string {
   const seconds = (now.uptime - (before?.uptime ?? 0)) / 1000
   const { inodes = 0, handles = 0, dirty = 0 } = now.counts
+  const journal = describeJournal(now.counts)
   const head =
     `${now.source} at ${now.mountpoint}: ${inodes} inodes, ${handles} handles, ` +
-    `${dirty} files to store, ${formatBytes(now.memory)} resident`
+    `${dirty} files to store, ${formatBytes(now.memory)} resident` +
+    (journal === undefined ? '' : `; ${journal}`)
   const rate = (kind: 'fuse' | 'store', direction: 'read' | 'written'): string => {
     const amount = now.tally[kind][direction] - (before?.tally[kind][direction] ?? 0)
     return `${formatBytes(Math.round(amount / seconds))}/s`

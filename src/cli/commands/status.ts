@@ -1,9 +1,15 @@
 /** `bosmount status`: the mounts of this user. */
+import type { Milliseconds } from '../../util/units.js'
 import { command } from '../command.js'
+import { ask } from '../control.js'
+import type { Stats } from '../control.js'
+import { describeJournal } from '../journal-text.js'
 import { isMounted } from '../mounts.js'
 import { Lines, printable } from '../output.js'
 import { isAlive, listRecords } from '../state.js'
 import { interruptible } from '../interrupt.js'
+
+const PATIENCE: Milliseconds = 1000
 
 interface StatusArguments {
   readonly json: boolean
@@ -16,7 +22,8 @@ export const statusCommand = command<StatusArguments>({
     yargs.option('json', {
       type: 'boolean',
       default: false,
-      describe: 'one JSON object per line: mountpoint, source, pid, state, logFile, failure',
+      describe:
+        'one JSON object per line: mountpoint, source, pid, state, logFile, failure, journal',
     }),
   handler: ({ json }) =>
     interruptible(async signal => {
@@ -24,17 +31,36 @@ export const statusCommand = command<StatusArguments>({
       for (const record of await listRecords()) {
         const { mountpoint, source, pid, logFile, failure } = record
         const state = await stateOf(mountpoint, await isAlive(record), failure)
-        if (json) await lines.addJson({ mountpoint, source, pid, state, logFile, failure })
-        else {
+        const counts = state === 'dead' ? undefined : await countsOf(mountpoint, signal)
+        const journal = counts === undefined ? undefined : describeJournal(counts)
+        if (json) {
+          await lines.addJson({ mountpoint, source, pid, state, logFile, failure, journal })
+        } else {
           const why = failure === undefined ? '' : `: ${failure}`
+          const pending = journal === undefined ? '' : `, ${journal}`
           await lines.add(
-            `${printable(mountpoint)}  ${printable(source)}  process ${pid}  ${state}${why}`,
+            `${printable(mountpoint)}  ${printable(source)}  process ${pid}  ${state}${why}${pending}`,
           )
         }
       }
       await lines.flush()
     }),
 })
+
+/** What the process itself counts, if it answers. */
+async function countsOf(
+  mountpoint: string,
+  signal: AbortSignal,
+): Promise<Stats['counts'] | undefined> {
+  try {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)])
+    return ((await ask(mountpoint, { do: 'stats' }, soon)) as Stats).counts
+  } catch {
+    signal.throwIfAborted()
+    // Ended with something left, or without a control socket.
+    return undefined
+  }
+}
 
 async function stateOf(
   mountpoint: string,

@@ -121,7 +121,8 @@ async function waitForEnd(record: MountRecord, { timeout, show }: Waiting): Prom
 async function filesToStore(mountpoint: string): Promise<number | undefined> {
   try {
     const stats = (await ask(mountpoint, { do: 'stats' }, AbortSignal.timeout(POLL * 20))) as Stats
-    return stats.counts['dirty']
+    const { dirty = 0, journalFiles = 0 } = stats.counts
+    return dirty + journalFiles
   } catch {
     // It may have ended meanwhile, or be of a version that has no socket.
     return undefined

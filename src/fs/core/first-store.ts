@@ -24,7 +24,8 @@ export async function publish(
   const path = core.inodes.path(file)
   const repeated = file.attempted === path ? { repeated: true } : {}
   try {
-    return await work({ ...(isNew ? { ifNoneMatch: '*' } : conditions), ...repeated })
+    const given: WriteConditions = isNew ? { ifNoneMatch: '*' } : conditions
+    return await work({ ...given, ...repeated, ...(isFree(file) && { isFree: true }) })
   } catch (error) {
     // Whatever else went wrong, it may have taken effect.
     file.attempted = error instanceof PreconditionError ? undefined : path
@@ -35,6 +36,11 @@ export async function publish(
     }
     throw staleIfGone(path, error)
   }
+}
+
+/** As far as this mount knows: nothing of the file was stored under its name, nor of another. */
+function isFree({ version, covers, attempted }: FileInode): boolean {
+  return version === undefined && !covers && attempted === undefined
 }
 
 /** A composition that is completed by `publish`. */

@@ -176,7 +176,12 @@ export class Markers {
     if (directory.presence === 'made' || !(await this.#isShown(directory))) {
       const { metadata: kept, done } = this.#options.saving?.(directory) ?? {}
       try {
-        await driver.makeDirectory(inodes.path(directory), kept && { metadata: kept })
+        // Made here, where nothing was: as far as this mount knows.
+        const isFree = directory.presence === 'made' && directory.hasMarker === false
+        await driver.makeDirectory(inodes.path(directory), {
+          ...(kept && { metadata: kept }),
+          ...(isFree && { isFree }),
+        })
         done?.()
       } catch (error) {
         if (!(error instanceof UnsupportedError)) throw error
