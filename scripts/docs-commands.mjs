@@ -198,7 +198,9 @@ export async function helperManual() {
         'A line of fstab:\n\n' +
           'my-bucket/team /srv/team fuse.bosmount region=bj,credentialsfile=/etc/bosmount/credentials,_netdev,nofail 0 0\n\n' +
           'mount(8) hands the type fuse.bosmount to mount.fuse3(8), which runs bosmount without the caller’s PATH: ' +
-          'bosmount must be in /usr/local/bin or /usr/bin, and node in /usr/bin or /bin.',
+          'bosmount must be in /usr/local/bin or /usr/bin, and node in /usr/bin or /bin.\n\n' +
+          'With a link in the only place where mount(8) looks for helpers, ln -s /usr/local/bin/mount.bosmount /sbin/, ' +
+          'the type bosmount works as well, without mount.fuse3(8); and mount -f, which that does not know and mounts.',
       ),
     ],
     ['OPTIONS', `${roff('Hyphens may be written as underscores.')}\n${items(options)}`],

@@ -1,181 +1,124 @@
 /** The rows of bench/read.ts: what is measured, against what, and which ratio is wanted. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MiB } from '../../src/util/units.js'
-import { Background, runOk } from '../../test/helpers/processes.js'
-import {
-  client,
-  CLIENT,
-  dd,
-  dropPages,
-  FILES,
-  residentBytes,
-  seconds,
-  type Scene,
-} from './scene.js'
+import type { MountedBucket } from '../../test/helpers/bosmount.js'
+import { cold, delayed } from './cold.js'
+import { passThrough } from './pass-through.js'
+import { inRounds, rate, type Row, type Sample } from './row.js'
+import { client, dd, dropPages, median, residentBytes, seconds, type Scene } from './scene.js'
 
-/** One figure of one round. */
-export interface Sample {
-  readonly name: string
-  readonly value: number
-}
-
-export interface Row {
-  readonly name: string
-  readonly unit: string
-  /** Figures that are measured in turn, once per round. */
-  readonly run: (scene: Scene) => Promise<readonly Sample[]>
-  /** The ratio of the median of `of` to that of `to`. */
-  readonly ratios: readonly { readonly of: string; readonly to: string; readonly goal: string }[]
-}
-
-const CURLS = 8
 const CACHE_ALL = ['--cache-memory', '2GiB']
-
-async function urlOf({ driver }: Scene): Promise<string> {
-  const url = await driver.redirectURL('/big', { method: 'GET' })
-  if (url === undefined) throw new Error('the driver gives no URL')
-  return url
-}
-
-async function curls(scene: Scene): Promise<number> {
-  const url = await urlOf(scene)
-  const part = Math.ceil(scene.size / CURLS)
-  return seconds(() =>
-    Promise.all(
-      Array.from({ length: CURLS }, (_, i) => {
-        const range = `${i * part}-${Math.min(scene.size, (i + 1) * part) - 1}`
-        return runOk('curl', ['-sf', '-o', '/dev/null', '-r', range, url], { timeout: 300_000 })
-      }),
-    ),
-  )
-}
-
-async function hasCurl(): Promise<boolean> {
-  return runOk('curl', ['--version']).then(
-    () => true,
-    () => false,
-  )
-}
-
-function rate(name: string, bytes: number, time: number): Sample {
-  return { name, value: bytes / MiB / time }
-}
-
-async function coldRead(scene: Scene, blockSize = '1M'): Promise<number> {
-  return scene.mounted([], () => seconds(() => dd(join(scene.mountpoint, 'big'), blockSize)))
-}
-
-async function cold(scene: Scene): Promise<readonly Sample[]> {
-  const { size } = scene
-  const samples = [rate('mount', size, await coldRead(scene))]
-  samples.push(rate('mount, reads of 128 KiB', size, await coldRead(scene, '128K')))
-  if (await hasCurl()) samples.push(rate('8 curls', size, await curls(scene)))
-  samples.push(rate('undici', size, await client('undici', await urlOf(scene), String(size))))
-  return samples
-}
-
-async function delayed(scene: Scene): Promise<readonly Sample[]> {
-  const { size } = scene
-  const without = rate('mount', size, await coldRead(scene))
-  await scene.delay(20)
-  try {
-    return [without, rate('mount, 20 ms per request', size, await coldRead(scene))]
-  } finally {
-    await scene.delay(0)
-  }
-}
+/** What the row of that name gives the mount, and what it may take beyond that. */
+const MEMORY = 256 * MiB
+const ALLOWANCE = 200e6
 
 /** Both mounts are there at once, and read in turn. */
 async function warm(scene: Scene): Promise<readonly Sample[]> {
-  const { size, mountpoint } = scene
-  const big = join(mountpoint, 'big')
-  return scene.mounted(CACHE_ALL, async () => {
+  const { size } = scene
+  return scene.mounted(CACHE_ALL, async ({ path }) => {
+    const big = join(path, 'big')
     await dd(big)
-    return passThrough(scene, async file => {
-      const samples: Sample[] = []
-      for (let turn = 0; turn < 3; turn += 1) {
+    return passThrough(scene, file =>
+      inRounds(scene, async () => {
         await dropPages(big)
-        samples.push(rate('mount', size, await seconds(() => dd(big))))
-        samples.push(rate('pass-through', size, await seconds(() => dd(file))))
-      }
-      return samples
-    })
+        return [
+          rate('mount', size, await seconds(() => dd(big))),
+          rate('pass-through', size, await seconds(() => dd(file))),
+        ]
+      }),
+    )
   })
 }
 
-/** A file of the big object's size on tmpfs, seen through a mount that does nothing but pass on. */
-async function passThrough<T>(
-  { owner, size, folder }: Scene,
-  work: (file: string) => Promise<T>,
-): Promise<T> {
-  const shared = mkdtempSync('/dev/shm/bosmount-bench-')
-  const target = join(folder, 'pass-through')
-  try {
-    const source = join(shared, 'file')
-    await runOk('dd', ['if=/dev/zero', `of=${source}`, 'bs=1M', `count=${size / MiB}`])
-    mkdirSync(target, { recursive: true })
-    const server = new Background(owner, process.execPath, [CLIENT, 'pass-through', source, target])
-    await server.waitFor(/mounted/)
-    const result = await work(join(target, 'file'))
-    await server.stop()
-    return result
-  } finally {
-    rmSync(shared, { recursive: true })
-  }
+/** One and many are first reads of fresh mounts. */
+function readers(scene: Scene): Promise<readonly Sample[]> {
+  const { size } = scene
+  return inRounds(scene, async () => {
+    const one = await scene.mounted([], ({ path }) => seconds(() => dd(join(path, 'big'))))
+    const times = await scene.mounted([], ({ path }) =>
+      client<number[]>('streams', ...scene.files.slice(0, 16).map(name => join(path, name))),
+    )
+    return [
+      rate('one reader', size, one),
+      rate('16 readers', size, Math.max(...times)),
+      { name: 'slowest, ms', value: Math.max(...times) * 1000 },
+      { name: 'fastest, ms', value: Math.min(...times) * 1000 },
+    ]
+  })
 }
 
-async function readers(scene: Scene): Promise<readonly Sample[]> {
-  const { size, mountpoint } = scene
-  const one = await coldRead(scene)
-  const paths = Array.from({ length: 16 }, (_, i) => join(mountpoint, `file${i}`))
-  const times = await scene.mounted([], () => client<number[]>('streams', ...paths))
-  return [
-    rate('one reader', size, one),
-    rate('16 readers', size, Math.max(...times)),
-    { name: 'slowest', value: Math.max(...times) * 1000 },
-    { name: 'fastest', value: Math.min(...times) * 1000 },
-  ]
+function random(scene: Scene): Promise<readonly Sample[]> {
+  return inRounds(scene, async () => {
+    const samples: Sample[] = []
+    for (const binding of ['fuse', 'fuse-native']) {
+      await scene.mounted([...CACHE_ALL, '--binding', binding], async ({ path }) => {
+        const big = join(path, 'big')
+        await dd(big)
+        for (const size of [4096, 131072]) {
+          await dropPages(big)
+          samples.push({
+            name: `${binding}, ${size / 1024} KiB`,
+            value: await iops(scene, big, size),
+          })
+        }
+      })
+    }
+    return samples
+  })
 }
 
-async function random(scene: Scene): Promise<readonly Sample[]> {
-  const big = join(scene.mountpoint, 'big')
-  const samples: Sample[] = []
-  for (const binding of ['fuse', 'fuse-native']) {
-    await scene.mounted([...CACHE_ALL, '--binding', binding], async () => {
-      await dd(big)
-      for (const size of [4096, 131072]) {
-        await dropPages(big)
-        const value = await client<number>('random', big, String(size), '3')
-        samples.push({ name: `${binding}, ${size / 1024} KiB`, value })
-      }
-    })
-  }
-  return samples
+function iops(scene: Scene, path: string, size: number, time = scene.seconds): Promise<number> {
+  return client<number>('random', path, String(size), String(time))
 }
 
-async function firstByte(scene: Scene): Promise<readonly Sample[]> {
-  const { driver, mountpoint } = scene
-  const names = Array.from({ length: FILES }, (_, i) => `file${i}`)
-  const paths = names.map(name => join(mountpoint, name))
-  const value = await scene.mounted([], () => client<number>('first', ...paths))
+/** Tenths of a long run on one mount, of which the first and the last are shown. */
+async function decay(scene: Scene): Promise<readonly Sample[]> {
+  return scene.mounted(CACHE_ALL, async ({ path }) => {
+    const big = join(path, 'big')
+    await dd(big)
+    const tenths: number[] = []
+    for (let i = 0; i < 10; i += 1) tenths.push(await iops(scene, big, 4096, scene.decay / 10))
+    console.log(
+      `  tenths: ${tenths.map(value => Math.round(value).toLocaleString('en')).join(' ')}`,
+    )
+    return [
+      { name: 'first tenth', value: tenths[0] ?? Number.NaN },
+      { name: 'last tenth', value: tenths.at(-1) ?? Number.NaN },
+    ]
+  })
+}
+
+/** open(2) and the first 128 KiB, of files that were listed and of which nothing else is known. */
+function firstByte(scene: Scene): Promise<readonly Sample[]> {
+  const { driver, files } = scene
   const target = Buffer.allocUnsafeSlow(128 * 1024)
-  const times: number[] = []
-  for (const name of names) times.push(await seconds(() => driver.readInto(`/${name}`, target)))
-  times.sort((a, b) => a - b)
-  return [
-    { name: 'mount', value },
-    { name: 'one GET', value: (times[times.length >> 1] ?? Number.NaN) * 1000 },
-  ]
+  const measure = async (suffix: string): Promise<readonly Sample[]> => {
+    const paths = ({ path }: MountedBucket) => files.map(name => join(path, name))
+    const value = await scene.mounted([], mount => client<number>('first', ...paths(mount)))
+    const times: number[] = []
+    for (const name of files) times.push(await seconds(() => driver.readInto(`/${name}`, target)))
+    return [
+      { name: `mount${suffix}`, value },
+      { name: `one GET${suffix}`, value: median(times) * 1000 },
+    ]
+  }
+  return inRounds(scene, async () => {
+    const samples = await measure('')
+    return [...samples, ...(await scene.delayed(20, () => measure(', 20 ms per request')))]
+  })
 }
 
 async function memory(scene: Scene): Promise<readonly Sample[]> {
-  const paths = Array.from({ length: FILES }, (_, i) => join(scene.mountpoint, `file${i}`))
-  const limit = 256 * MiB
-  return scene.mounted(['--cache-memory', '256MiB'], async ({ process: { pid } }) => {
+  const { driver, files, stream } = scene
+  const streams = files.map(name => `stream-of-${name}`)
+  const source = await scene.make('stream', stream)
+  for (const name of streams) await driver.copy(source, `/${name}`)
+  const cache = ['--cache-memory', `${MEMORY / MiB}MiB`]
+  return scene.mounted(cache, async ({ path, process: { pid } }) => {
     let most = 0
     let done = false
+    const paths = streams.map(name => join(path, name))
     const reading = client('streams', ...paths).finally(() => (done = true))
     while (!done) {
       most = Math.max(most, residentBytes(pid))
@@ -184,7 +127,7 @@ async function memory(scene: Scene): Promise<readonly Sample[]> {
     await reading
     return [
       { name: 'most resident', value: most / MiB },
-      { name: 'cache and 200 MB', value: (limit + 200e6) / MiB },
+      { name: 'cache and 200 MB', value: (MEMORY + ALLOWANCE) / MiB },
     ]
   })
 }
@@ -197,6 +140,8 @@ export const ROWS: readonly Row[] = [
     ratios: [
       { of: 'mount', to: '8 curls', goal: '>= 0.9' },
       { of: 'mount', to: 'undici', goal: '>= 1.0' },
+      { of: 'first read of a mount', to: '8 curls', goal: '>= 0.9' },
+      { of: 'first read of a mount', to: 'undici', goal: '>= 1.0' },
     ],
   },
   {
@@ -213,16 +158,16 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: 'readers',
-    unit: 'MiB/s, ms',
+    unit: 'MiB/s',
     run: readers,
     ratios: [
       { of: '16 readers', to: 'one reader', goal: '>= 0.9' },
-      { of: 'slowest', to: 'fastest', goal: '<= 1.5' },
+      { of: 'slowest, ms', to: 'fastest, ms', goal: '<= 1.5' },
     ],
   },
   {
     name: 'random',
-    unit: '/s',
+    unit: '/s, 32 at a time',
     run: random,
     ratios: [
       { of: 'fuse, 4 KiB', to: 'fuse-native, 4 KiB', goal: '>= 1.5' },
@@ -230,14 +175,23 @@ export const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: 'decay',
+    unit: '/s, 4 KiB, 32 at a time',
+    run: decay,
+    ratios: [{ of: 'last tenth', to: 'first tenth', goal: '>= 0.95' }],
+  },
+  {
     name: 'first-byte',
     unit: 'ms',
     run: firstByte,
-    ratios: [{ of: 'mount', to: 'one GET', goal: '<= 1.3' }],
+    ratios: [
+      { of: 'mount', to: 'one GET', goal: '<= 1.3' },
+      { of: 'mount, 20 ms per request', to: 'one GET, 20 ms per request', goal: '<= 1.3' },
+    ],
   },
   {
     name: 'memory',
-    unit: 'MiB',
+    unit: 'MiB, 32 streams',
     run: memory,
     ratios: [{ of: 'most resident', to: 'cache and 200 MB', goal: '<= 1.0' }],
   },

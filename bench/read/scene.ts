@@ -3,7 +3,7 @@
  * object and many copies of a smaller one, and fresh mounts of its bucket.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -14,38 +14,58 @@ import { MiB } from '../../src/util/units.js'
 import {
   ACCESS_KEY_ID,
   BUCKET,
-  environment,
   MountedBucket,
-  PROGRAM,
   SECRET_ACCESS_KEY,
-  type Server,
+  startServer,
 } from '../../test/helpers/bosmount.js'
 import type { Owner } from '../../test/helpers/owner.js'
-import { Background, runOk } from '../../test/helpers/processes.js'
+import { runOk } from '../../test/helpers/processes.js'
 import { scratchFolder } from '../../test/helpers/scratch.js'
 
-/** So many files of a sixteenth of the big one's size. */
-export const FILES = 32
+export interface SceneOptions {
+  /** Of the big object, in bytes; each of the files has a sixteenth of it. */
+  readonly size: number
+  readonly rounds: number
+  /** For each figure that is counted over a time. */
+  readonly seconds: number
+  /** Of the run that is to show no decay, in seconds. */
+  readonly decay: number
+  /** Of each stream of the row about memory, in bytes. */
+  readonly stream: number
+}
 
-export interface Scene {
+export interface Scene extends SceneOptions {
   readonly owner: Owner
   readonly folder: string
-  readonly mountpoint: string
   readonly driver: StorageDriver
-  /** Of the big object. */
-  readonly size: number
-  /** Requests take so much longer from now on. */
-  delay(time: number): Promise<void>
+  /** Names of the files. */
+  readonly files: readonly string[]
+  /** The name of an object that is as big as the big one and has not been named before. */
+  anotherBig(): string
+  /** An object of this size. @returns its path */
+  make(name: string, size: number): Promise<string>
+  /** Every request takes so many milliseconds longer while `work` is under way. */
+  delayed<T>(time: number, work: () => Promise<T>): Promise<T>
   /** A fresh mount, gone before the promise of `work` settles. */
   mounted<T>(args: readonly string[], work: (mount: MountedBucket) => Promise<T>): Promise<T>
 }
+
+const FILES = 32
+/** What the rows use up in a round, and before the first. */
+const BIGS_PER_ROUND = 5
+/** The server looks at its rules when they change, but not at once. */
+const RULES_ARE_READ = 1500
 
 export const CLIENT = fileURLToPath(new URL('client.js', import.meta.url))
 
 /** Runs a command of client.ts. */
 export async function client<T>(...args: readonly string[]): Promise<T> {
-  const { text } = await runOk(process.execPath, [CLIENT, ...args], { timeout: 300_000 })
+  const { text } = await runOk(process.execPath, [CLIENT, ...args], { timeout: 900_000 })
   return JSON.parse(text) as T
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }
 
 export async function seconds(work: () => Promise<unknown>): Promise<number> {
@@ -69,13 +89,11 @@ export function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024
 }
 
-export async function makeScene(owner: Owner, size: number): Promise<Scene> {
+export async function makeScene(owner: Owner, options: SceneOptions): Promise<Scene> {
   const folder = scratchFolder(owner)
-  const mountpoint = join(folder, 'mount')
-  mkdirSync(mountpoint)
   const faults = join(folder, 'faults.json')
   writeFileSync(faults, '[]')
-  const server = await startServer(owner, folder, faults)
+  const server = await startServer(owner, folder, ['--faults', faults])
   const driver = createBosDriver(
     parseBosParameters({
       accesskeyid: ACCESS_KEY_ID,
@@ -87,22 +105,45 @@ export async function makeScene(owner: Owner, size: number): Promise<Scene> {
     }),
   )
   owner.teardown(() => driver.close())
+  const { size } = options
+  const files = Array.from({ length: FILES }, (_, i) => `file${i}`)
   await store(driver, '/big', size)
-  await store(driver, '/file0', size / 16)
-  for (let i = 1; i < FILES; i += 1) await driver.copy('/file0', `/file${i}`)
+  await store(driver, '/file', size / 16)
+  for (const name of files) await driver.copy('/file', `/${name}`)
+  const setFaults = async (rules: readonly object[]): Promise<void> => {
+    writeFileSync(faults, JSON.stringify(rules))
+    await sleep(RULES_ARE_READ)
+  }
+  // Made before any mount has listed the bucket. They cost the server nothing.
+  const bigs = Array.from({ length: BIGS_PER_ROUND * (options.rounds + 1) }, (_, i) => `big${i}`)
+  for (const name of bigs) await driver.copy('/big', `/${name}`)
+  let mounts = 0
   return {
+    ...options,
     owner,
     folder,
-    mountpoint,
     driver,
-    size,
-    async delay(time) {
-      const rule = { operation: 'GetObject', fault: 'delay', delay: `${time}ms` }
-      writeFileSync(faults, JSON.stringify(time === 0 ? [] : [rule]))
-      // The server looks at the file when it changes.
-      await sleep(1500)
+    files,
+    anotherBig: () => {
+      const name = bigs.pop()
+      if (name === undefined) throw new Error('more big objects are used than were made')
+      return name
     },
-    async mounted(args, work) {
+    make: async (name, bytes) => {
+      await store(driver, `/${name}`, bytes)
+      return `/${name}`
+    },
+    delayed: async (time, work) => {
+      await setFaults([{ fault: 'delay', delay: `${time}ms` }])
+      try {
+        return await work()
+      } finally {
+        await setFaults([])
+      }
+    },
+    mounted: async (args, work) => {
+      mounts += 1
+      const mountpoint = join(folder, `mount${mounts}`)
       const mount = await MountedBucket.mount(owner, { server, mountpoint, args })
       try {
         return await work(mount)
@@ -111,17 +152,6 @@ export async function makeScene(owner: Owner, size: number): Promise<Scene> {
       }
     },
   }
-}
-
-async function startServer(owner: Owner, folder: string, faults: string): Promise<Server> {
-  const place = ['--data-dir', join(folder, 'server'), '--listen', '127.0.0.1:0']
-  const accessLog = join(folder, 'access.log')
-  const more = ['--bucket', BUCKET, '--faults', faults, '--access-log', accessLog]
-  const process_ = new Background(owner, process.execPath, [PROGRAM, 'serve', ...place, ...more], {
-    env: environment(),
-  })
-  const [, endpoint = ''] = await process_.waitFor(/listening on (http:\/\/\S+)/)
-  return { endpoint, accessLog, process: process_ }
 }
 
 async function store(driver: StorageDriver, path: string, size: number): Promise<void> {

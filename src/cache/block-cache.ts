@@ -63,6 +63,8 @@ const DEFAULT_BLOCK_SIZE: Bytes = 128 * KiB
 const DEFAULT_MAX_FETCH: Bytes = 8 * MiB
 /** What a block costs beside its bytes: small files must not be many for free. */
 const LEAST_PER_BLOCK: Bytes = KiB
+/** What was just stored is kept if it takes no more than this part of the capacity. */
+const KEPT_SHARE = 16
 
 export class BlockCache {
   readonly blockSize: Bytes
@@ -186,9 +188,32 @@ export class BlockCache {
     return flights.map(ahead)
   }
 
+  /**
+   * Takes a copy of all bytes of a version that was just stored: whoever reads it need not ask for them.
+   * What would take more than a small part of the cache is not worth it.
+   */
+  keep(object: ObjectId, content: readonly Uint8Array[]): void {
+    if (this.#closed || object.size * KEPT_SHARE > this.capacity) return
+    for (let index = 0; index * this.blockSize < object.size; index++) {
+      // The same bytes were stored before.
+      if (!this.#isMissing(object, index)) continue
+      const block = this.#makeBlock(object, index)
+      copyOut(content, index * this.blockSize, block.buffer.subarray(0, block.length))
+      this.#take(block)
+    }
+  }
+
   /** Whether nothing of an object's first block is there or on its way: reading it asks the store. */
   isCold(object: ObjectId): boolean {
     return this.#isMissing(object, 0)
+  }
+
+  /** Drops the blocks that lie in [from, to) and were not used again after their first use. */
+  dropUsed(object: ObjectId, from: Bytes, to: Bytes): void {
+    const end = Math.floor(to / this.blockSize)
+    for (let index = Math.ceil(from / this.blockSize); index < end; index++) {
+      this.#blocks.evictOnce(blockId(object, index))
+    }
   }
 
   /** Aborts all fetches and drops all blocks. */
@@ -311,13 +336,15 @@ export class BlockCache {
   }
 
   #landed(block: Block): void {
-    this.#bytesInFlight -= block.buffer.length
     this.#coming.delete(block.id)
-    if (this.#closed) {
-      // For those who wait for it; then it is gone.
-      this.#loans.lend(block)
-      return
-    }
+    if (!this.#closed) return this.#take(block)
+    this.#bytesInFlight -= block.buffer.length
+    // For those who wait for it; then it is gone.
+    this.#loans.lend(block)
+  }
+
+  #take(block: Block): void {
+    this.#bytesInFlight -= block.buffer.length
     block.cached = true
     this.#blocks.add(block)
     this.#makeRoom(0)
@@ -342,6 +369,19 @@ export class BlockCache {
 
   #recycle(block: Block): void {
     if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
+  }
+}
+
+/** Fills the target with the bytes from `offset` of what the pieces are together. */
+function copyOut(pieces: readonly Uint8Array[], offset: Bytes, target: Uint8Array): void {
+  let position = 0
+  for (const piece of pieces) {
+    const from = Math.max(0, offset - position)
+    const at = Math.max(0, position - offset)
+    position += piece.length
+    if (from >= piece.length) continue
+    if (at >= target.length) return
+    target.set(piece.subarray(from, from + target.length - at), at)
   }
 }
 

@@ -1,7 +1,6 @@
 /** What all files under write share: their limits, memory and local disk. write-back.ts is it. */
 import type { Composition, PartLimits } from '../driver/driver.js'
 import type { PartLayout } from '../driver/parts.js'
-import type { Semaphore } from '../util/semaphore.js'
 import type { Milliseconds } from '../util/units.js'
 import type { Budget } from './budget.js'
 import type { BufferPool } from './buffer-pool.js'
@@ -19,8 +18,8 @@ export interface DirtyFileOwner<File> {
   /** How long a write may wait for memory. */
   readonly patience: Milliseconds
   readonly staging: Staging | undefined
-  /** One permit for each part that is being put together outside of the budget. */
-  readonly assembly: Semaphore
+  /** For what is put together, to be sent, from bytes that are not in memory. */
+  readonly assembly: Budget
   /** The file was discarded. */
   forget(file: File): void
   /** Aborts an upload that nobody wants any more, and does not fail. */

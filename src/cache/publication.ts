@@ -9,8 +9,8 @@ import type { Part, PartLimits, WriteConditions } from '../driver/driver.js'
 import type { PartLayout } from '../driver/parts.js'
 import { ErrnoError } from '../util/errno.js'
 import { forEachParallel } from '../util/semaphore.js'
-import type { Semaphore } from '../util/semaphore.js'
 import type { Bytes } from '../util/units.js'
+import type { Budget } from './budget.js'
 import type { FileStore } from './file-store.js'
 import type { ObjectId } from './object-id.js'
 import type { Source } from './origins.js'
@@ -30,8 +30,8 @@ export interface Publication {
   readonly owner: {
     readonly limits: PartLimits
     readonly layout: PartLayout
-    /** One permit for each part that is put together from bytes that are not in memory. */
-    readonly assembly: Semaphore
+    /** For what is put together from bytes that are not in memory. */
+    readonly assembly: Budget
   }
   readonly pieces: (start: Bytes, end: Bytes) => readonly Piece[]
   readonly assemble: (pieces: readonly Piece[]) => Promise<Uint8Array[]>
@@ -70,10 +70,7 @@ async function putWhole(publication: Publication, pieces: readonly Piece[]): Pro
   // Of an upload none of whose parts arrived.
   if (!session.isIdle) await session.drop()
   const conditions = conditionsOf(publication, pieces)
-  const content = pieces.every(isResident)
-    ? pieces.flatMap(resident)
-    : await publication.assemble(pieces)
-  const stored = await store.put(content, conditions)
+  const stored = await sending(publication, pieces, content => store.put(content, conditions))
   return { path, etag: stored.etag, size: stored.size }
 }
 
@@ -139,18 +136,30 @@ async function makeParts(publication: Publication, plan: readonly PlannedPart[])
   return made
 }
 
-/** What is not in memory yet takes memory that nobody has counted: few at a time. */
-async function sendPart(publication: Publication, planned: UploadedPart): Promise<Part> {
-  const { session, owner } = publication
-  const { partNumber, start, end } = planned
-  const pieces = publication.pieces(start, end)
-  const isInMemory = pieces.every(({ kind }) => kind === 'memory' || kind === 'hole')
-  if (isInMemory) return session.send(partNumber, await publication.assemble(pieces))
-  const release = await owner.assembly.acquire()
+function sendPart(
+  publication: Publication,
+  { partNumber, start, end }: UploadedPart,
+): Promise<Part> {
+  const { session } = publication
+  return sending(publication, publication.pieces(start, end), content =>
+    session.send(partNumber, content),
+  )
+}
+
+/** What is not in memory yet takes memory of its own for as long as it is being sent. */
+async function sending<T>(
+  { owner, assemble }: Publication,
+  pieces: readonly Piece[],
+  send: (content: readonly Uint8Array[]) => Promise<T>,
+): Promise<T> {
+  let missing = 0
+  for (const piece of pieces) if (!isResident(piece)) missing += piece.length
+  if (missing === 0) return send(pieces.flatMap(resident))
+  await owner.assembly.reserve(missing)
   try {
-    return await session.send(partNumber, await publication.assemble(pieces))
+    return await send(await assemble(pieces))
   } finally {
-    release()
+    owner.assembly.release(missing)
   }
 }
 

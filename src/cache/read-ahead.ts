@@ -69,6 +69,11 @@ export class ReadAhead {
     return this.#named > this.#next
   }
 
+  /** Where the present run began, and how far it has come. */
+  get run(): { readonly start: Bytes; readonly end: Bytes } {
+    return { start: this.#start, end: this.#next }
+  }
+
   /**
    * Takes note of a read of [offset, offset+length) of a file of this size.
    * @param most  bytes to be ahead of the reader at most

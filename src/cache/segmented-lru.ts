@@ -23,9 +23,11 @@ export interface Sized {
 export class SegmentedLru<T extends Sized> {
   readonly #once: LRUCache<string, T>
   readonly #again: LRUCache<string, T>
+  readonly #drop: (value: T) => void
 
   /** @param drop  is called for each that leaves, for whatever reason */
   constructor(capacity: Bytes, drop: (value: T) => void) {
+    this.#drop = drop
     const sizeCalculation = ({ buffer }: T): Bytes => Math.max(1, buffer.length)
     this.#once = new LRUCache({
       maxSize: capacity,
@@ -80,6 +82,14 @@ export class SegmentedLru<T extends Sized> {
       if (value !== undefined) this.#once.set(value.id, value)
     }
     return this.#once.pop() !== undefined
+  }
+
+  /** Lets one go that was not used again. */
+  evictOnce(id: string): void {
+    const value = this.#once.peek(id)
+    if (value === undefined) return
+    this.#once.delete(id)
+    this.#drop(value)
   }
 
   clear(): void {

@@ -16,6 +16,10 @@
  * When memory is short and nothing is on its way out, the file that holds most is moved to local disk;
  * if that is full or there is none, it is published before its time.
  *
+ * What is sent along with dirty bytes and is not in memory (staged bytes, or those of an object that are
+ * too few to be copied as a part) has a share of the memory of its own: whoever has some of that waits for
+ * the store alone, so it comes free again whatever else is waited for.
+ *
  * A file may be made from ranges of others, which are copied at its flush. Before any of these changes
  * in the store, by this mount, the file is flushed. Such dependences have no cycles: a file is clean when
  * it is copied from, so it depends on none.
@@ -33,7 +37,6 @@ import type { Composition, PartLimits } from '../driver/driver.js'
 import { PartLayout } from '../driver/parts.js'
 import { ErrnoError } from '../util/errno.js'
 import type { Logger } from '../util/log.js'
-import { Semaphore } from '../util/semaphore.js'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import { Budget } from './budget.js'
 import { BufferPool } from './buffer-pool.js'
@@ -46,7 +49,7 @@ import { PAGE_SIZE } from './write-buffer.js'
 
 export interface WriteBackOptions {
   limits: PartLimits
-  /** Memory for dirty bytes of all files. */
+  /** Memory for dirty bytes of all files, and for what is put together with them to be sent. */
   memory: Bytes
   /** How long a write may wait for memory before it fails with EIO. */
   patience: Milliseconds
@@ -59,16 +62,17 @@ export interface WriteBackOptions {
   log: Logger
 }
 
-/** Parts put together at a time from bytes that are not in memory: these are beside the budget. */
+/** Parts put together at a time from bytes that are not in memory; a quarter of the memory at most. */
 const ASSEMBLED_PARTS = 4
+const ASSEMBLY_SHARE = 4
 const DEFAULT_RETRY_DELAY: Milliseconds = 1000
 
 export class WriteBack implements DirtyFileOwner<DirtyFile> {
   readonly limits: PartLimits
   readonly layout: PartLayout
   readonly staging: Staging | undefined
-  readonly assembly = new Semaphore(ASSEMBLED_PARTS)
   readonly budget: Budget
+  readonly assembly: Budget
   readonly pool: BufferPool
   readonly guard: Guard
   readonly patience: Milliseconds
@@ -88,8 +92,11 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
     this.patience = patience
     this.#retryDelay = retryDelay
     this.#log = log
-    // Less could not hold the part that is filling and the one that is leaving.
-    this.budget = new Budget(Math.max(memory, 3 * partSize), () => this.#onPressure())
+    // Less could not hold the part that is filling, the one that is leaving and one put together.
+    const total = Math.max(memory, 4 * partSize)
+    const most = Math.min(ASSEMBLED_PARTS * partSize, total / ASSEMBLY_SHARE)
+    this.assembly = new Budget(Math.max(partSize, Math.floor(most)))
+    this.budget = new Budget(total - this.assembly.capacity, () => this.#onPressure())
     this.pool = new BufferPool(PAGE_SIZE, Math.ceil(this.budget.capacity / PAGE_SIZE / 4))
   }
 
@@ -100,7 +107,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
 
   /** Bytes in memory and on local disk that the store does not have, or not under their name. */
   get heldBytes(): Bytes {
-    return this.budget.reserved + (this.staging?.used ?? 0)
+    return this.budget.reserved + this.assembly.reserved + (this.staging?.used ?? 0)
   }
 
   /** Parts on their way to the store. */

@@ -22,10 +22,12 @@ import { statsCommand } from './commands/stats.js'
 import { statusCommand } from './commands/status.js'
 import { uploadsCommand } from './commands/uploads.js'
 import { urlCommand } from './commands/url.js'
+import { asLines, COMPLETE, complete } from './completion.js'
 import { isDaemonChild, reportFailure } from './daemon.js'
 import { CommandError, EXIT, exitCodeOf, explain } from './errors.js'
 import { InterruptError } from './interrupt.js'
 import { isMountHelperCall, mountHelperArguments } from './mount-helper.js'
+import { write } from './output.js'
 import { respell } from './spellings.js'
 import { checkCommand, sayBetter, usagesOf } from './usage-errors.js'
 
@@ -34,6 +36,10 @@ export async function main(args: readonly string[]): Promise<number> {
   // A reader that has gone is no failure; commands with much to print end then (interrupt.ts).
   if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => undefined)
   try {
+    if (args[0] === COMPLETE) {
+      await write(asLines(complete(args.slice(1), { modules: COMMANDS, within: WITHIN })))
+      return EXIT.ok
+    }
     const words = isMountHelperCall(args, NO_BUCKETS) ? mountHelperArguments(args) : respell(args)
     checkCommand(words, USAGES)
     await parser(words).parseAsync()
@@ -71,6 +77,8 @@ const COMMANDS: readonly CommandModule[] = [
   doctorCommand,
   completionCommand,
 ]
+
+const WITHIN = { registry: REGISTRY_COMMANDS }
 
 const USAGES = [...usagesOf(COMMANDS), ...usagesOf(REGISTRY_COMMANDS, 'registry ')]
 

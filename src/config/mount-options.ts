@@ -35,6 +35,11 @@ const SECRETS = [
 const FILE_BITS = 0o666
 const DIRECTORY_BITS = 0o777
 
+/** Those worth being offered to whoever types: not what only other programs write. */
+export function mountOptionNames(): readonly string[] {
+  return ['ro', 'rw', ...KERNEL, '_netdev', 'nofail', 'noauto', 'auto', 'user', 'defaults']
+}
+
 /** What one option, `key` or `key=value`, means. A key of the table is `unknown` here. */
 export function mountOption(key: string, value: string | true): Meaning {
   if (key === 'ro') return { kind: 'values', values: { 'read-only': true } }

@@ -335,6 +335,11 @@ export interface UploadInfo {
   readonly initiated: Date
 }
 
+export interface AbortUploadOptions extends DriverOptions {
+  /** Leaves an upload alone that has a part; default false. */
+  readonly onlyEmpty?: boolean | undefined
+}
+
 export interface StorageDriver {
   readonly name: string
   readonly capabilities: DriverCapabilities
@@ -475,7 +480,7 @@ export interface StorageDriver {
   uploads(path: string, options?: DriverOptions): AsyncIterable<UploadInfo>
 
   /** Aborts one unfinished upload; not an error when it is gone. */
-  abortUpload(upload: UploadInfo, options?: DriverOptions): Promise<void>
+  abortUpload(upload: UploadInfo, options?: AbortUploadOptions): Promise<void>
 
   /** Ends all connections once what is under way has finished. Idempotent. */
   close(): Promise<void>

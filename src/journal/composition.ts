@@ -84,6 +84,10 @@ export class JournalComposition implements Composition {
     return { path, uploadId, initiated }
   }
 
+  get isEmpty(): boolean {
+    return this.#parts.size === 0
+  }
+
   async uploadPart(
     partNumber: number,
     data: readonly Uint8Array[],

@@ -8,6 +8,7 @@
  * effect in the order in which they were made.
  */
 import type {
+  AbortUploadOptions,
   ComposeOptions,
   Composition,
   ContentReader,
@@ -347,10 +348,12 @@ export class JournaledDriver implements StorageDriver {
     }
   }
 
-  async abortUpload(upload: UploadInfo, options: DriverOptions = {}): Promise<void> {
+  async abortUpload(upload: UploadInfo, options: AbortUploadOptions = {}): Promise<void> {
     this.#begin(options)
     const local = this.#compositions.get(upload.uploadId)
-    if (local !== undefined) await local.abort(options)
+    if (local !== undefined) {
+      if (options.onlyEmpty !== true || local.isEmpty) await local.abort(options)
+    }
     // One of an earlier process: its parts went when the journal was opened.
     else if (!upload.uploadId.startsWith('journal-'))
       await this.#remote.abortUpload(upload, options)

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import type { StorageDriver } from '../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../driver/errors.js'
 import type { LedgerEntry, Move } from '../fs/core/ledger.js'
+import { abortBegun } from '../fs/core/uncertain-uploads.js'
 import type { Logger } from '../util/log.js'
 import { livenessOf, ownIdentity } from '../util/process-identity.js'
 import type { ProcessIdentity } from '../util/process-identity.js'
@@ -35,8 +36,6 @@ export const LEDGER_SUFFIX = '.ledger'
 /** A mount that has not renewed its ledger for so long does not run any more. */
 const SILENCE: Milliseconds = 6 * RENEWAL
 const PARALLELISM = 8
-/** Between when an upload was begun here and there; clocks may differ somewhat. */
-const SAME_TIME: Milliseconds = 60_000
 
 /**
  * Never rejects: a mount is of use even if what another left behind cannot be removed.
@@ -119,21 +118,6 @@ async function giveBack(
     if (error instanceof PathNotFoundError) return
     if (!(error instanceof PreconditionError)) throw error
     await driver.deleteFile(path, { signal })
-  }
-}
-
-/**
- * The mount has died before it knew whether its upload had been begun. An upload of the same name that
- * another mount has begun within the same minute is taken for it, and fails there with an error.
- */
-async function abortBegun(
-  driver: StorageDriver,
-  { path, at }: Extract<LedgerEntry, { kind: 'begun' }>,
-  signal: AbortSignal,
-): Promise<void> {
-  for await (const upload of driver.uploads(path, { signal })) {
-    const isSameTime = Math.abs(upload.initiated.getTime() - at) < SAME_TIME
-    if (upload.path === path && isSameTime) await driver.abortUpload(upload, { signal })
   }
 }
 

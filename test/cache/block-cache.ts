@@ -615,3 +615,36 @@ void t.test(
     t.ok(true, `${numRuns} sequences`)
   },
 )
+
+void t.test('what was stored by this mount is read without a fetch', async t => {
+  for (const lengths of [[1], [BLOCK], [BLOCK + 3, 2 * BLOCK, 5], [2, 2, 2, BLOCK]]) {
+    const { cache, fetches } = manual(8 * BLOCK * 16)
+    const size = lengths.reduce((sum, length) => sum + length, 0)
+    const object = objectId(size)
+    let offset = 0
+    const pieces = lengths.map(length => {
+      const piece = Buffer.alloc(length)
+      fill(object, offset, piece)
+      offset += length
+      return piece
+    })
+    cache.keep(object, pieces)
+    cache.keep(object, pieces)
+    for (const piece of pieces) piece.fill(0)
+    const slices = cache.read(object, 0, size)
+    if (slices instanceof Promise) throw new Error('it has to wait')
+    t.equal(check(object, 0, slices), size)
+    t.equal(fetches.length, 0)
+    t.ok(cache.size <= 2 * (size + BLOCK), 'it is held once')
+    cache.close()
+  }
+})
+
+void t.test('what would take much of the cache is not kept when it is stored', t => {
+  const { cache } = manual(8 * BLOCK)
+  const object = objectId(BLOCK)
+  cache.keep(object, [Buffer.alloc(BLOCK)])
+  t.ok(cache.isCold(object))
+  t.equal(cache.size, 0)
+  t.end()
+})

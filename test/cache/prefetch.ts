@@ -84,7 +84,9 @@ void t.test(
     const object = { path: '/f', etag: '1', size: 64 * MiB }
     await blocks.load(object, 0, 128 * KiB)
     const reader = prefetcher.open()
-    t.not(reader.read(object, 0, 128 * KiB, waiter) instanceof Promise, true)
+    t.notOk(reader.read(object, 0, 128 * KiB, waiter) instanceof Promise)
+    t.equal(fetched.length, 1, 'but not before the read is answered')
+    await turn()
     t.same(fetched, [
       { path: '/f', offset: 0, length: 128 * KiB },
       { path: '/f', offset: 128 * KiB, length: 896 * KiB },
@@ -146,4 +148,64 @@ void t.test('what was on its way is called off by a jump and by closing', async 
     blocks.close()
     await turn()
   }
+})
+
+void t.test('who reads a file that the cache cannot hold leaves little of it behind', async t => {
+  const { prefetcher, blocks } = scene({ capacity: 256 * MiB, window: 16 * MiB })
+  const hot = { path: '/hot', etag: '1', size: 100 * MiB }
+  await blocks.load(hot, 0, hot.size)
+  const reader = prefetcher.open()
+  await readOn(reader, '/f', 0, 300 * MiB)
+  t.notOk(blocks.isCold(hot), 'what was there before stays')
+  t.ok(blocks.size <= (100 + 16 + 32 + 8) * MiB, `${blocks.size / MiB} MiB`)
+  const size = blocks.size
+  await readOn(reader, '/f', 600 * MiB, 700 * MiB)
+  await readOn(reader, '/f', 0, 100 * MiB)
+  t.ok(blocks.size <= size + 2 * 48 * MiB, 'wherever it goes on')
+  reader.close()
+})
+
+void t.test('what lies behind one reader stays for another who reads the same file', async t => {
+  const { prefetcher, fetched } = scene({ capacity: 256 * MiB, window: 16 * MiB })
+  const [first, second] = [prefetcher.open(), prefetcher.open()]
+  const bytes = (): number => fetched.reduce((sum, { length }) => sum + length, 0)
+  await readOn(first, '/f', 0, MiB)
+  await readOn(second, '/f', 0, MiB)
+  for (let at = MiB; at < 200 * MiB; at += MiB) await readOn(first, '/f', at, at + MiB)
+  const before = bytes()
+  await readOn(second, '/f', MiB, 150 * MiB)
+  t.equal(bytes(), before, 'nothing is fetched again')
+  for (const reader of [first, second]) reader.close()
+})
+
+void t.test('a file that the cache can hold stays', async t => {
+  const { prefetcher, fetched } = scene({ capacity: 1024 * MiB })
+  const reader = prefetcher.open()
+  await readOn(reader, '/f', 0, 400 * MiB)
+  const before = fetched.length
+  await readOn(prefetcher.open(), '/f', 0, 300 * MiB)
+  t.equal(fetched.length, before)
+  reader.close()
+})
+
+void t.test('what a reader has turned away from, or has closed, is not fetched', async t => {
+  const { prefetcher, blocks, fetched } = scene()
+  const object = { path: '/f', etag: '1', size: 64 * MiB }
+  await blocks.load(object, 0, 2 * MiB)
+  await blocks.load(object, 32 * MiB, 128 * KiB)
+  const before = fetched.length
+  const [turning, closing] = [prefetcher.open(), prefetcher.open()]
+  for (const reader of [turning, closing]) {
+    for (let at = 0; at < MiB; at += 128 * KiB) await reader.read(object, at, 128 * KiB, waiter)
+    await turn()
+  }
+  const after = fetched.length
+  t.ok(after > before)
+  void turning.read(object, MiB, MiB, waiter)
+  void turning.read(object, 32 * MiB, 128 * KiB, waiter)
+  void closing.read(object, MiB, MiB, waiter)
+  closing.close()
+  await turn()
+  t.equal(fetched.length, after)
+  turning.close()
 })

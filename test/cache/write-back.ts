@@ -355,6 +355,25 @@ scene('a flush given up goes on, and the next one waits for it', async (t, { buc
   t.ok(store.content?.equals(pattern(1000)))
 })
 
+scene(
+  'a file is read at every moment of its flush',
+  async (t, { open }) => {
+    const { file } = open('/f')
+    const data = pattern(3 * MiB + 5)
+    await writeIn(file, data)
+    let isOver = false
+    const flush = file.flush().finally(() => (isOver = true))
+    let reads = 0
+    for (; !isOver; reads += 1) {
+      if (!(await contentOf(file, 0, 1000)).equals(data.subarray(0, 1000))) throw new Error('other')
+      await turns(1)
+    }
+    await flush
+    t.ok(reads > 3, `${reads} times`)
+  },
+  { staged: 20 * MiB },
+)
+
 scene('a write that waits for a flush can be interrupted, and writes nothing', async (t, s) => {
   const { file, store } = s.open('/f')
   await writeIn(file, pattern(1000))
@@ -437,6 +456,35 @@ scene(
     for (const { store, data } of files) t.ok(store.content?.equals(data), store.path())
     t.ok(peak <= back.budget.capacity + LIMITS.partSize, `at most ${peak} bytes`)
     t.ok(peak > 2 * MiB)
+  },
+  { memory: 4 * MiB },
+)
+
+scene(
+  'what is put together to be sent stays within the memory too',
+  async (t, { bucket, back, open }) => {
+    const base = pattern(900 * KiB, 3)
+    let peak = 0
+    bucket.before = async () => {
+      peak = Math.max(peak, back.budget.reserved + back.assembly.reserved)
+      await turns(3)
+    }
+    const files = Array.from({ length: 20 }, (_, i) => open(`/f${i}`, base))
+    await Promise.all(
+      files.map(async ({ file }, i) => {
+        await file.write(1000 + i, pattern(10, i))
+        await file.flush()
+      }),
+    )
+    for (const [i, { store }] of files.entries()) {
+      const expected = Buffer.from(base)
+      pattern(10, i).copy(expected, 1000 + i)
+      t.ok(store.content?.equals(expected), store.path())
+    }
+    t.ok(peak <= 4 * MiB, `at most ${peak} bytes`)
+    t.ok(peak > 900 * KiB)
+    t.equal(back.budget.capacity + back.assembly.capacity, 4 * MiB)
+    t.equal(back.assembly.reserved, 0)
   },
   { memory: 4 * MiB },
 )

@@ -3,6 +3,7 @@
  * demand. Each page of a listing and each step of a composition is a request of its own.
  */
 import type { Composition, StorageDriver } from '../../src/driver/driver.js'
+import { abortable } from '../../src/util/abort.js'
 
 export interface Request {
   readonly method: string
@@ -13,9 +14,9 @@ export interface Watched {
   readonly driver: StorageDriver
   readonly requests: Request[]
   /** Runs before a request is passed on; what it throws is what the request fails with. */
-  before: (request: Request) => void | Promise<void>
+  before: (request: Request, signal?: AbortSignal) => void | Promise<void>
   /** Runs when a request has had its effect, before the caller learns of it. */
-  after: (request: Request) => void | Promise<void>
+  after: (request: Request, result?: unknown) => void | Promise<void>
   /** How many requests of these methods there were; of all, if none is named. */
   count(...methods: string[]): number
 }
@@ -37,7 +38,11 @@ export function watched(inner: StorageDriver): Watched {
         if (LOCAL.has(name)) return method
         if (name === 'entries' || name === 'entriesBelow') {
           return (path: string, ...rest: unknown[]) =>
-            pages({ method: name, path }, method(path, ...rest) as AsyncIterable<unknown>)
+            pages({ method: name, path }, method(path, ...rest) as AsyncIterable<unknown>, rest)
+        }
+        if (name === 'uploads') {
+          return (path: string, ...rest: unknown[]) =>
+            all({ method: name, path }, () => method(path, ...rest) as AsyncIterable<unknown>, rest)
         }
         // A request for many paths is watched as one for the first of them.
         return (path: string | readonly string[], ...rest: unknown[]) =>
@@ -47,6 +52,7 @@ export function watched(inner: StorageDriver): Watched {
               const result = await method(path, ...rest)
               return name === 'compose' ? composition(result as Composition) : result
             },
+            rest,
           )
       },
     }),
@@ -57,23 +63,28 @@ export function watched(inner: StorageDriver): Watched {
       requests.filter(({ method }) => methods.length === 0 || methods.includes(method)).length,
   }
 
-  async function send<T>(request: Request, work: () => Promise<T>): Promise<T> {
+  async function send<T>(
+    request: Request,
+    work: () => Promise<T>,
+    args: readonly unknown[],
+  ): Promise<T> {
     requests.push(request)
-    await watch.before(request)
+    await watch.before(request, signalIn(args))
     const result = await work()
-    await watch.after(request)
+    await watch.after(request, result)
     return result
   }
 
   async function* pages<Page>(
     request: Request,
     listing: AsyncIterable<Page>,
+    args: readonly unknown[],
   ): AsyncGenerator<Page> {
     const iterator = listing[Symbol.asyncIterator]()
     // An empty directory costs a request as well; the end of a full last page is known with it.
     for (let first = true; ; first = false) {
       if (first) requests.push(request)
-      await watch.before(request)
+      await watch.before(request, signalIn(args))
       const page = await iterator.next()
       if (page.done === true) return
       if (!first) requests.push(request)
@@ -82,23 +93,39 @@ export function watched(inner: StorageDriver): Watched {
     }
   }
 
+  async function* all<Item>(
+    request: Request,
+    list: () => AsyncIterable<Item>,
+    args: readonly unknown[],
+  ): AsyncGenerator<Item> {
+    yield* await send(request, async () => list(), args)
+  }
+
   function composition(inside: Composition): Composition {
     const { path } = inside
     return {
       path,
       uploadId: inside.uploadId,
       uploadPart: (...args) =>
-        send({ method: 'uploadPart', path }, () => inside.uploadPart(...args)),
-      copyPart: (...args) => send({ method: 'copyPart', path }, () => inside.copyPart(...args)),
-      complete: (...args) => send({ method: 'complete', path }, () => inside.complete(...args)),
-      abort: (...args) => send({ method: 'abort', path }, () => inside.abort(...args)),
+        send({ method: 'uploadPart', path }, () => inside.uploadPart(...args), args),
+      copyPart: (...args) =>
+        send({ method: 'copyPart', path }, () => inside.copyPart(...args), args),
+      complete: (...args) =>
+        send({ method: 'complete', path }, () => inside.complete(...args), args),
+      abort: (...args) => send({ method: 'abort', path }, () => inside.abort(...args), args),
     }
   }
 
   return watch
 }
 
-/** Holds requests back until they are let go. */
+/** Of the options that a request was given last. */
+function signalIn(args: readonly unknown[]): AbortSignal | undefined {
+  const options = args.at(-1) as { readonly signal?: unknown } | undefined
+  return options?.signal instanceof AbortSignal ? options.signal : undefined
+}
+
+/** Holds requests back until they are let go, or called off. */
 export function hold(
   watch: Watched,
   holds: (request: Request) => boolean,
@@ -108,10 +135,10 @@ export function hold(
   let reach: () => void = () => undefined
   const released = new Promise<void>(resolve => (release = resolve))
   const reached = new Promise<void>(resolve => (reach = resolve))
-  watch[when] = request => {
+  watch[when] = (request: Request, signal?: unknown) => {
     if (!holds(request)) return
     reach()
-    return released
+    return abortable(released, signal instanceof AbortSignal ? signal : undefined)
   }
   return {
     reached,

@@ -113,6 +113,8 @@ void t.test('an upload whose id a mount did not live to learn is found and abort
   const { directory, driver, self, recover } = await setStage(t)
   await driver.compose('/file')
   const other = await driver.compose('/file-of-another')
+  const filled = await driver.compose('/file')
+  await filled.uploadPart(1, [Buffer.from('of a mount that lives')])
   const write = (at: number): void => {
     const header = { version: 1, store: 'store', owner: { ...self, pid: 2 ** 22 + 1 } }
     const entry = { kind: 'begun', path: '/file', at }
@@ -128,10 +130,10 @@ void t.test('an upload whose id a mount did not live to learn is found and abort
   }
   write(Date.now() - 3_600_000)
   await recover()
-  t.same(await uploads(), ['/file', '/file-of-another'], 'it was begun at another time')
+  t.same(await uploads(), ['/file', '/file', '/file-of-another'], 'it was begun at another time')
   write(Date.now())
   await recover()
-  t.same(await uploads(), [other.path])
+  t.same(await uploads(), ['/file', other.path], 'what has a part is of another mount')
 })
 
 const OTHERS: readonly (readonly [string, Partial<ProcessIdentity>])[] = [

@@ -7,13 +7,16 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { bosmount, mountArguments, MountedBucket, startServer } from '../helpers/bosmount.js'
 import type { Server } from '../helpers/bosmount.js'
-import { openBucket } from '../helpers/bucket.js'
+import { bucketContents, openBucket } from '../helpers/bucket.js'
 import { Background, run } from '../helpers/processes.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
+import { fingerprint } from '../helpers/tree.js'
 
 t.setTimeout(180_000)
 
 const SHORT = ['--request-timeout', '1s', '--total-timeout', '2s', '--metadata-ttl', '0']
+/** In ms: how long a request may take that is tried again. */
+const REQUEST = 8_000
 /** In ms: what a request may take, and whoever waits for it cannot be interrupted. */
 const DEADLINE = 60_000
 const LONG = ['--request-timeout', `${DEADLINE}ms`, '--total-timeout', `${DEADLINE}ms`]
@@ -74,6 +77,62 @@ void t.test('a program that waits for a store which hangs can be interrupted', a
   server.process.signal('SIGCONT')
   t.equal(readFileSync(join(mountpoint, 'file'), 'utf8').length, 7, 'the store is back')
   t.equal(await mount.unmount(), 0, mount.process.output)
+})
+
+void t.test('changes of names that are interrupted are done when the store is back', async t => {
+  const folder = scratchFolder(t)
+  const faults = join(folder, 'faults')
+  writeFileSync(faults, '[]')
+  const server = await startServer(t, folder, ['--faults', faults])
+  const bucket = await openBucket(t, server)
+  for (const name of ['removed', 'moved', 'replacing', 'replaced', 'tree/one', 'tree/two']) {
+    await bucket.putContent(`/${name}`, Buffer.from(name))
+  }
+  await bucket.makeDirectory('/empty')
+  const mountpoint = join(folder, 'mount')
+  const args = ['--request-timeout', `${REQUEST}ms`, '--total-timeout', '60s']
+  const mount = await MountedBucket.mount(t, { server, mountpoint, args })
+  const changing = 'DeleteObject, DeleteMultipleObjects, CopyObject, InitiateMultipartUpload'
+  const hang = `[{ fault: hang, operation: [${changing}] }]`
+  writeFileSync(faults, hang)
+  await server.process.waitFor(/fault rules read/)
+  const interrupt = async (program: string, ...rest: readonly string[]): Promise<void> => {
+    const script = `echo starts; exec ${program} ${rest.join(' ')}`
+    const waiting = new Background(t, 'sh', ['-c', script], { cwd: mountpoint })
+    await waiting.waitFor(/starts/)
+    await new Promise(resolve => setTimeout(resolve, 300))
+    t.notOk(waiting.hasEnded, `${program} waits`)
+    const interrupted = performance.now()
+    t.not(await waiting.stop('SIGINT', DEADLINE), 0, `${program} has not done its work`)
+    const elapsed = performance.now() - interrupted
+    t.comment(`${program} ended after ${Math.round(elapsed)} ms`)
+    t.ok(elapsed < REQUEST / 2, `${program} ends when it is interrupted, not at the deadline`)
+  }
+  // Alone: it would wait for the others, and not have begun.
+  await interrupt('mv', 'tree', 'grown')
+  writeFileSync(faults, '[]')
+  const first = await run('mv', ['tree', 'grown'], { cwd: mountpoint })
+  t.equal(first.code, 0, first.stderr)
+  writeFileSync(faults, hang)
+  await server.process.waitFor(/(fault rules read[^]*){3}/)
+  await interrupt('rm', 'removed')
+  await interrupt('rmdir', 'empty')
+  await interrupt('mv', 'moved', 'arrived')
+  await interrupt('mv', '-f', 'replacing', 'replaced')
+  writeFileSync(faults, '[]')
+  // The same again waits for what goes on, and has its outcome; what depends on it finds it done.
+  const again = await run('mv', ['moved', 'arrived'], { cwd: mountpoint })
+  t.equal(again.code, 0, again.stderr)
+  const written = await run('sh', ['-c', 'echo anew > removed'], { cwd: mountpoint })
+  t.equal(written.code, 0, written.stderr)
+  t.equal(await mount.unmount(), 0, mount.process.output)
+  t.same(await bucketContents(t, server), {
+    '/arrived': fingerprint(Buffer.from('moved')),
+    '/grown/one': fingerprint(Buffer.from('tree/one')),
+    '/grown/two': fingerprint(Buffer.from('tree/two')),
+    '/removed': fingerprint(Buffer.from('anew\n')),
+    '/replaced': fingerprint(Buffer.from('replacing')),
+  })
 })
 
 void t.test(

@@ -7,6 +7,7 @@
  */
 import { KiB, type Milliseconds } from '../../util/units.js'
 import type {
+  AbortUploadOptions,
   ComposeOptions,
   Composition,
   CopyOptions,
@@ -308,11 +309,18 @@ class BosDriver implements StorageDriver {
     }
   }
 
-  async abortUpload({ path, uploadId }: UploadInfo, options: DriverOptions = {}): Promise<void> {
+  async abortUpload(
+    { path, uploadId }: UploadInfo,
+    options: AbortUploadOptions = {},
+  ): Promise<void> {
     this.#begin(options)
     this.#checks.target(path)
-    const key = this.#context.keys.file(path)
-    await this.#at(path, () => dropUpload(this.#context, { key, uploadId }, options))
+    const { api, keys } = this.#context
+    const key = keys.file(path)
+    const { onlyEmpty = false, ...io } = options
+    if (onlyEmpty && !(await this.#at(path, () => api.uploads.isEmpty({ key, uploadId }, io))))
+      return
+    await this.#at(path, () => dropUpload(this.#context, { key, uploadId }, io))
   }
 
   async close(): Promise<void> {

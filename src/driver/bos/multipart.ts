@@ -72,17 +72,25 @@ export class Uploads {
   }
 
   /**
-   * Starts a multipart upload. An answer that got lost leaves an upload without parts behind, which
-   * costs nothing and which nobody takes for his own.
+   * Starts a multipart upload.
    *
+   * @param lost  is told when an earlier attempt was not answered: it may have left an upload without parts
    * @returns the upload id
    */
-  async initiate(key: string, options: CallOptions & ObjectProperties = {}): Promise<string> {
+  async initiate(
+    key: string,
+    options: CallOptions & ObjectProperties = {},
+    lost: () => void = () => undefined,
+  ): Promise<string> {
     const { signal } = options
     const headers = { ...this.#target.writeHeaders, ...propertyHeaders(options) }
     const request: BosRequest = { method: 'POST', key, params: { uploads: '' }, headers, signal }
     return await this.#target.withParents(key, options, () =>
-      this.#calls.read(request, answer => readUploadId(refuseErrorInOk(answer).body)),
+      this.#calls.retry(request, async attempt => {
+        const answer = await this.#calls.transport.request(within(request, attempt))
+        if (attempt.ambiguous) lost()
+        return readUploadId(refuseErrorInOk(answer).body)
+      }),
     )
   }
 
@@ -164,6 +172,25 @@ export class Uploads {
       await this.#calls.call({ method: 'DELETE', key, params: { uploadId }, ...options })
     } catch (error) {
       if (!isCode(error, 'NoSuchUpload', 'NoSuchKey')) throw error
+    }
+  }
+
+  /** Whether an upload is there and has no part. */
+  async isEmpty({ key, uploadId }: UploadName, options: CallOptions = {}): Promise<boolean> {
+    const request: BosRequest = {
+      method: 'GET',
+      key,
+      params: { uploadId, maxParts: '1' },
+      ...options,
+    }
+    try {
+      const { parts } = await this.#calls.read(request, answer =>
+        readPartsPage(refuseErrorInOk(answer).body),
+      )
+      return parts.length === 0
+    } catch (error) {
+      if (isCode(error, 'NoSuchUpload', 'NoSuchKey')) return false
+      throw error
     }
   }
 

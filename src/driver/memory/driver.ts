@@ -8,6 +8,7 @@ import { systemClock, type Clock } from '../../util/clock.js'
 import { compareUtf8 } from '../../util/utf8.js'
 import { GiB, MiB, type Bytes } from '../../util/units.js'
 import type {
+  AbortUploadOptions,
   ComposeOptions,
   Composition,
   CopyOptions,
@@ -384,9 +385,11 @@ class MemoryDriver implements StorageDriver {
     }
   }
 
-  async abortUpload(upload: UploadInfo, options: DriverOptions = {}): Promise<void> {
+  async abortUpload(upload: UploadInfo, options: AbortUploadOptions = {}): Promise<void> {
     this.#begin(options)
     const { uploads, sessions } = this.#host
+    const parts = uploads.get(upload.uploadId)?.parts
+    if (options.onlyEmpty === true && (parts === undefined || parts.size > 0)) return
     uploads.delete(upload.uploadId)
     if (sessions.get(upload.path)?.uploadId === upload.uploadId) sessions.delete(upload.path)
   }

@@ -14,6 +14,8 @@ import type { Deletes } from './deletes.js'
 import type { InodeTable } from './inode-table.js'
 import type { Ledger } from './ledger.js'
 import type { Markers } from './markers.js'
+import type { NameChanges } from './name-changes.js'
+import type { UncertainUploads } from './uncertain-uploads.js'
 import type { UnfinishedMoves } from './unfinished-moves.js'
 import type { Subtrees } from './subtrees.js'
 import type { UnlinkedFiles } from './unlinked-files.js'
@@ -48,7 +50,10 @@ export interface Core {
   readonly prefetcher: Prefetcher
   readonly writeBack: WriteBack
   readonly markers: Markers
+  /** Changes of names that nobody waits for any more. */
+  readonly changes: NameChanges
   readonly attributes: AttributeKeeping
+  readonly uncertain: UncertainUploads
   readonly unlinked: UnlinkedFiles
   readonly ledger: Ledger
   readonly moves: UnfinishedMoves

@@ -22,8 +22,10 @@ import { InodeTable } from './inode-table.js'
 import { noLedger } from './ledger.js'
 import type { Ledger, Move } from './ledger.js'
 import { Markers } from './markers.js'
+import { NameChanges } from './name-changes.js'
 import { typeIn } from './stored-attributes.js'
 import { Subtrees } from './subtrees.js'
+import { UncertainUploads } from './uncertain-uploads.js'
 import { UnfinishedMoves } from './unfinished-moves.js'
 import { UnlinkedFiles } from './unlinked-files.js'
 
@@ -103,6 +105,8 @@ export function createCore(options: FileSystemOptions): Core {
       log,
       saving: directory => attributes.saving(directory),
     }),
+    changes: new NameChanges({ inodes, notifier: () => core.notifier, log }),
+    uncertain: new UncertainUploads({ driver, ledger, clock, log }),
     unlinked: new UnlinkedFiles({ driver, ledger, mountId, log }),
     ledger,
     moves: new UnfinishedMoves({ driver, ledger, log, moves: options.unfinishedMoves ?? [] }),

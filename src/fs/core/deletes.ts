@@ -16,6 +16,7 @@
  */
 import type { StorageDriver } from '../../driver/driver.js'
 import { isBelow, withoutSlash } from '../../driver/path.js'
+import { abortable } from '../../util/abort.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
 import { throwIfAny } from './unsaved.js'
@@ -100,9 +101,15 @@ export class Deletes {
     return Promise.all(batches.map(({ done }) => done)).then(() => undefined)
   }
 
-  /** As `settled`. @throws UnsavedError about the failures below this path that nobody was told of */
-  async flush(path: string): Promise<void> {
-    await this.settled(path)
+  /**
+   * As `settled`. Whoever gives up waiting is not told of failures: the next one is.
+   *
+   * @throws UnsavedError about the failures below this path that nobody was told of
+   */
+  async flush(path: string, signal?: AbortSignal): Promise<void> {
+    const settled = this.settled(path)
+    if (settled !== undefined) await abortable(settled, signal)
+    signal?.throwIfAborted()
     const told = this.#failures.filter(failure => isAtOrBelow(failure.path, path))
     this.#failures = this.#failures.filter(failure => !told.includes(failure))
     throwIfAny(
@@ -173,22 +180,33 @@ export class Deletes {
 
 /** A driver whose requests come after the deletes that they depend on. */
 export function afterDeletes(driver: StorageDriver, deletes: Deletes): StorageDriver {
-  const after = async <T>(paths: readonly string[], work: () => Promise<T>): Promise<T> => {
+  const after = async <T>(
+    paths: readonly string[],
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> => {
     for (const path of paths) {
       const settled = deletes.settled(path)
-      if (settled !== undefined) await settled
+      if (settled !== undefined) await abortable(settled, signal)
     }
     return work()
   }
-  async function* pagesAfter<T>(path: string, list: () => AsyncIterable<T>): AsyncIterable<T> {
-    await deletes.settled(path)
+  async function* pagesAfter<T>(
+    path: string,
+    list: () => AsyncIterable<T>,
+    signal?: AbortSignal,
+  ): AsyncIterable<T> {
+    const settled = deletes.settled(path)
+    if (settled !== undefined) await abortable(settled, signal)
     yield* list()
   }
   const ordered: Partial<StorageDriver> = {
-    stat: (path, options) => after([path], () => driver.stat(path, options)),
-    list: (path, options) => after([path], () => driver.list(path, options)),
-    entries: (path, options) => pagesAfter(path, () => driver.entries(path, options)),
-    entriesBelow: (path, options) => pagesAfter(path, () => driver.entriesBelow(path, options)),
+    stat: (path, options) => after([path], () => driver.stat(path, options), options?.signal),
+    list: (path, options) => after([path], () => driver.list(path, options), options?.signal),
+    entries: (path, options) =>
+      pagesAfter(path, () => driver.entries(path, options), options?.signal),
+    entriesBelow: (path, options) =>
+      pagesAfter(path, () => driver.entriesBelow(path, options), options?.signal),
     putContent: (path, ...rest) => after([path], () => driver.putContent(path, ...rest)),
     writer: (path, options) => after([path], () => driver.writer(path, options)),
     compose: (path, options) => after([path], () => driver.compose(path, options)),

@@ -332,7 +332,8 @@ export class Directories {
     const changed = metadata.changedSince(inodes.path(directory), name, listed.began)
     const { info, seen } = changed ?? listed
     const isGone = changed === undefined ? listed.isLocal : changed.info === undefined
-    if (isGone && child === undefined) return true
+    const isChanging = this.#core.changes.concerns(directory, name)
+    if ((isGone || isChanging) && child === undefined) return true
     const isDirectory = child === undefined ? (info ?? listed).isDir : child.kind === 'directory'
     const plain: DirectoryEntry = {
       name,
@@ -341,7 +342,8 @@ export class Directories {
       type: isDirectory ? S_IFDIR : this.#typeOf(child, info),
     }
     if (!plus) return add(plain)
-    const inode = info === undefined ? child : this.#lookup.meet(directory, name, info, seen)
+    const isKnown = info === undefined || isChanging
+    const inode = isKnown ? child : this.#lookup.meet(directory, name, info, seen)
     if (inode === undefined) return add(plain)
     const type = typeOf(inode)
     const taken = add({ ...plain, ino: inode.number, type, entry: this.#entryOf(inode) })

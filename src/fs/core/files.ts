@@ -72,19 +72,21 @@ export class Files {
   }
 
   /** Stores a file that was just created, empty. @throws ErrnoError EEXIST, and it is gone again */
-  async claim(context: RequestContext, file: FileInode, fh: Fh): Promise<void> {
+  async claim(file: FileInode, fh: Fh): Promise<void> {
     try {
-      await dirtyOf(this.#core, file).flush(context.signal)
+      await dirtyOf(this.#core, file).flush()
     } catch (error) {
       this.#core.inodes.unlink(file)
-      await abortable(Promise.resolve(this.release(fh)), context.signal)
+      await this.release(fh)
       throw error
     }
   }
 
-  /** A new file that no handle is open on, and nobody has made before: stored before this resolves. */
+  /**
+   * A new file that no handle is open on, and nobody has made before: stored before this resolves.
+   * Nothing retains it then but what the caller does at once.
+   */
   async make(
-    context: RequestContext,
     parent: DirectoryInode,
     name: string,
     own: (file: FileInode) => void,
@@ -94,14 +96,18 @@ export class Files {
     this.#core.attributes.made(file)
     own(file)
     const dirty = dirtyOf(this.#core, file)
+    file.handles += 1
     try {
-      await dirty.flush(context.signal)
+      await dirty.flush()
     } catch (error) {
+      file.handles -= 1
       this.#core.inodes.unlink(file)
       await this.#close(file)
       throw error
     }
-    await this.#close(file)
+    file.dirty = undefined
+    await dirty.discard()
+    file.handles -= 1
     return file
   }
 
@@ -123,7 +129,8 @@ export class Files {
       const isGone = error instanceof PathNotFoundError
       if (!isGone && !(error instanceof PreconditionError)) throw error
       await atRest(this.#core, file, context.signal)
-      if (isGone && (await this.#core.unlinked.returning.bring(object.path))) {
+      const back = isGone && this.#core.unlinked.returning.bring(object.path)
+      if (back !== false && (await abortable(back, context.signal))) {
         return this.read(context, fh, offset, size)
       }
       if (file.dirty?.isDirty === true || !isSame(object, objectOf(this.#core, file))) {
@@ -221,6 +228,8 @@ export class Files {
 
   /** As a handle does, keeps others from closing the file while `work` waits. */
   async #held<T>(context: RequestContext, file: FileInode, work: () => Promise<T>): Promise<T> {
+    const busy = this.#core.changes.freeFile(context, file)
+    if (busy !== undefined) await busy
     file.handles += 1
     const result = await work().catch(async (error: unknown): Promise<never> => {
       // Whoever was interrupted does not wait for what may have to be stored now.

@@ -150,6 +150,15 @@ export class InodeTable {
     this.drop(inode)
   }
 
+  /** Keeps inodes in the table. @returns what lets them go again */
+  pin(inodes: readonly Inode[]): () => void {
+    for (const inode of inodes) inode.pins += 1
+    return () => {
+      for (const inode of inodes) inode.pins -= 1
+      for (const inode of inodes) this.drop(inode)
+    }
+  }
+
   /** Removes the inode from the table unless something retains it. */
   drop(inode: Inode): void {
     if (inode === this.root || isRetained(inode)) return
@@ -212,7 +221,8 @@ export class InodeTable {
       changes: 0,
       saved: 0,
     }
-    return { ino, number, parent, name, lookups: 0, handles: 0, overrides: {}, kept, born }
+    const counts = { lookups: 0, handles: 0, pins: 0 }
+    return { ino, number, parent, name, ...counts, overrides: {}, kept, born }
   }
 
   /**
@@ -240,7 +250,7 @@ export class InodeTable {
 }
 
 function isRetained(inode: Inode): boolean {
-  if (inode.lookups > 0 || inode.handles > 0) return true
+  if (inode.lookups > 0 || inode.handles > 0 || inode.pins > 0) return true
   if (inode.kept.changes > inode.kept.saved && inode.parent !== undefined) return true
   if (inode.kind === 'file') return inode.dirty?.isDirty === true && inode.parent !== undefined
   return inode.children.size > 0 || (inode.presence !== 'stored' && inode.parent !== undefined)

@@ -2,7 +2,7 @@
  * The records of inodes. Plain data; inode-table.ts keeps them consistent.
  *
  * An inode is a file or a directory as the kernel knows it, and lives while the kernel remembers it,
- * a handle is open on it, it is the parent of a living inode, or it holds something that the store
+ * a handle is open on it, its name is being changed, it is the parent of a living inode, or it holds something that the store
  * does not have yet. Its path is never stored: it follows from the parents, so renaming a directory
  * moves all that is below at once.
  */
@@ -54,6 +54,8 @@ interface InodeRecord {
   lookups: number
   /** Open handles. */
   handles: number
+  /** Changes of its name, or in it, that are under way. */
+  pins: number
   readonly overrides: AttributeOverrides
   readonly kept: KeptAttributes
   /** Unix time at which the inode was made here: what stands in for a time that is not known. */

@@ -25,7 +25,13 @@ export interface Move {
 export type LedgerEntry =
   | { readonly kind: 'object'; readonly path: string }
   | { readonly kind: 'return'; readonly path: string; readonly to: string }
-  | { readonly kind: 'begun'; readonly path: string; readonly at: Milliseconds }
+  | {
+      readonly kind: 'begun'
+      readonly path: string
+      readonly at: Milliseconds
+      /** It may have parts: that of a large copy, which is an upload inside. */
+      readonly isFilled?: boolean
+    }
   | { readonly kind: 'upload'; readonly path: string; readonly uploadId: string }
   | ({ readonly kind: 'move' } & Move)
 
@@ -40,30 +46,6 @@ export interface Ledger {
 export const noLedger: Ledger = {
   record: async () => undefined,
   strike: () => undefined,
-}
-
-/** Does what may begin an upload at `path`, of which nothing is known if the process ends meanwhile. */
-export async function noting<T>(
-  { ledger, log, clock }: NotingOptions,
-  path: string,
-  work: () => Promise<T>,
-): Promise<T> {
-  const entry: LedgerEntry = { kind: 'begun', path, at: clock() }
-  await ledger.record(entry).catch((error: unknown) => {
-    log.warn({ path, err: error }, 'cannot note an upload')
-  })
-  try {
-    return await work()
-  } finally {
-    ledger.strike(entry)
-  }
-}
-
-interface NotingOptions {
-  readonly ledger: Ledger
-  readonly log: Logger
-  /** Unix time. */
-  readonly clock: () => Milliseconds
 }
 
 /** A composition that is struck out when it ends; the ledger has it when this resolves. */

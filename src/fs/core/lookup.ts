@@ -53,7 +53,7 @@ export class Lookup {
   ): Inode | undefined | Promise<Inode | undefined> {
     const child = parent.children.get(name)
     if (child !== undefined && isLocal(child)) return child
-    if (parent.presence === 'made') return child
+    if (parent.presence === 'made' || this.#core.changes.concerns(parent, name)) return child
     const { inodes, metadata } = this.#core
     const known = metadata.get(inodes.path(parent), name)
     if (known === undefined) return this.#ask(context, parent, name)

@@ -53,8 +53,10 @@ export class Making {
       return this.#parts.replies.looked(file)
     }
     await this.#parts.namespace.checkAbsent(context, directory, request.name)
-    const file = await this.#parts.files.make(context, directory, request.name, own)
-    this.#parts.namespace.touch(directory)
+    const place = { parent: directory, name: request.name }
+    const file = await this.#parts.namespace.make(context, place, () =>
+      this.#parts.files.make(directory, request.name, own),
+    )
     return this.#parts.replies.looked(file)
   }
 
@@ -89,18 +91,24 @@ export class Making {
     directory: DirectoryInode,
     request: CreateRequest & { readonly flags: number },
   ): MaybePromise<CreateReply> {
-    const path = this.#core.inodes.childPath(directory, request.name)
-    this.#core.driver.checkPath(path)
+    const { changes, inodes, driver } = this.#core
+    const path = inodes.childPath(directory, request.name)
+    driver.checkPath(path)
     const go = (existing: Inode | undefined): MaybePromise<CreateReply> => {
       if (existing === undefined) return this.#create(context, directory, request)
       if ((request.flags & O_EXCL) === 0) {
         return this.#openExisting(context, existing, request.flags)
       }
-      this.#core.inodes.drop(existing)
+      inodes.drop(existing)
       throw new ErrnoError('EEXIST', path)
     }
-    const existing = this.#parts.lookup.resolve(context, directory, request.name)
-    return existing instanceof Promise ? existing.then(go) : go(existing)
+    const look = (): MaybePromise<CreateReply> => {
+      const existing = this.#parts.lookup.resolve(context, directory, request.name)
+      return existing instanceof Promise ? existing.then(go) : go(existing)
+    }
+    const names = [{ parent: directory, name: request.name }]
+    const busy = changes.free(context, { operation: 'make', names })
+    return busy === undefined ? look() : busy.then(look)
   }
 
   #create(
@@ -115,8 +123,14 @@ export class Making {
       changes.owned(context, file, request)
       return { ...replies.looked(file), ...opened }
     }
-    const isClaimed = file.exclusive && this.#core.config.exclusiveCreate === 'open'
-    return isClaimed ? files.claim(context, file, opened.fh).then(done) : done()
+    if (!file.exclusive || this.#core.config.exclusiveCreate !== 'open') return done()
+    const place = { parent: directory, name: request.name }
+    const claim = async (): Promise<FileInode> => {
+      await files.claim(file, opened.fh)
+      return file
+    }
+    const letGo = async (): Promise<void> => files.release(opened.fh)
+    return namespace.make(context, place, claim, letGo).then(done)
   }
 
   /** Somebody else made the file between the kernel's lookup and its create. */

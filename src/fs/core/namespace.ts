@@ -2,10 +2,12 @@
  * Changes of names: mkdir, rmdir, unlink and rename.
  *
  * The kernel holds a directory's lock while it changes names in it, so two changes of one directory
- * never overlap here; lookups (lookup.ts) overlap with everything.
+ * never overlap here, but for those whose caller was interrupted (name-changes.ts); lookups (lookup.ts)
+ * overlap with everything. A change first looks, which can be given up, and then acts, which cannot.
  */
 import type { FileInfo, MoveOptions, MoveResult } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
+import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import { GiB } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
@@ -14,11 +16,12 @@ import { follow } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { bury, carry, NOT_CARRIED, withContent } from './last-holders.js'
-import { noting } from './ledger.js'
 import type { Lookup } from './lookup.js'
+import type { Name } from './name-changes.js'
 
 /** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
 const RENAME_NOREPLACE = 1
+const NEVER = new AbortController().signal
 
 export class Namespace {
   readonly #core: Core
@@ -52,46 +55,101 @@ export class Namespace {
     const { driver, inodes } = this.#core
     const path = inodes.childPath(parent, name)
     driver.checkPath(path)
+    await this.#core.changes.free(context, { operation: 'make', names: [{ parent, name }] })
     const existing = await this.#lookup.resolve(context, parent, name)
     if (existing === undefined) return
     inodes.drop(existing)
     throw new ErrnoError('EEXIST', path)
   }
 
+  /**
+   * Makes a file that the store has when this resolves. One that its maker was not told of, for he was
+   * interrupted, is taken back: whoever makes names to lock something with them would wait for ever.
+   *
+   * @param letGo  what goes before
+   */
+  make(
+    context: RequestContext,
+    place: Name,
+    make: () => Promise<FileInode>,
+    letGo?: () => Promise<void>,
+  ): Promise<FileInode> {
+    const { parent } = place
+    const work = async (): Promise<FileInode> => {
+      const file = await make()
+      this.touch(parent)
+      return file
+    }
+    const undo = async (file: FileInode): Promise<void> => {
+      await letGo?.()
+      await this.#unlinkFile(parent, file, NEVER)
+    }
+    const change = { operation: 'make', names: [place], inodes: [] } as const
+    return this.#core.changes.run(context, change, { work, undo })
+  }
+
   async unlink(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    await this.#core.unlinked.returning.bring('/')
+    const { changes, inodes, unlinked, writeBack } = this.#core
+    const call = { operation: 'unlink', names: [{ parent, name }] } as const
+    if (await changes.repeats(context, call)) return
+    await changes.free(context, call)
+    await abortable(unlinked.returning.bring('/'), context.signal)
     const child = await this.#existing(context, parent, name)
     try {
-      if (child.kind === 'directory') throw new ErrnoError('EISDIR', this.#core.inodes.path(child))
-      await this.#unlinkFile(parent, child)
+      if (child.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(child))
+      await abortable(writeBack.settle(inodes.path(child)), context.signal)
+      await changes.run(
+        context,
+        { ...call, inodes: [child] },
+        { work: signal => this.#unlinkFile(parent, child, signal) },
+      )
     } finally {
-      this.#core.inodes.drop(child)
+      inodes.drop(child)
     }
   }
 
   async rmdir(context: RequestContext, parent: DirectoryInode, name: string): Promise<void> {
-    await this.#core.unlinked.returning.bring('/')
+    const { changes, inodes, markers, tree, unlinked } = this.#core
+    const call = { operation: 'rmdir', names: [{ parent, name }] } as const
+    if (await changes.repeats(context, call)) return
+    await changes.free(context, call)
+    await abortable(unlinked.returning.bring('/'), context.signal)
     const child = await this.#existing(context, parent, name)
     try {
-      if (child.kind === 'file') throw new ErrnoError('ENOTDIR', this.#core.inodes.path(child))
+      if (child.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(child))
+      await changes.free(context, call, [child])
       await this.#checkEmpty(context, child)
-      const remove = (): Promise<void> => this.#removeDirectory(parent, child)
-      await this.#core.tree.shared(() => this.#core.markers.alone(child, remove))
+      const remove = async (signal: AbortSignal): Promise<void> => {
+        signal.throwIfAborted()
+        await this.#removeDirectory(parent, child)
+      }
+      await changes.run(
+        context,
+        { ...call, inodes: [child] },
+        { work: signal => tree.shared(() => markers.alone(child, () => remove(signal))) },
+      )
     } finally {
-      this.#core.inodes.drop(child)
+      inodes.drop(child)
     }
   }
 
   async rename(context: RequestContext, request: RenameRequest): Promise<void> {
-    const { inodes } = this.#core
-    const { name, newName } = request
+    const { changes, inodes, unlinked } = this.#core
+    const { name, newName, flags } = request
     const parent = inodes.directory(request.parent)
     const newParent = inodes.directory(request.newParent)
     if ((request.flags & ~RENAME_NOREPLACE) !== 0) {
       throw new ErrnoError('EINVAL', `rename flags ${request.flags} are not supported`)
     }
     this.#core.driver.checkPath(inodes.childPath(newParent, newName))
-    await this.#core.unlinked.returning.bring('/')
+    const names = [
+      { parent, name },
+      { parent: newParent, name: newName },
+    ]
+    const call = { operation: 'rename', names, flags } as const
+    if (await changes.repeats(context, call)) return
+    await changes.free(context, call)
+    await abortable(unlinked.returning.bring('/'), context.signal)
     const source = await this.#existing(context, parent, name)
     let target: Inode | undefined
     try {
@@ -100,14 +158,20 @@ export class Namespace {
       if (target !== undefined && request.flags === RENAME_NOREPLACE) {
         throw new ErrnoError('EEXIST', inodes.path(target))
       }
+      await changes.free(context, call, directoriesOf([source, target]))
       // Programs rename when what they did before is to count.
-      await this.#core.deletes.settled('/')
+      await abortable(Promise.resolve(this.#core.deletes.settled('/')), context.signal)
       const isNew = request.flags === RENAME_NOREPLACE
       const place = { parent: newParent, name: newName, target, isNew }
-      if (source.kind === 'file') await this.#renameFile(source, place)
-      else await this.#renameDirectory(context, source, place)
-      this.touch(parent)
-      this.touch(newParent)
+      await this.#checkRename(context, source, place)
+      const rename = async (signal: AbortSignal): Promise<void> => {
+        if (source.kind === 'file') await this.#renameFile(source, place, signal)
+        else await this.#renameDirectory(source, place, signal)
+        this.touch(parent)
+        this.touch(newParent)
+      }
+      const concerned = target === undefined ? [source] : [source, target]
+      await changes.run(context, { ...call, inodes: concerned }, { work: rename })
     } finally {
       inodes.drop(source)
       if (target !== undefined) inodes.drop(target)
@@ -129,10 +193,10 @@ export class Namespace {
     throw new ErrnoError('ENOENT', this.#core.inodes.childPath(parent, name))
   }
 
-  async #unlinkFile(parent: DirectoryInode, child: FileInode): Promise<void> {
-    const { attributes, inodes, markers, tree, writeBack } = this.#core
-    await writeBack.settle(inodes.path(child))
+  async #unlinkFile(parent: DirectoryInode, child: FileInode, signal: AbortSignal): Promise<void> {
+    const { attributes, markers, tree } = this.#core
     const remove = async (carries: boolean): Promise<void> => {
+      signal.throwIfAborted()
       const maybeStored = mayBeStored(child)
       const taken = carries ? await carry(this.#core, child, 'move') : NOT_CARRIED
       if (maybeStored && taken.version === undefined) await this.#deleteFile(parent, child)
@@ -153,8 +217,15 @@ export class Namespace {
     const { deletes, driver, inodes } = this.#core
     const path = inodes.path(child)
     const { name } = child
-    if (child.dirty !== undefined || child.handles > 0) await driver.deleteFile(path)
-    else await deletes.remove({ path, failed: () => this.#reappear(parent, name) })
+    const failed = (): void => this.#reappear(parent, name)
+    try {
+      if (child.dirty !== undefined || child.handles > 0) await driver.deleteFile(path)
+      else await deletes.remove({ path, failed })
+    } catch (error) {
+      // Whether it is there, only the store can tell.
+      failed()
+      throw error
+    }
   }
 
   /** What was taken away here is there all the same. */
@@ -171,19 +242,40 @@ export class Namespace {
     const isMarked = child.hasMarker !== false || child.presence === 'stored'
     const { name } = child
     const path = `${inodes.path(child)}/`
-    if (isMarked) await deletes.remove({ path, failed: () => this.#reappear(parent, name) })
+    const failed = (): void => this.#reappear(parent, name)
+    if (isMarked) await deletes.remove({ path, failed })
     const wasShown = child.presence !== 'made'
     this.#gone(parent, child.name)
     this.#discardDirectory(child)
     if (wasShown) markers.childRemoved(parent)
   }
 
-  async #renameFile(source: FileInode, place: Place): Promise<void> {
-    const { attributes, driver, inodes, markers, metadata, tree, writeBack } = this.#core
+  /** What rename(2) refuses, and what is to be stored before. */
+  async #checkRename(context: RequestContext, source: Inode, place: Place): Promise<void> {
+    const { inodes, writeBack } = this.#core
     const { target } = place
-    if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
-    await writeBack.settle(inodes.path(source), inodes.childPath(place.parent, place.name))
+    const changed = [inodes.path(source)]
+    if (source.kind === 'file') {
+      if (target?.kind === 'directory') throw new ErrnoError('EISDIR', inodes.path(target))
+      changed.push(inodes.childPath(place.parent, place.name))
+    } else {
+      if (place.parent === source || inodes.isBelow(place.parent, source)) {
+        throw new ErrnoError('EINVAL', `${inodes.path(source)} cannot be moved into itself`)
+      }
+      if (target?.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(target))
+      if (target !== undefined) {
+        const isRepeated = await abortable(this.#isRepeated(source, target), context.signal)
+        if (!isRepeated) await this.#checkEmpty(context, target)
+      }
+    }
+    await abortable(writeBack.settle(...changed), context.signal)
+  }
+
+  async #renameFile(source: FileInode, place: Place, signal: AbortSignal): Promise<void> {
+    const { attributes, driver, inodes, markers, metadata, tree } = this.#core
+    const target = place.target?.kind === 'file' ? place.target : undefined
     const move = async (carries: boolean): Promise<void> => {
+      signal.throwIfAborted()
       const from = { parent: source.parent, name: source.name, path: inodes.path(source) }
       const path = inodes.childPath(place.parent, place.name)
       const wasStored = source.version !== undefined
@@ -250,7 +342,7 @@ export class Namespace {
     // Conditional copies, and those of very large objects, are made by an upload.
     const isUpload = isNew || (options.known?.source.size ?? 0) >= GiB
     try {
-      return await (isUpload ? noting(this.#core, to, move) : move())
+      return await (isUpload ? this.#core.uncertain.noting(to, move, { isFilled: true }) : move())
     } catch (error) {
       if (!isNew || !(error instanceof PreconditionError)) throw error
       throw new ErrnoError('EEXIST', `${to} was made by another host`, { cause: error })
@@ -290,26 +382,15 @@ export class Namespace {
     }
   }
 
-  async #renameDirectory(
-    context: RequestContext,
-    source: DirectoryInode,
-    place: Place,
-  ): Promise<void> {
+  async #renameDirectory(source: DirectoryInode, place: Place, signal: AbortSignal): Promise<void> {
     const { inodes, tree } = this.#core
-    const { target } = place
-    if (place.parent === source || inodes.isBelow(place.parent, source)) {
-      throw new ErrnoError('EINVAL', `${inodes.path(source)} cannot be moved into itself`)
-    }
-    if (target?.kind === 'file') throw new ErrnoError('ENOTDIR', inodes.path(target))
-    if (target !== undefined && !(await this.#isRepeated(source, target))) {
-      await this.#checkEmpty(context, target)
-    }
-    await this.#core.writeBack.settle(inodes.path(source))
     await tree.exclusive(async () => {
+      signal.throwIfAborted()
       for (const inode of inodes.below(source)) {
         if (inode.kind !== 'file') continue
         if (inode.dirty?.isUnsent === false) await inode.dirty.flushGuarded()
       }
+      signal.throwIfAborted()
       await this.#moveTree(source, place)
     })
   }
@@ -423,6 +504,10 @@ interface Place {
 /** Whether an object may lie under the file's name. */
 function mayBeStored(file: FileInode): boolean {
   return file.version !== undefined || file.covers || file.dirty?.isUnsent === false
+}
+
+function directoriesOf(inodes: readonly (Inode | undefined)[]): readonly DirectoryInode[] {
+  return inodes.filter(inode => inode?.kind === 'directory')
 }
 
 async function dropDirty(file: FileInode): Promise<void> {

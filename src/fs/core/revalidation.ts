@@ -5,6 +5,7 @@
 import type { ObjectId } from '../../cache/object-id.js'
 import { FIRST_REACH } from '../../cache/read-ahead.js'
 import { PathNotFoundError } from '../../driver/errors.js'
+import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
@@ -110,7 +111,7 @@ export async function revalidate(
   } catch (error) {
     if (!(error instanceof PathNotFoundError)) throw error
     await atRest(core, file, context.signal)
-    const isBack = await core.unlinked.returning.bring(path)
+    const isBack = await abortable(core.unlinked.returning.bring(path), context.signal)
     if (isBack || isOutdated()) return revalidate(core, context, file)
     metadata.put(inodes.path(file.parent), file.name, undefined, began)
     // The kernel has opened the name without looking it up, and would go on to believe in it.

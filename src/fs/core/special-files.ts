@@ -13,7 +13,6 @@
  */
 import { PreconditionError } from '../../driver/errors.js'
 import { baseName } from '../../driver/path.js'
-import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
 import type { RequestContext } from '../operations.js'
 import { S_IFLNK, typeOf } from './attributes.js'
@@ -54,23 +53,30 @@ export class SpecialFiles {
     special: SpecialFile,
     own: (file: FileInode) => void,
   ): Promise<FileInode> {
-    const { attributes, inodes, tree } = this.#core
-    const { name, type, rdev, target } = special
+    const { attributes } = this.#core
+    const { name, type } = special
     const isKept = attributes.isStored || (type === S_IFLNK && this.#isListed !== false)
     if (!isKept) throw refusal(type)
     await this.#namespace.checkAbsent(context, parent, name)
+    return await this.#namespace.make(context, { parent, name }, () =>
+      this.#make(parent, special, own),
+    )
+  }
+
+  async #make(
+    parent: DirectoryInode,
+    { name, type, rdev, target }: SpecialFile,
+    own: (file: FileInode) => void,
+  ): Promise<FileInode> {
+    const { attributes, inodes, tree } = this.#core
     const file = inodes.addFile(parent, name)
     file.handles += 1
     try {
       Object.assign(file.overrides, { type, rdev, target })
       attributes.made(file)
       own(file)
-      await abortable(
-        tree.shared(() => this.#store(file, target ?? '')),
-        context.signal,
-      )
+      await tree.shared(() => this.#store(file, target ?? ''))
       if (!attributes.isStored) await this.#checkListed(file)
-      this.#namespace.touch(parent)
       file.handles -= 1
       return file
     } catch (error) {

@@ -20,34 +20,39 @@ export class Sync {
 
   /** What lies directly in the directory, and the directory itself, is in the store afterwards. */
   async directory({ signal }: RequestContext, directory: DirectoryInode): Promise<void> {
+    const { changes, deletes, inodes } = this.#core
+    await abortable(changes.settled(directory), signal)
     await abortable(this.#saveDirectory(directory), signal)
+    await deletes.flush(inodes.path(directory), signal)
   }
 
   async #saveDirectory(directory: DirectoryInode): Promise<void> {
-    const { attributes, deletes, inodes, markers } = this.#core
+    const { attributes, markers } = this.#core
     for (const child of directory.children.values()) {
       if (child.kind === 'directory') await markers.flush(child)
     }
     await markers.flush(directory)
     await attributes.flush(directory)
-    await deletes.flush(inodes.path(directory))
   }
 
   async all(context: RequestContext): Promise<void> {
+    await abortable(this.#core.changes.settled(), context.signal)
     await this.#files.flushAll(context)
     await abortable(this.#core.markers.flushAll(), context.signal)
     await abortable(this.#core.attributes.flushAll(), context.signal)
-    await abortable(this.#core.deletes.flush('/'), context.signal)
+    await this.#core.deletes.flush('/', context.signal)
   }
 
   /** Stores what can be stored, and drops the rest. @throws UnsavedError, which names it */
   async close(): Promise<void> {
-    const { attributes, blocks, deletes, log, markers, unlinked, writeBack } = this.#core
+    const { attributes, blocks, changes, deletes, log, markers, uncertain, unlinked, writeBack } =
+      this.#core
     const unsaved: Unsaved[] = []
     const outcomes = await Promise.allSettled([
       this.#files.flushAll(NOBODY),
       markers.flushAll(),
       deletes.flush('/'),
+      changes.settled(),
     ])
     // What neither bytes nor markers have taken along.
     outcomes.push(...(await Promise.allSettled([attributes.close()])))
@@ -58,6 +63,7 @@ export class Sync {
     }
     markers.close()
     await writeBack.close()
+    await uncertain.close()
     unsaved.push(...(await unlinked.close()), ...this.#files.lost)
     blocks.close()
     for (const { name, error } of unsaved) log.error({ path: name, err: error }, 'not stored')

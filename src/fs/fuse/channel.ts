@@ -4,16 +4,16 @@
  * A turn of the pump drains the device with non-blocking reads and hands over each request where it
  * lies, in one reused buffer. When nothing is left it waits, by the cheapest means that fits:
  * - requests are being worked on asynchronously: one turn of the event loop, which ends those that
- *   awaited only settled promises; then poll(2);
- * - otherwise it asks again for some tens of microseconds, if that has paid lately: a program that
+ *   awaited only settled promises; then the device's own way of waiting;
+ * - otherwise it asks again for some microseconds, if that has paid lately: a program that
  *   makes one call after another sends its next request within that time, and is spared two changes
  *   of thread. Not while bytes come in over the network: they wait for the same thread, and a cold
  *   sequential read had three quarters of its speed;
- * - then poll(2) on a thread of libuv's pool, for as long as it takes. Nothing runs while nothing is
- *   asked.
+ * - then the device's own way of waiting (readiness.ts), for as long as it takes. Nothing runs while
+ *   nothing is asked.
  *
- * The polling thread is one of UV_THREADPOOL_SIZE (default 4), which the executable must raise
- * before the pool is first used.
+ * Where threads do the waiting, one of UV_THREADPOOL_SIZE (default 4) is taken, which the executable must
+ * raise before the pool is first used.
  *
  * Buffers: what a request's bytes are needed for after `handle` has returned, `keepBuffer` holds
  * back; the pump goes on with another buffer. Few are kept for reuse; more are made when needed, as
@@ -37,7 +37,7 @@ export interface ChannelConfig {
   readonly spareBuffers: number
 }
 
-export const DEFAULT_CHANNEL_CONFIG: ChannelConfig = { spin: 0.05, turn: 2, spareBuffers: 16 }
+export const DEFAULT_CHANNEL_CONFIG: ChannelConfig = { spin: 0.02, turn: 2, spareBuffers: 16 }
 
 export interface RequestHandler {
   /** One whole request in `bytes[0, length)`. Must not throw. */

@@ -15,7 +15,7 @@ export interface Device {
   writev(header: Uint8Array, slices: readonly Uint8Array[]): number
   /** write(2) from a thread, for notifications: the kernel may block them for as long as it likes. */
   writeFromThread(bytes: Uint8Array): Promise<number>
-  /** Calls back once there is something to read, the session has ended, or `wake` was called. */
+  /** Calls back once there may be something to read, the session has ended, or `wake` was called. */
   poll(done: () => void): void
   /** Ends a `poll` that is under way, or the next one. */
   wake(): void

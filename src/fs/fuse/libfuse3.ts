@@ -21,6 +21,7 @@ import type { KoffiFunc } from 'koffi'
 import { ERRNO } from '../../util/errno.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
 import type { Device } from './device.js'
+import { Readiness } from './readiness.js'
 
 /** Sonames of libfuse3, the one of 3.0 to 3.16 first, then that of 3.17 and later. */
 const LIBRARIES = ['libfuse3.so.3', 'libfuse3.so.4'] as const
@@ -32,8 +33,10 @@ const F_GETFD = 1
 const F_SETFD = 2
 const F_GETFL = 3
 const F_SETFL = 4
+const F_SETOWN = 8
 const FD_CLOEXEC = 1
 const O_NONBLOCK = 0o4000
+const O_ASYNC = 0o20000
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 const POLLIN = 1
@@ -190,18 +193,29 @@ interface Owned {
 class FuseDevice implements Device {
   readonly #libc: Libc
   readonly #owned: Owned
+  readonly #flags: number
   readonly #wakeFd: number
   readonly #pollfds = Buffer.allocUnsafeSlow(2 * POLLFD_SIZE)
   readonly #wakeCount = Buffer.from(new BigUint64Array([1n]).buffer)
   readonly #iovec = Buffer.allocUnsafeSlow(IOV_MAX * IOVEC_SIZE)
-  /** Ends the wait of the polling thread, without which the process could not exit. */
-  readonly #onExit = (): void => this.wake()
+  readonly #readiness: Readiness
 
   constructor(libc: Libc, owned: Owned) {
     this.#libc = libc
     this.#owned = owned
+    this.#flags = libc.fcntl(owned.fd, F_GETFL, 0)
     this.#wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    process.on('exit', this.#onExit)
+    libc.fcntl(owned.fd, F_SETOWN, process.pid)
+    for (const [index, fd] of [owned.fd, this.#wakeFd].entries()) {
+      this.#pollfds.writeInt32LE(fd, index * POLLFD_SIZE)
+      this.#pollfds.writeUInt32LE(POLLIN, index * POLLFD_SIZE + 4)
+    }
+    this.#readiness = new Readiness({
+      signalled: isOn => libc.fcntl(owned.fd, F_SETFL, this.#flags | (isOn ? O_ASYNC : 0)),
+      isReadable: () => libc.poll(this.#pollfds, 1, 0) > 0,
+      pollFromThread: done => libc.poll.async(this.#pollfds, 2, -1, () => done()),
+      interrupt: () => libc.write(this.#wakeFd, this.#wakeCount, this.#wakeCount.length),
+    })
   }
 
   read(target: Uint8Array): number {
@@ -240,19 +254,15 @@ class FuseDevice implements Device {
   }
 
   poll(done: () => void): void {
-    ;[this.#owned.fd, this.#wakeFd].forEach((fd, index) => {
-      this.#pollfds.writeInt32LE(fd, index * POLLFD_SIZE)
-      this.#pollfds.writeUInt32LE(POLLIN, index * POLLFD_SIZE + 4)
-    })
-    this.#libc.poll.async(this.#pollfds, 2, -1, () => done())
+    this.#readiness.wait(done)
   }
 
   wake(): void {
-    this.#libc.write(this.#wakeFd, this.#wakeCount, this.#wakeCount.length)
+    this.#readiness.wake()
   }
 
   async close(): Promise<void> {
-    process.off('exit', this.#onExit)
+    this.#readiness.close()
     for (const fd of [this.#owned.fd, this.#wakeFd, ...this.#owned.sockets]) this.#libc.close(fd)
     const deadline = performance.now() + WATCHER_DEADLINE
     for (const pid of this.#owned.watchers) {

@@ -62,6 +62,26 @@ scene('closing what was not written asks for nothing', async ({ t, os, bucket, w
   t.equal(watch.count(), 0)
 })
 
+scene('what was just written and closed is read back without a request', async s => {
+  const { t, os, bucket, watch } = s
+  await os.writeFile('/f', text('one'))
+  await os.writeFile('/f', text('other'))
+  const file = await os.open('/f', O_RDONLY)
+  watch.requests.length = 0
+  t.equal(String(await file.read(0, 10)), 'other')
+  t.equal(watch.count(), 0)
+  await file.close()
+  await bucket.putContent('/f', text('third'))
+  await sameOpenIsOver()
+  const again = await os.open('/f', O_RDONLY)
+  t.equal(
+    String(await again.read(0, 10)),
+    'third',
+    'but not instead of what another host has stored',
+  )
+  await again.close()
+})
+
 scene('a small file is looked up by a listing, and opened by reading it', async s => {
   const { t, os, bucket, watch } = s
   await bucket.putContent('/f', text('x'))

@@ -104,6 +104,21 @@ export function compositions(behaviour: Behaviour): void {
     },
   )
 
+  behaviour('an upload with a part is spared by who aborts only empty ones', async (t, driver) => {
+    const filled = await driver.compose('/filled')
+    await filled.uploadPart(1, [bytes(10)])
+    await driver.compose('/empty')
+    const onlyEmpty = true
+    for (const upload of await uploadsOf(driver, '/')) {
+      await driver.abortUpload(upload, { onlyEmpty })
+      await driver.abortUpload({ ...upload, uploadId: `${upload.uploadId}0` }, { onlyEmpty })
+    }
+    const [left, ...others] = await uploadsOf(driver, '/')
+    t.same(others, [])
+    t.equal(left?.path, '/filled')
+    await filled.abort()
+  })
+
   behaviour('an upload left by a closed writer can be found and aborted', async (t, driver) => {
     const writer = await driver.writer('/left')
     await writer.write(bytes(100))
