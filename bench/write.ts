@@ -28,6 +28,7 @@ import type { Server } from '../test/helpers/bosmount.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import { runOk } from '../test/helpers/processes.js'
 import { scratchFolder } from '../test/helpers/scratch.js'
+import { median, parallel, seconds } from './measure.js'
 
 // Sixteen writers wait in sixteen threads.
 process.env['UV_THREADPOOL_SIZE'] = '32'
@@ -40,24 +41,6 @@ const UPLOADS = 8
 const FILES = 1000
 const WRITERS = 16
 const DELAY = 20
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
-async function parallel(count: number, width: number, work: (i: number) => Promise<void>) {
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < count; i = next++) await work(i)
-  }
-  await Promise.all(Array.from({ length: width }, worker))
-}
 
 /** What nobody can be faster than: requests, signed, sent by undici, and nothing else. */
 class Bare {
