@@ -16,7 +16,7 @@ export function median(values: readonly number[]): number {
 export async function parallel(
   count: number,
   width: number,
-  work: (i: number) => Promise<void>,
+  work: (i: number) => Promise<unknown>,
 ): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
