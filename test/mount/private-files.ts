@@ -110,6 +110,8 @@ if (process.getuid?.() === 0) {
     'other users enter a mount with allow_other only, and then as modes allow',
     async t => {
       const folder = scratchFolder(t)
+      // It is the mount that keeps others out.
+      chmodSync(folder, 0o755)
       const server = await startServer(t, folder)
       const mountpoint = join(folder, 'mount')
       const asNobody = (...args: string[]) =>
