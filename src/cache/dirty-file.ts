@@ -8,6 +8,7 @@
  * The mutex keeps flushes, cuts, copies and waiting writes apart. A write that needs no waiting takes
  * effect at once while nobody is in.
  */
+import { DriverError } from '../driver/errors.js'
 import { abortable } from '../util/abort.js'
 import { ErrnoError } from '../util/errno.js'
 import { Mutex } from '../util/lock.js'
@@ -23,6 +24,7 @@ import { publish } from './publication.js'
 import { SealedParts } from './sealed-parts.js'
 import type { StagingFile } from './staging.js'
 import { UploadSession } from './upload-session.js'
+import type { SentPart } from './upload-session.js'
 import { WriteBuffer } from './write-buffer.js'
 
 /** Somebody who waits, and may stop waiting; RequestContext is one. Read only when there is a wait. */
@@ -36,6 +38,8 @@ export interface Observer {
   seen: number
 }
 
+/** Flushes whose answers were lost that are remembered; the store has at most one of them. */
+const MOST_UNANSWERED = 16
 /** Bytes handed to the staging file at a time. */
 const SPILL: Bytes = MiB
 
@@ -52,6 +56,8 @@ export class DirtyFile {
   #changed: boolean
   /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
   #attempted = false
+  /** Etags of what such flushes have made if they have succeeded, and the parts in it. */
+  readonly #unanswered = new Map<string, ReadonlySet<SentPart>>()
   #error: unknown
   #failures = 0
 
@@ -429,9 +435,34 @@ export class DirtyFile {
     await this.#owner.settleGuarded(this.path)
     this.#attempted = true
     if (this.#contents.misplaced !== undefined) await this.#putInPlace(this.#contents.misplaced)
+    if (this.#unanswered.size > 0) await this.#lookForAnswer()
     let version = this.#contents.base
     if (version === undefined || !this.#isAll(version)) version = await this.#publish()
+    this.#unanswered.clear()
     this.#changed = false
+    this.#store.published(version)
+  }
+
+  /**
+   * An answer was lost, and the file may have changed since. If what lies under its name is what was sent
+   * then, this file goes on from there, as it would have with the answer.
+   */
+  async #lookForAnswer(): Promise<void> {
+    const version = await this.#store.stat()
+    const parts = version && this.#unanswered.get(version.etag)
+    if (version === undefined || parts === undefined) return
+    const isElsewhere = this.#buffer
+      .pieces(0, this.#buffer.size)
+      .some(
+        piece => piece.kind === 'stored' && piece.source === 'base' && piece.from !== piece.offset,
+      )
+    // Sent since: nobody knows whether the upload has taken them. Moved since: the bytes may be others there.
+    const isMore = [...this.#session.sent.values()].some(part => !parts.has(part))
+    if (isElsewhere || isMore) return
+    const { held } = this.#buffer
+    await this.#session.callOff(async () => this.#buffer.adopt())
+    this.#owner.budget.release(held - this.#buffer.held)
+    this.#contents.base = version
     this.#store.published(version)
   }
 
@@ -441,6 +472,21 @@ export class DirtyFile {
   }
 
   async #publish(): Promise<ObjectId> {
+    const parts = new Set(this.#session.sent.values())
+    try {
+      return await this.#publishWith()
+    } catch (error) {
+      const attempted = error instanceof DriverError ? error.attempted : undefined
+      if (attempted !== undefined) this.#unanswered.set(attempted, parts)
+      const [oldest] = this.#unanswered.keys()
+      if (this.#unanswered.size > MOST_UNANSWERED && oldest !== undefined) {
+        this.#unanswered.delete(oldest)
+      }
+      throw error
+    }
+  }
+
+  async #publishWith(): Promise<ObjectId> {
     const version = await publish({
       size: this.#buffer.size,
       path: this.path,

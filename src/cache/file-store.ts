@@ -11,6 +11,8 @@ export interface FileStore {
   copy(object: ObjectId): Promise<WriteResult | undefined>
   /** The file was published under a name it no longer has: moves it to where it belongs now. */
   moveHere(publishedAt: string): Promise<WriteResult>
+  /** What lies under the file's name now. */
+  stat(): Promise<ObjectId | undefined>
   /** Bytes of an object, all of them or a rejection. They need not outlive the next await. */
   read(object: ObjectId, offset: Bytes, length: Bytes): Promise<readonly Uint8Array[]>
   /** The driver path now. */

@@ -209,6 +209,13 @@ export class WriteBuffer {
     return this.drop(start, end)
   }
 
+  /** The base has all that is sealed, in its place. */
+  adopt(): void {
+    const ranges = [...this.#sealed]
+    this.#sealed.clear()
+    for (const { start, end } of ranges) this.copy({ start, end, source: 'base', from: start })
+  }
+
   /** Everything lies in the store now, `size` bytes of it, or is to be forgotten. */
   reset(size: Bytes): void {
     this.#dirty.clear()

@@ -14,6 +14,8 @@ export interface DriverErrorOptions {
   serviceCode?: string
   /** The service's request id: what its support asks for. */
   requestId?: string
+  /** Etag of the version that a write has made if it took effect all the same, its answer lost. */
+  attempted?: string | undefined
 }
 
 export type DriverErrorCode =
@@ -39,6 +41,8 @@ export class DriverError extends Error {
   readonly path: string | undefined
   readonly serviceCode: string | undefined
   readonly requestId: string | undefined
+  /** Etag of the version that a write has made if it took effect all the same, its answer lost. */
+  readonly attempted: string | undefined
 
   constructor(message: string, options: DriverErrorOptions = {}) {
     const { driver, path, serviceCode, requestId, cause } = options
@@ -57,6 +61,7 @@ export class DriverError extends Error {
     this.path = path
     this.serviceCode = serviceCode
     this.requestId = requestId
+    this.attempted = options.attempted
   }
 }
 

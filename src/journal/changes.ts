@@ -79,7 +79,8 @@ export class Changes {
       const slices = inLog ? [{ file: OWN, offset: 0, length: size }] : await this.#store(content)
       const type = contentType === undefined ? {} : { contentType }
       const composed = { slices: size === 0 ? [] : slices, size, metadata, ...type }
-      const etag = inLog ? md5(content) : newEtag()
+      // As BOS has it: what is there after an answer got lost is known by it.
+      const etag = md5(content)
       const result = await this.#record(path, composed, {
         conditions,
         etag,
@@ -174,6 +175,8 @@ export class Changes {
       if (entry?.record.kind !== 'put' || entry.sending !== undefined) return TO_STORE
       if (overlay.isDirectory(source)) return TO_STORE
       const { record } = entry
+      const isFile = options.known !== undefined || record.base.is === 'absent'
+      if (!isFile && (await this.#inStore(source))?.isDir === true) return TO_STORE
       const { seq: _, ...kept } = record
       const base = await this.#baseOfTarget(destination, record, options)
       const { metadata = record.metadata ?? {} } = options

@@ -33,8 +33,6 @@ interface Common {
   /** Unix time of this change. */
   readonly modTime: Milliseconds
   readonly base: Base
-  /** Unix time when an upload of this key, not necessarily of this record, was begun last. */
-  readonly begun?: Milliseconds
 }
 
 export interface PutRecord extends Common {
@@ -53,6 +51,20 @@ export interface DeleteRecord extends Common {
 }
 
 export type JournalRecord = PutRecord | DeleteRecord
+
+/** An upload was begun in the store, and has not ended: what is left of it is found by this. */
+export interface UploadNote {
+  readonly kind: 'upload'
+  /** Of the note; no path. */
+  readonly key: string
+  readonly seq: number
+  readonly path: string
+  /** Unix time. */
+  readonly begun: Milliseconds
+}
+
+/** What the log keeps until it is dropped. */
+export type LogRecord = JournalRecord | UploadNote
 
 export const ANY: Base = { is: 'any' }
 export const ABSENT: Base = { is: 'absent' }

@@ -6,6 +6,7 @@
  * What is there and is exactly what is being sent counts as sent: a process may have died before it had
  * noted that. Small contents are told by their etags, others are read and compared.
  */
+import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import type {
   CompleteOptions,
@@ -30,11 +31,13 @@ import { forEachParallel, Semaphore } from '../util/semaphore.js'
 import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import type { Contents } from './contents.js'
 import { isMarkerKey } from './record.js'
-import type { DeleteRecord, JournalRecord, PutRecord } from './record.js'
+import type { DeleteRecord, PutRecord } from './record.js'
+import type { Uploads } from './uploads.js'
 
 export interface SenderOptions {
   readonly remote: StorageDriver
   readonly contents: Contents
+  readonly uploads: Uploads
   /** Unix time. */
   readonly clock: () => Milliseconds
   /** Of this machine, in names of conflicts; default the host's name. */
@@ -46,8 +49,8 @@ export interface Sending {
   /** It may be there already. */
   readonly isDoubtful: boolean
   readonly signal: AbortSignal
-  /** Must have resolved before an upload is begun. */
-  readonly note: () => Promise<void>
+  /** Told of what the store will call the version, if a request for it has failed and may have succeeded. */
+  readonly expects: (etag: string) => void
 }
 
 export interface Sent {
@@ -76,8 +79,6 @@ export class Sender {
   readonly #options: SenderOptions
   readonly #layout: PartLayout
   readonly #memory = new Semaphore(IN_MEMORY)
-  /** Ids of the uploads that are under way. */
-  readonly active = new Set<string>()
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -87,8 +88,7 @@ export class Sender {
   /** @throws whatever the store throws; nothing is known then */
   async put(record: PutRecord, sending: Sending): Promise<Sent> {
     if (isMarkerKey(record.key)) return this.#putMarker(record, sending)
-    const { signal, isDoubtful } = sending
-    if (isDoubtful) await this.dropUploads(record, signal)
+    const { isDoubtful } = sending
     const isLate = isDoubtful || this.#options.clock() - record.modTime > LATE
     try {
       if (record.base.is === 'any' && isLate) return await this.#putLate(record, sending)
@@ -107,21 +107,6 @@ export class Sender {
     const info = await this.#stat(key, signal)
     if (info?.etag === undefined || base.own?.includes(info.etag) === true) return false
     return (info.modTime?.getTime() ?? 0) > modTime + SKEW
-  }
-
-  /**
-   * Aborts what a process has begun to upload that died. One of the same name that another host has begun
-   * within the same minute is taken for it, and fails there with an error.
-   */
-  async dropUploads({ key, begun }: JournalRecord, signal: AbortSignal): Promise<void> {
-    if (begun === undefined) return
-    const { remote } = this.#options
-    for await (const upload of remote.uploads(key, { signal })) {
-      const isSameTime = Math.abs(upload.initiated.getTime() - begun) < SKEW
-      if (upload.path === key && isSameTime && !this.active.has(upload.uploadId)) {
-        await remote.abortUpload(upload, { signal })
-      }
-    }
   }
 
   async #putMarker({ key, metadata }: PutRecord, { signal }: Sending): Promise<Sent> {
@@ -190,25 +175,28 @@ export class Sender {
   async #putWhole(
     record: PutRecord,
     conditions: WriteConditions,
-    { signal }: Sending,
+    { signal, expects }: Sending,
   ): Promise<WriteResult> {
     const { remote } = this.#options
     return await this.#inMemory(record.size, signal, async () => {
       const content = await this.#bytes(record, 0, record.size)
       const options: WriteOptions = { ...conditions, ...headersOf(record), signal }
-      return await remote.putContent(record.key, content, options)
+      try {
+        return await remote.putContent(record.key, content, options)
+      } catch (error) {
+        expects(md5(content))
+        throw error
+      }
     })
   }
 
   async #compose(
     record: PutRecord,
     conditions: WriteConditions,
-    { signal, note }: Sending,
+    { signal, expects }: Sending,
   ): Promise<WriteResult> {
-    const { remote } = this.#options
-    await note()
-    const composition = await remote.compose(record.key, { ...headersOf(record), signal })
-    this.active.add(composition.uploadId)
+    const { uploads } = this.#options
+    const composition = await uploads.begin(record.key, { ...headersOf(record), signal })
     try {
       const parts: Part[] = []
       const send = async (range: PartRange, signal: AbortSignal): Promise<void> => {
@@ -220,14 +208,15 @@ export class Sender {
       }
       await forEachParallel(this.#ranges(record.size), send, { limit: IN_MEMORY, signal })
       const options: CompleteOptions = { ...conditions, signal }
-      return await composition.complete(parts, options)
+      return await composition.complete(parts, options).catch((error: unknown) => {
+        expects(etagOf(parts))
+        throw error
+      })
     } catch (error) {
       await composition.abort().catch((failure: unknown) => {
         this.#options.log.warn({ path: record.key, err: failure }, 'cannot abort an upload')
       })
       throw error
-    } finally {
-      this.active.delete(composition.uploadId)
     }
   }
 
@@ -293,6 +282,18 @@ function headersOf({
     ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
     ...(contentType !== undefined && { contentType }),
   }
+}
+
+/** Of a composition, as BOS makes it from those of its parts. */
+function etagOf(parts: readonly Part[]): string {
+  const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
+  const [only, ...others] = ordered
+  if (only !== undefined && others.length === 0) return only.etag
+  return `-${md5(Buffer.from(ordered.map(({ etag }) => etag).join('')))}`
+}
+
+function md5(content: Uint8Array): string {
+  return createHash('md5').update(content).digest('hex')
 }
 
 /** `/a/name` as `/a/name.conflict-host-20240501T120000Z`, cut where it would be too long. */

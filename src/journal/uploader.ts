@@ -22,14 +22,23 @@ import type { Entry } from './overlay.js'
 import { isMarkerKey } from './record.js'
 import type { DeleteRecord, JournalRecord } from './record.js'
 import { Sender } from './sender.js'
+import type { Uploads } from './uploads.js'
 
 export interface UploaderOptions {
   readonly journal: Journal
   readonly remote: StorageDriver
+  readonly uploads: Uploads
   /** From the first change of a record until it is sent. */
   readonly delay: Milliseconds
   readonly host?: string
   readonly log: Logger
+}
+
+interface Attempt {
+  readonly entry: Entry
+  readonly record: JournalRecord
+  /** What the store calls the version, if it has it all the same. */
+  readonly expected: readonly string[]
 }
 
 /** Puts at once. */
@@ -61,11 +70,12 @@ export class Uploader {
 
   constructor(options: UploaderOptions) {
     this.#options = options
-    const { journal, remote, log, host } = options
+    const { journal, remote, uploads, log, host } = options
     this.#sender = new Sender({
       remote,
       log,
       contents: journal.contents,
+      uploads,
       clock: journal.clock,
       ...(host === undefined ? {} : { host }),
     })
@@ -80,11 +90,6 @@ export class Uploader {
       unwanted: entry => this.#underWay.get(entry)?.abort(new Error('it was deleted meanwhile')),
     }
     this.#pumpSoon()
-  }
-
-  /** Whether an unfinished upload in the store is one that is under way here. */
-  owns(uploadId: string): boolean {
-    return this.#sender.active.has(uploadId)
   }
 
   /**
@@ -108,9 +113,10 @@ export class Uploader {
 
   /** Sends all there is. @throws PendingError that says what is left */
   async drainAll(signal?: AbortSignal): Promise<void> {
-    const { journal } = this.#options
+    const { journal, uploads } = this.#options
     try {
       await this.drain({ below: ['/'] }, signal)
+      await uploads.dropLeft(signal)
     } catch (error) {
       const files = journal.overlay.size
       if (files === 0) return
@@ -216,10 +222,15 @@ export class Uploader {
       const begun = await this.#begin(entry, 'put')
       if (begun?.record.kind !== 'put') return
       const { record, isDoubtful } = begun
-      const outcome = await this.#attempt(entry, record, async () => {
-        const note = () => journal.noteUpload(entry)
-        return await this.#sender.put(record, { isDoubtful, signal, note })
-      })
+      const expected: string[] = []
+      const sending = {
+        isDoubtful,
+        signal,
+        expects: (etag: string) => void expected.push(etag),
+      }
+      const outcome = await this.#attempt({ entry, record, expected }, () =>
+        this.#sender.put(record, sending),
+      )
       if (outcome === undefined) return
       if (outcome.beside !== undefined) this.totals.conflicts += 1
       this.#succeeded(1)
@@ -233,15 +244,11 @@ export class Uploader {
   }
 
   /** Runs what sends a record; a failure is noted. */
-  async #attempt<T>(
-    entry: Entry,
-    record: JournalRecord,
-    work: () => Promise<T>,
-  ): Promise<T | undefined> {
+  async #attempt<T>(attempt: Attempt, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work()
     } catch (error) {
-      await this.#failed(entry, record, error)
+      await this.#failed(attempt, error)
       return undefined
     }
   }
@@ -273,7 +280,7 @@ export class Uploader {
       const failures = await this.#deleteAll(wanted)
       for (const { entry, record } of wanted) {
         const error = failures.get(record.key)
-        if (error !== undefined) await this.#failed(entry, record, error)
+        if (error !== undefined) await this.#failed({ entry, record, expected: [] }, error)
         else await journal.locks.run([entry.key], () => journal.sent(entry, record, undefined))
       }
       this.#succeeded(wanted.length - failures.size)
@@ -323,7 +330,6 @@ export class Uploader {
 
   /** Decided in another life of this mount, while another host has made the file anew. */
   async #isOutdated(record: DeleteRecord): Promise<boolean> {
-    await this.#sender.dropUploads(record, this.#stop.signal)
     if (!(await this.#sender.isOutdated(record, this.#stop.signal))) return false
     const { log } = this.#options
     const path = record.key
@@ -337,7 +343,7 @@ export class Uploader {
     this.totals.uploaded += count
   }
 
-  async #failed(entry: Entry, record: JournalRecord, error: unknown): Promise<void> {
+  async #failed({ entry, record, expected }: Attempt, error: unknown): Promise<void> {
     const { journal } = this.#options
     const isOver = await journal.locks.run([entry.key], async () => {
       const isUnwanted = entry.record.kind === 'delete' && record.kind === 'put'
@@ -345,7 +351,7 @@ export class Uploader {
         entry.notBefore = performance.now() + pauseAfter(entry.failures)
         entry.failures += 1
       }
-      journal.notSent(entry, record)
+      await journal.notSent(entry, record, expected)
       return isUnwanted || this.#stop.signal.aborted
     })
     if (isOver) return

@@ -33,6 +33,7 @@ export type Method =
   | 'complete'
   | 'abort'
   | 'moveHere'
+  | 'stat'
   | 'readBase'
 
 export interface Request {
@@ -237,6 +238,13 @@ export class FakeFile implements FileStore {
     this.bucket.objects.delete(publishedAt)
     // A copy may have another etag.
     return this.bucket.publish(path, stored.content)
+  }
+
+  async stat(): Promise<ObjectId | undefined> {
+    const path = this.#path
+    await this.bucket.request({ method: 'stat', bytes: 0 })
+    const stored = this.bucket.objects.get(path)
+    return stored && { path, etag: stored.etag, size: stored.content.length }
   }
 
   async read(object: ObjectId, offset: number, length: number): Promise<readonly Uint8Array[]> {

@@ -1,5 +1,6 @@
 /** Fsx on the core without a kernel, over the memory driver: a long run in little time. */
 import type { FileSystem } from '../../src/fs/core/filesystem.js'
+import type { WriteResult } from '../../src/driver/driver.js'
 import { DriverError } from '../../src/driver/errors.js'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
 import { KiB, MiB } from '../../src/util/units.js'
@@ -21,9 +22,6 @@ export const CORE_ROUNDS: readonly Round[] = [
 const PART_SIZE = 256 * KiB
 const WRITE_MEMORY = 8 * MiB
 
-/** What became of these without an answer, a driver finds out itself: they are conditional. */
-const FOUND_OUT = new Set(['putContent', 'complete', 'copy'])
-
 /** @throws FsxError */
 export async function playCoreRound(
   _: Owner,
@@ -33,15 +31,14 @@ export async function playCoreRound(
   const random = seededRandom(seed + 1)
   const watch = watched(createMemoryDriver({ partSize: PART_SIZE, minPartSize: PART_SIZE / 2 }))
   let sound = faults === 0
-  const fault = ({ path }: { readonly path: string }): void => {
+  const fault = (path: string, attempted?: string): void => {
     watch.requests.length = 0
-    if (!sound && random.chance(faults / 2)) throw new DriverError('a fault', { path })
+    if (!sound && random.chance(faults / 2)) throw new DriverError('a fault', { path, attempted })
   }
   // Half of them when the request has had its effect.
-  watch.before = fault
-  watch.after = request => {
-    if (!FOUND_OUT.has(request.method)) fault(request)
-  }
+  watch.before = ({ path }) => fault(path)
+  watch.after = ({ path }, result) =>
+    fault(path, (result as Partial<WriteResult> | undefined)?.etag)
   const make = (): FileSystem => createCore(watch.driver, { writeMemory: WRITE_MEMORY })
   let core = make()
   let os = new CoreCalls(core)

@@ -16,7 +16,7 @@ export interface Watched {
   /** Runs before a request is passed on; what it throws is what the request fails with. */
   before: (request: Request, signal?: AbortSignal) => void | Promise<void>
   /** Runs when a request has had its effect, before the caller learns of it. */
-  after: (request: Request) => void | Promise<void>
+  after: (request: Request, result?: unknown) => void | Promise<void>
   /** How many requests of these methods there were; of all, if none is named. */
   count(...methods: string[]): number
 }
@@ -71,7 +71,7 @@ export function watched(inner: StorageDriver): Watched {
     requests.push(request)
     await watch.before(request, signalIn(args))
     const result = await work()
-    await watch.after(request)
+    await watch.after(request, result)
     return result
   }
 
@@ -135,10 +135,10 @@ export function hold(
   let reach: () => void = () => undefined
   const released = new Promise<void>(resolve => (release = resolve))
   const reached = new Promise<void>(resolve => (reach = resolve))
-  watch[when] = (request: Request, signal?: AbortSignal) => {
+  watch[when] = (request: Request, signal?: unknown) => {
     if (!holds(request)) return
     reach()
-    return abortable(released, signal)
+    return abortable(released, signal instanceof AbortSignal ? signal : undefined)
   }
   return {
     reached,

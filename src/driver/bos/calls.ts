@@ -120,6 +120,7 @@ export class Calls {
   ): Promise<string> {
     const { key, signal } = request
     const { ifMatch, ifNoneMatch, repeated = false } = target.conditions
+    let isDoubtful = repeated
     const hasCondition = ifMatch !== undefined || ifNoneMatch !== undefined
     // Without a condition of ours, 412 says that another writer is at work at this moment.
     const retryable = (error: unknown): boolean =>
@@ -130,6 +131,7 @@ export class Calls {
         try {
           return await write(attempt)
         } catch (error) {
+          isDoubtful ||= error instanceof BosError && error.ambiguous
           const mayBeEcho = isPrecondition(error) || isCode(error, 'NoSuchUpload')
           if (!(attempt.ambiguous || repeated) || !mayBeEcho) throw error
           const etag = await this.#etagOf({ method: 'HEAD', key, signal }, attempt)
@@ -139,11 +141,35 @@ export class Calls {
       },
       { retryable, retryClass: 'other' },
     )
-    if (!hasCondition || target.expected() === ifMatch) return written
+    const found = this.#lookAgain(written, { hasCondition, key, signal, target })
+    return found.catch((error: unknown) => {
+      const isUnknown = isDoubtful && error instanceof BosError && !isPrecondition(error)
+      if (isUnknown) error.attempted = target.expected()
+      throw error
+    })
+  }
+
+  /** Where the last answer was lost. */
+  #lookAgain(
+    written: Promise<string>,
+    {
+      hasCondition,
+      key,
+      signal,
+      target,
+    }: {
+      readonly hasCondition: boolean
+      readonly key: string
+      readonly signal: AbortSignal | undefined
+      readonly target: { readonly conditions: Conditions; readonly expected: () => string }
+    },
+  ): Promise<string> {
+    if (!hasCondition) return written
     // The condition held if it took effect; a later attempt would not meet it again.
     return written.catch(async (error: unknown) => {
       const isUnclear = error instanceof BosError && error.ambiguous && error.kind !== 'timeout'
-      if (!isUnclear) throw error
+      // Only now is the etag worked out: hashing all bytes a second time is not for free.
+      if (!isUnclear || target.expected() === target.conditions.ifMatch) throw error
       const head = { method: 'HEAD' as const, key, signal }
       const etag = await this.call(head, undefined, { deadline: LAST_LOOK }).then(
         ({ headers }) => readEtag(headers),

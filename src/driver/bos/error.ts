@@ -52,6 +52,8 @@ export class BosError extends Error {
   readonly requestId: string | undefined
   readonly retryAfter: Milliseconds | undefined
   readonly serverTime: Milliseconds | undefined
+  /** See DriverError. Set once it is known that no later attempt has told. */
+  attempted: string | undefined
 
   constructor(message: string, details: BosErrorDetails) {
     super(message, details.cause === undefined ? {} : { cause: details.cause })
@@ -196,6 +198,7 @@ export function toDriverError(error: unknown, driver: string, path: string): unk
   const options: DriverErrorOptions = { driver, path, cause: error }
   if (error.code !== undefined) options.serviceCode = error.code
   if (error.requestId !== undefined) options.requestId = error.requestId
+  if (error.attempted !== undefined) options.attempted = error.attempted
   const message = `${path}: ${error.message}`
   switch (meaningOf(error)) {
     case 'path-not-found':

@@ -1,6 +1,7 @@
 /** The store as the DirtyFile of one inode sees it: each request with what the inode adds to it. */
 import type { FileStore } from '../../cache/file-store.js'
 import type { WriteConditions, WriteResult } from '../../driver/driver.js'
+import { PathNotFoundError } from '../../driver/errors.js'
 import { ErrnoError } from '../../util/errno.js'
 import { MiB, type Bytes } from '../../util/units.js'
 import type { Core } from './core.js'
@@ -59,6 +60,16 @@ export function storedFile(core: Core, file: FileInode): FileStore {
       const { etag, size } = moved ?? (await driver.stat(here, { expect: 'file' }))
       if (etag === undefined) throw new ErrnoError('EIO', `the store gives no etag for ${here}`)
       return { etag, size }
+    },
+    stat: async () => {
+      const here = path()
+      try {
+        const { etag, size } = await driver.stat(here, { expect: 'file' })
+        return etag === undefined ? undefined : { path: here, etag, size }
+      } catch (error) {
+        if (error instanceof PathNotFoundError) return undefined
+        throw error
+      }
     },
     read: async (object, offset, length) => {
       try {

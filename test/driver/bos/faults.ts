@@ -225,6 +225,27 @@ void t.test('a lost answer is found out about without retries too', async t => {
   t.match(await failure(broken), { code: 'FAILED' }, 'no success is invented')
 })
 
+void t.test(
+  'a write whose answers are all lost says what it has made if it took effect',
+  async t => {
+    const { server, driver } = await startDriverHarness(t)
+    const store = await driver({ totaltimeout: '900ms', requesttimeout: '300ms' })
+    const lost = { operation: ['PutObject', 'CompleteMultipartUpload', 'HeadObject'] } as const
+    const rule = server.faults.add({ ...lost, fault: { kind: 'hang-response' } })
+    const composition = await store.compose('/big')
+    const part = await composition.uploadPart(1, [bytes(10, 3)])
+    const [put, completion] = await Promise.all([
+      failure(store.putContent('/small', bytes(100, 1), { ifNoneMatch: '*' })),
+      failure(composition.complete([part], { ifNoneMatch: '*' })),
+    ])
+    rule.remove()
+    t.match(put, { attempted: (await store.stat('/small')).etag })
+    t.match(completion, { attempted: (await store.stat('/big')).etag })
+    const refused = await failure(store.putContent('/small', bytes(9), { ifNoneMatch: '*' }))
+    t.match(refused, { code: 'PRECONDITION', attempted: undefined }, 'a refusal has made nothing')
+  },
+)
+
 void t.test('what was tried before and is there counts as written', async t => {
   const { driver } = await startDriverHarness(t)
   const store = await driver()
