@@ -14,7 +14,7 @@ import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import type { BlockCache } from './block-cache.js'
 import type { Prefetch } from './flight.js'
 import type { ObjectId } from './object-id.js'
-import { ReadAhead } from './read-ahead.js'
+import { ReadAhead, type Range } from './read-ahead.js'
 
 export interface PrefetcherOptions {
   blocks: BlockCache
@@ -93,6 +93,8 @@ export class FileReader {
   readonly #prefetcher: Prefetcher
   readonly #readAhead: ReadAhead
   #prefetches: Prefetch[] = []
+  /** What is to be fetched as soon as the present read has been answered. */
+  #wanted: (readonly [ObjectId, Range])[] = []
   #object: ObjectId | undefined
   /** Of the run that began there, all before `to` was looked at when it lay behind. */
   #left = { start: 0, to: 0 }
@@ -118,13 +120,12 @@ export class FileReader {
     const most = this.#prefetcher.share(this)
     const advice = this.#readAhead.advance({ offset, length }, object.size, most)
     if (advice.jumped) this.#cancel()
-    // What is asked for goes out first.
     const slices = blocks.read(object, offset, length, { waiter, reach: advice.reach })
     // Where there was nothing to ask for, what lies within reach has come with nothing.
     if (advice.isFirst && !(slices instanceof Promise)) {
-      this.#fetch(object, [{ offset: offset + length, length: advice.reach }])
+      this.#want(object, { offset: offset + length, length: advice.reach })
     }
-    if (advice.ahead.length > 0) this.#fetch(object, advice.ahead)
+    for (const range of advice.ahead) this.#want(object, range)
     this.#prefetcher.note(this, this.#readAhead.isAhead)
     this.#object = object
     if (object.size > blocks.capacity) this.#leaveBehind(object)
@@ -137,9 +138,17 @@ export class FileReader {
     this.#prefetcher.note(this, false)
   }
 
-  #fetch(object: ObjectId, ranges: readonly { offset: Bytes; length: Bytes }[]): void {
+  #want(object: ObjectId, range: Range): void {
+    if (this.#wanted.length === 0) queueMicrotask(this.#fetch)
+    this.#wanted.push([object, range])
+  }
+
+  /** Sending requests takes time, and what was read is given to its reader first. */
+  readonly #fetch = (): void => {
+    const wanted = this.#wanted
+    this.#wanted = []
     this.#prefetches = this.#prefetches.filter(({ isOver }) => !isOver)
-    for (const { offset, length } of ranges) {
+    for (const [object, { offset, length }] of wanted) {
       this.#prefetches.push(...this.#prefetcher.blocks.prefetch(object, offset, length))
     }
   }
@@ -156,6 +165,7 @@ export class FileReader {
   }
 
   #cancel(): void {
+    this.#wanted = []
     for (const prefetch of this.#prefetches) prefetch.cancel()
     this.#prefetches = []
   }

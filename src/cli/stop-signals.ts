@@ -39,7 +39,7 @@ export function listenForStop({ onHangup }: { readonly onHangup: boolean }): Sto
   const unmount = (): void => {
     if (mounted === undefined || received === 0) return
     const { mountpoint } = mounted
-    void notifyServiceManager('--stopping', '--status=storing what is left, and unmounting')
+    void notifyServiceManager('STOPPING=1', '--status=storing what is left, and unmounting')
     unmountWhenFree(mounted, () => received > 1).catch((error: unknown) => {
       process.stderr.write(`cannot unmount ${mountpoint}: ${explain(error)}\n`)
     })

@@ -25,12 +25,14 @@ import { asQuota } from './errors.js'
 import type { Journal } from './journal.js'
 import { cutSlices, joinSlices } from './record.js'
 import type { Slice } from './record.js'
+import type { Uploads } from './uploads.js'
 
 /** What a composition needs of the driver that it belongs to. */
 export interface CompositionHost {
   readonly name: string
   readonly journal: Journal
-  readonly remote: Pick<StorageDriver, 'compose' | 'partLimits'>
+  readonly remote: Pick<StorageDriver, 'partLimits'>
+  readonly uploads: Uploads
   /** Unfinished ones by their ids. */
   readonly open: Map<string, JournalComposition>
   /** Records a content that is safe on the disk. */
@@ -204,8 +206,8 @@ export class JournalComposition implements Composition {
   }
 
   async #moveToStore(): Promise<Composition> {
-    const { remote, journal } = this.#host
-    const composition = await remote.compose(this.path, this.#options)
+    const { uploads, journal } = this.#host
+    const composition = await uploads.begin(this.path, this.#options)
     try {
       for (const { partNumber, slices, size } of this.#parts.values()) {
         const bytes = Buffer.allocUnsafeSlow(size)

@@ -56,6 +56,7 @@ import { Reads } from './reads.js'
 import { markerKey } from './record.js'
 import { Through } from './through.js'
 import { Uploader } from './uploader.js'
+import { Uploads } from './uploads.js'
 
 export interface JournaledDriverOptions extends JournalOptions {
   /** From the first change of a file until it is sent to the store. */
@@ -85,6 +86,7 @@ export class JournaledDriver implements StorageDriver {
   readonly #remote: StorageDriver
   readonly #journal: Journal
   readonly #uploader: Uploader
+  readonly #uploads: Uploads
   readonly #reads: Reads
   readonly #changes: Changes
   readonly #through: Through
@@ -101,7 +103,15 @@ export class JournaledDriver implements StorageDriver {
     this.#remote = remote
     this.#journal = journal
     const hosted = host === undefined ? {} : { host }
-    const uploader = new Uploader({ journal, remote, delay, log, ...hosted })
+    this.#uploads = new Uploads({ journal, remote, log })
+    const uploader = new Uploader({
+      journal,
+      remote,
+      uploads: this.#uploads,
+      delay,
+      log,
+      ...hosted,
+    })
     this.#uploader = uploader
     this.#reads = new Reads({ journal, remote, uploader })
     this.#changes = new Changes({ journal, remote, exclusive })
@@ -111,6 +121,7 @@ export class JournaledDriver implements StorageDriver {
       name: this.name,
       journal,
       remote,
+      uploads: this.#uploads,
       open: this.#compositions,
       publish: (...request) => this.#changes.publish(...request),
       settle: async (range: CopyRange, { signal }: DriverOptions) => {
@@ -136,6 +147,11 @@ export class JournaledDriver implements StorageDriver {
   /** Changes that an earlier process had left. */
   get recovered(): number {
     return this.#journal.recovered
+  }
+
+  /** An earlier process may have left unfinished uploads in the store; draining aborts them. */
+  get hasLeftUploads(): boolean {
+    return this.#journal.leftUploads.size > 0
   }
 
   get gauges(): JournalGauges {
@@ -328,7 +344,7 @@ export class JournaledDriver implements StorageDriver {
       if (info.path === path || isBelow(info.path, path)) yield info
     }
     for await (const upload of this.#remote.uploads(path, options)) {
-      if (!this.#uploader.owns(upload.uploadId)) yield upload
+      if (!this.#uploads.owns(upload.uploadId)) yield upload
     }
   }
 

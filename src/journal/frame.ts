@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Bytes } from '../util/units.js'
-import type { JournalRecord, Slice } from './record.js'
+import type { LogRecord, Slice } from './record.js'
 
 /** `BMJ1` */
 const MAGIC = 0x424d4a31
@@ -26,7 +26,7 @@ export interface Previous {
 }
 
 export interface FrameText {
-  readonly sets?: readonly JournalRecord[]
+  readonly sets?: readonly LogRecord[]
   readonly drops?: readonly Drop[]
   readonly previous?: Previous
 }
@@ -56,7 +56,10 @@ export function encodeFrame(
   frame.writeBigUInt64BE(BigInt(confirmed), 20)
   json.copy(frame, HEAD)
   let checksum = crc32(frame.subarray(8))
-  for (const content of contents) checksum = crc32(content, checksum)
+  for (const content of contents) {
+    // Of nothing zlib says that its checksum is 0, whatever came before.
+    if (content.length > 0) checksum = crc32(content, checksum)
+  }
   frame.writeUInt32BE(checksum, 4)
   return frame
 }
@@ -108,8 +111,8 @@ function isConfirmedBehind(log: Buffer, at: Bytes): boolean {
 }
 
 /** Slices of a frame's own contents as slices of the file that it lies in. */
-export function locate(record: JournalRecord, file: string, contents: Bytes): JournalRecord {
-  if (record.kind === 'delete' || !record.slices.some(slice => slice.file === OWN)) return record
+export function locate(record: LogRecord, file: string, contents: Bytes): LogRecord {
+  if (record.kind !== 'put' || !record.slices.some(slice => slice.file === OWN)) return record
   const slices = record.slices.map((slice): Slice =>
     slice.file === OWN ? { file, offset: contents + slice.offset, length: slice.length } : slice,
   )

@@ -20,7 +20,15 @@ import { Log } from './log.js'
 import { Overlay } from './overlay.js'
 import type { Entry } from './overlay.js'
 import { ABSENT, ANY, infoOf, isMarkerKey } from './record.js'
-import type { Base, DeleteRecord, JournalRecord, PutRecord, Slice } from './record.js'
+import type {
+  Base,
+  DeleteRecord,
+  JournalRecord,
+  LogRecord,
+  PutRecord,
+  Slice,
+  UploadNote,
+} from './record.js'
 import { freeSpace, RECORD, Room } from './room.js'
 
 export interface JournalOptions {
@@ -94,6 +102,8 @@ export class Journal {
   readonly clock: () => Milliseconds
   /** Records that were there when the journal was opened. */
   readonly recovered: number
+  /** Uploads that an earlier process had begun and not ended. */
+  readonly leftUploads: Set<UploadNote>
   listener: JournalListener = NOBODY
   readonly #folder: JournalFolder
   readonly #log: Log
@@ -105,7 +115,7 @@ export class Journal {
   private constructor(
     options: JournalOptions,
     folder: JournalFolder,
-    { log, records }: Awaited<ReturnType<typeof Log.open>>,
+    { log, records: kept }: Awaited<ReturnType<typeof Log.open>>,
   ) {
     this.#folder = folder
     this.#log = log
@@ -118,8 +128,10 @@ export class Journal {
       free: options.free ?? (() => freeSpace(options.folder)),
       hurry: () => this.listener.changed(),
     })
+    const records = recordsOf(kept)
     this.recovered = records.length
-    this.#seq = records.at(-1)?.seq ?? 0
+    this.leftUploads = new Set(kept.filter(each => each.kind === 'upload'))
+    this.#seq = kept.at(-1)?.seq ?? 0
     for (const record of records) {
       const entry = this.overlay.set(record)
       // It may have got to the store when its process died.
@@ -153,14 +165,10 @@ export class Journal {
   /** Changes keys whose locks the caller holds. @throws QuotaError, or the file system's error */
   async change({ sets = [], contents = [], removes = [] }: JournalChange): Promise<void> {
     const drops = removes.map(({ key, record }) => ({ key, seq: record.seq }))
-    const records = sets.map((draft): JournalRecord => {
-      // What a mount that is killed now leaves in the store is found by the latest record.
-      const begun = this.overlay.entry(draft.key)?.sending?.begun
-      return { ...draft, ...(begun !== undefined && { begun }), seq: (this.#seq += 1) }
-    })
+    const records = sets.map((draft): JournalRecord => ({ ...draft, seq: (this.#seq += 1) }))
     let kept: readonly JournalRecord[]
     try {
-      kept = await this.#log.append({ sets: records, contents, drops })
+      kept = recordsOf(await this.#log.append({ sets: records, contents, drops }))
     } catch (error) {
       throw asQuota(error, sets[0]?.key ?? removes[0]?.key ?? '/')
     }
@@ -182,16 +190,18 @@ export class Journal {
     return record
   }
 
-  /** Notes, safe on the disk, that an upload of what is on its way is begun now. */
-  async noteUpload(entry: Entry): Promise<void> {
-    await this.locks.run([entry.key], async () => {
-      const { record, sending } = entry
-      if (sending === undefined) return
-      const begun = this.clock()
-      await this.#log.append({ sets: [{ ...record, begun }] })
-      entry.record = { ...record, begun }
-      entry.sending = { ...sending, begun }
-    })
+  /** Notes, safe on the disk, that an upload is about to be begun in the store. */
+  async noteUpload(path: string): Promise<UploadNote> {
+    const seq = (this.#seq += 1)
+    const note: UploadNote = { kind: 'upload', key: `*${seq}`, seq, path, begun: this.clock() }
+    await this.#log.append({ sets: [note] })
+    return note
+  }
+
+  /** Nothing of the upload is left in the store. */
+  endUpload({ key, seq }: UploadNote): void {
+    this.#append({ drops: [{ key, seq }] })
+    this.#log.forget(seq)
   }
 
   /** For callers that hold the lock. @param etag  the store's name of the version */
@@ -215,6 +225,21 @@ export class Journal {
       await this.#rebase(entry, isMarkerKey(key) ? ANY : base)
     }
     this.listener.changed()
+  }
+
+  /**
+   * Notes, safe on the disk, what the store will call the version that is about to be put there: it is this
+   * mount's own, whatever becomes of the process or replaces the record meanwhile.
+   */
+  async expect(entry: Entry, etag: string): Promise<void> {
+    await this.locks.run([entry.key], async () => {
+      if (this.overlay.entry(entry.key) !== entry) return
+      const { base } = entry.record
+      const own = [...(base.own ?? []), etag].slice(-OWN_VERSIONS)
+      const updated = { ...entry.record, base: { ...base, own } }
+      await this.#log.append({ sets: [updated] })
+      entry.record = updated
+    })
   }
 
   /** It was not sent, as far as anybody knows. For callers that hold the lock. */
@@ -348,12 +373,16 @@ export class Journal {
       size += slice.length
     }
     const copy = record.kind === 'put' ? { ...record, slices } : record
-    const [written] = await this.#log.append({ sets: [copy], contents })
+    const [written] = recordsOf(await this.#log.append({ sets: [copy], contents }))
     if (written === undefined) return
     this.contents.hold(slicesOf(written))
     entry.record = written
     void this.contents.release(slicesOf(record))
   }
+}
+
+function recordsOf(kept: readonly LogRecord[]): readonly JournalRecord[] {
+  return kept.filter(each => each.kind !== 'upload')
 }
 
 export function slicesOf(record: JournalRecord): readonly Slice[] {

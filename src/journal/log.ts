@@ -1,26 +1,30 @@
 /**
  * The journal's log: appended to, and safe on the disk when an append resolves. Appends that come while
- * others are being written go out together, with one fdatasync for all of them.
+ * others are being written go out together, by one write for all of them.
  *
  * Model: files `log-00000001` and on, the last of which is written to; a file that has grown large is
  * followed by a new one. Files go in the order in which they were made, as soon as no living record lies
  * in them: so what drops a record never goes before the record.
  *
- * A failed write changes nothing: what got into the file is cut off again. If even that fails, or the disk
- * does not confirm, nobody knows what is on it: the log takes nothing more.
+ * A file is filled with zeros somewhat ahead, and opened with O_DSYNC: a write that changes nothing but
+ * bytes costs the disk far less than one which makes the file longer (here 0.15 ms instead of 1 to 2.5).
+ *
+ * A write for which there is no space changes nothing: what got into the file is cut off again. After any
+ * other failure nobody knows what is on the disk: the log takes nothing more.
  */
+import { constants } from 'node:fs'
 import { open, readdir, readFile, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Bytes } from '../util/units.js'
-import { JournalError } from './errors.js'
+import { MiB, type Bytes } from '../util/units.js'
+import { isFull, JournalError } from './errors.js'
 import { encodeFrame, locate, scanFrames } from './frame.js'
 import type { Drop, Frame, FrameText, Previous } from './frame.js'
-import type { JournalRecord } from './record.js'
+import type { LogRecord } from './record.js'
 import { syncFolder } from './sync-folder.js'
 
 export interface Change {
-  readonly sets?: readonly JournalRecord[]
+  readonly sets?: readonly LogRecord[]
   /** What the slices named OWN in `sets` are cut from. */
   readonly contents?: readonly Uint8Array[]
   readonly drops?: readonly Drop[]
@@ -33,7 +37,7 @@ export interface LogOptions {
 }
 
 interface Waiting extends Change {
-  readonly resolve: (sets: readonly JournalRecord[]) => void
+  readonly resolve: (sets: readonly LogRecord[]) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -43,6 +47,13 @@ interface LogFile {
   readonly living: Set<number>
 }
 
+interface OpenFile {
+  readonly handle: FileHandle
+  readonly file: LogFile
+}
+
+/** Zeros that are written at once. */
+const AHEAD: Bytes = MiB
 const NAME = /^log-\d{8}$/
 
 export class Log {
@@ -50,9 +61,12 @@ export class Log {
   readonly #files: LogFile[]
   readonly #fileOf = new Map<number, LogFile>()
   readonly #queue: Waiting[] = []
-  #handle: FileHandle | undefined
+  /** The last of the files, if it is written to. */
+  #open: OpenFile | undefined
   /** Safe on the disk up to here. */
   #end: Bytes = 0
+  /** How far the file reaches. */
+  #zeroed: Bytes = 0
   #last: Previous | undefined
   #next: number
   #writing: Promise<void> | undefined
@@ -74,9 +88,9 @@ export class Log {
    */
   static async open(
     options: LogOptions,
-  ): Promise<{ readonly log: Log; readonly records: readonly JournalRecord[] }> {
+  ): Promise<{ readonly log: Log; readonly records: readonly LogRecord[] }> {
     const names = (await readdir(options.folder)).filter(name => NAME.test(name)).toSorted()
-    const living = new Map<string, { readonly record: JournalRecord; readonly file: LogFile }>()
+    const living = new Map<string, { readonly record: LogRecord; readonly file: LogFile }>()
     const files: LogFile[] = []
     let last: Previous | undefined
     for (const [index, name] of names.entries()) {
@@ -100,7 +114,7 @@ export class Log {
 
   /** Of the file that is written to. */
   get size(): Bytes {
-    return this.#handle === undefined ? 0 : this.#end
+    return this.#open === undefined ? 0 : this.#end
   }
 
   get files(): readonly string[] {
@@ -111,7 +125,7 @@ export class Log {
    * @returns the records as they are kept, their slices located
    * @throws the error of the file system; nothing has changed then
    */
-  append(change: Change): Promise<readonly JournalRecord[]> {
+  append(change: Change): Promise<readonly LogRecord[]> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...change, resolve, reject })
       this.#writing ??= this.#write().finally(() => (this.#writing = undefined))
@@ -127,7 +141,7 @@ export class Log {
   /** Removes the oldest files in which nothing lives. @param isUsed by slices of living records */
   async prune(isUsed: (file: string) => boolean): Promise<void> {
     for (let [oldest] = this.#files; oldest !== undefined; [oldest] = this.#files) {
-      const isWritten = oldest === this.#files.at(-1) && this.#handle !== undefined
+      const isWritten = oldest === this.#open?.file
       if (isWritten || oldest.living.size > 0 || isUsed(oldest.name)) return
       this.#files.shift()
       await unlink(join(this.#options.folder, oldest.name))
@@ -161,13 +175,11 @@ export class Log {
     }
   }
 
-  async #writeGroup(group: readonly Waiting[]): Promise<readonly (readonly JournalRecord[])[]> {
+  async #writeGroup(group: readonly Waiting[]): Promise<readonly (readonly LogRecord[])[]> {
     if (this.#end >= this.#options.fileSize) await this.#endFile()
-    const handle = (this.#handle ??= await this.#begin())
-    const file = this.#files.at(-1)
-    if (file === undefined) throw new JournalError('the log has no file')
+    const { handle, file } = (this.#open ??= await this.#begin())
     const pieces: Uint8Array[] = []
-    const written: (readonly JournalRecord[])[] = []
+    const written: (readonly LogRecord[])[] = []
     let at = this.#end
     for (const { sets = [], drops = [], contents = [] } of group) {
       const head = encodeFrame(textOf({ sets, drops }), contents, this.#end)
@@ -182,21 +194,38 @@ export class Log {
 
   async #append(handle: FileHandle, pieces: readonly Uint8Array[], end: Bytes): Promise<void> {
     try {
+      await this.#zero(handle, end)
       await writeAll(handle, pieces, this.#end)
     } catch (error) {
-      await handle.truncate(this.#end).catch(async () => this.#endFile())
-      throw error
-    }
-    try {
-      await handle.datasync()
-    } catch (error) {
-      this.#broken = error
+      if (isFull(error)) await this.#cutOff(handle)
+      else this.#broken = error
       throw error
     }
     this.#end = end
+    this.#zeroed = Math.max(this.#zeroed, end)
   }
 
-  async #begin(): Promise<FileHandle> {
+  /** Makes room for small writes up to `end`; where there is none, they make it themselves. */
+  async #zero(handle: FileHandle, end: Bytes): Promise<void> {
+    if (end <= this.#zeroed || end - this.#end > AHEAD / 4) return
+    const zeros = Buffer.alloc(AHEAD)
+    try {
+      await writeAll(handle, [zeros], this.#zeroed)
+      this.#zeroed += zeros.length
+    } catch (error) {
+      if (!isFull(error)) throw error
+      await this.#cutOff(handle)
+    }
+  }
+
+  async #cutOff(handle: FileHandle): Promise<void> {
+    this.#zeroed = this.#end
+    await handle.truncate(this.#end).catch((error: unknown) => {
+      this.#broken = error
+    })
+  }
+
+  async #begin(): Promise<OpenFile> {
     const { folder } = this.#options
     const name = `log-${String(this.#next).padStart(8, '0')}`
     const handle = await open(join(folder, name), 'ax', 0o600).catch(async (error: unknown) => {
@@ -211,22 +240,25 @@ export class Log {
       await handle.datasync()
       await syncFolder(folder)
       this.#end = head.length
+      this.#zeroed = head.length
     } catch (error) {
       await handle.close()
       throw error
     }
     await handle.close()
     this.#next += 1
-    this.#files.push({ name, living: new Set() })
     // Positions are given with each write; in append mode they would not count.
-    return await open(join(folder, name), 'r+')
+    const writable = await open(join(folder, name), constants.O_RDWR | constants.O_DSYNC)
+    const file: LogFile = { name, living: new Set() }
+    this.#files.push(file)
+    this.#open = { handle: writable, file }
+    return this.#open
   }
 
   async #endFile(): Promise<void> {
-    const file = this.#files.at(-1)
-    const handle = this.#handle
-    if (handle === undefined || file === undefined) return
-    this.#handle = undefined
+    if (this.#open === undefined) return
+    const { handle, file } = this.#open
+    this.#open = undefined
     this.#last = { file: file.name, end: this.#end }
     await handle.close()
   }
@@ -264,7 +296,7 @@ async function readLog(
 function replay(
   frame: Frame,
   file: LogFile,
-  living: Map<string, { readonly record: JournalRecord; readonly file: LogFile }>,
+  living: Map<string, { readonly record: LogRecord; readonly file: LogFile }>,
 ): void {
   for (const { key, seq } of frame.drops ?? []) {
     if (living.get(key)?.record.seq === seq) living.delete(key)

@@ -25,5 +25,6 @@ export async function lookInto(folder: string, store: string): Promise<Left> {
     return nothing
   const used = await isInUse(folder)
   const { records } = await Log.open({ folder, fileSize: 1 })
-  return { changes: records.length, isInUse: used }
+  const changes = records.filter(({ kind }) => kind !== 'upload').length
+  return { changes, isInUse: used }
 }

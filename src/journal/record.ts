@@ -31,14 +31,14 @@ interface Common {
   /** Unix time of the first change that the store does not have. */
   readonly since: Milliseconds
   /** Unix time of this change. */
-  readonly modTime: Milliseconds
+  readonly changed: Milliseconds
   readonly base: Base
-  /** Unix time when an upload of this key, not necessarily of this record, was begun last. */
-  readonly begun?: Milliseconds
 }
 
 export interface PutRecord extends Common {
   readonly kind: 'put'
+  /** Unix time of the content, as callers see it. */
+  readonly modTime: Milliseconds
   readonly size: Bytes
   /** The version as callers see it, also after the store has given it another name. */
   readonly etag: string
@@ -53,6 +53,20 @@ export interface DeleteRecord extends Common {
 }
 
 export type JournalRecord = PutRecord | DeleteRecord
+
+/** An upload was begun in the store, and has not ended: what is left of it is found by this. */
+export interface UploadNote {
+  readonly kind: 'upload'
+  /** Of the note; no path. */
+  readonly key: string
+  readonly seq: number
+  readonly path: string
+  /** Unix time. */
+  readonly begun: Milliseconds
+}
+
+/** What the log keeps until it is dropped. */
+export type LogRecord = JournalRecord | UploadNote
 
 export const ANY: Base = { is: 'any' }
 export const ABSENT: Base = { is: 'absent' }

@@ -6,10 +6,12 @@
  * What is there and is exactly what is being sent counts as sent: a process may have died before it had
  * noted that. Small contents are told by their etags, others are read and compared.
  */
+import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import type {
   CompleteOptions,
   FileInfo,
+  Metadata,
   Part,
   StorageDriver,
   WriteConditions,
@@ -30,11 +32,13 @@ import { forEachParallel, Semaphore } from '../util/semaphore.js'
 import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import type { Contents } from './contents.js'
 import { isMarkerKey } from './record.js'
-import type { DeleteRecord, JournalRecord, PutRecord } from './record.js'
+import type { DeleteRecord, PutRecord } from './record.js'
+import type { Uploads } from './uploads.js'
 
 export interface SenderOptions {
   readonly remote: StorageDriver
   readonly contents: Contents
+  readonly uploads: Uploads
   /** Unix time. */
   readonly clock: () => Milliseconds
   /** Of this machine, in names of conflicts; default the host's name. */
@@ -46,8 +50,8 @@ export interface Sending {
   /** It may be there already. */
   readonly isDoubtful: boolean
   readonly signal: AbortSignal
-  /** Must have resolved before an upload is begun. */
-  readonly note: () => Promise<void>
+  /** Must have noted what the store will call the version before it can have it. */
+  readonly expect: (etag: string) => Promise<void>
 }
 
 export interface Sent {
@@ -76,8 +80,6 @@ export class Sender {
   readonly #options: SenderOptions
   readonly #layout: PartLayout
   readonly #memory = new Semaphore(IN_MEMORY)
-  /** Ids of the uploads that are under way. */
-  readonly active = new Set<string>()
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -87,9 +89,8 @@ export class Sender {
   /** @throws whatever the store throws; nothing is known then */
   async put(record: PutRecord, sending: Sending): Promise<Sent> {
     if (isMarkerKey(record.key)) return this.#putMarker(record, sending)
-    const { signal, isDoubtful } = sending
-    if (isDoubtful) await this.dropUploads(record, signal)
-    const isLate = isDoubtful || this.#options.clock() - record.modTime > LATE
+    const { isDoubtful } = sending
+    const isLate = isDoubtful || this.#options.clock() - record.changed > LATE
     try {
       if (record.base.is === 'any' && isLate) return await this.#putLate(record, sending)
       const repeated = isDoubtful ? { repeated: true } : {}
@@ -102,26 +103,11 @@ export class Sender {
   }
 
   /** Whether another host has put something there after the delete that is about to be sent. */
-  async isOutdated({ key, modTime, base }: DeleteRecord, signal: AbortSignal): Promise<boolean> {
+  async isOutdated({ key, changed, base }: DeleteRecord, signal: AbortSignal): Promise<boolean> {
     if (isMarkerKey(key)) return false
     const info = await this.#stat(key, signal)
     if (info?.etag === undefined || base.own?.includes(info.etag) === true) return false
-    return (info.modTime?.getTime() ?? 0) > modTime + SKEW
-  }
-
-  /**
-   * Aborts what a process has begun to upload that died. One of the same name that another host has begun
-   * within the same minute is taken for it, and fails there with an error.
-   */
-  async dropUploads({ key, begun }: JournalRecord, signal: AbortSignal): Promise<void> {
-    if (begun === undefined) return
-    const { remote } = this.#options
-    for await (const upload of remote.uploads(key, { signal })) {
-      const isSameTime = Math.abs(upload.initiated.getTime() - begun) < SKEW
-      if (upload.path === key && isSameTime && !this.active.has(upload.uploadId)) {
-        await remote.abortUpload(upload, { signal })
-      }
-    }
+    return (info.modTime?.getTime() ?? 0) > changed + SKEW
   }
 
   async #putMarker({ key, metadata }: PutRecord, { signal }: Sending): Promise<Sent> {
@@ -141,9 +127,10 @@ export class Sender {
     const { signal } = sending
     const info = await this.#stat(record.key, signal)
     if (info?.etag === undefined) return await this.#upload(record, { ifNoneMatch: '*' }, sending)
-    if (await this.#isSame(record, info, signal)) return { etag: info.etag }
+    const same = await this.#takeSame(record, info, sending)
+    if (same !== undefined) return same
     const isOwn = record.base.own?.includes(info.etag) === true
-    if (!isOwn && (info.modTime?.getTime() ?? 0) > record.modTime) {
+    if (!isOwn && (info.modTime?.getTime() ?? 0) > record.changed) {
       return await this.#beside(record, new Error(`${record.key} is newer in the store`), sending)
     }
     return await this.#upload(record, { ifMatch: info.etag }, sending)
@@ -154,7 +141,8 @@ export class Sender {
     const { signal } = sending
     const info = await this.#stat(record.key, signal)
     if (info?.etag !== undefined) {
-      if (await this.#isSame(record, info, signal)) return { etag: info.etag }
+      const same = await this.#takeSame(record, info, sending)
+      if (same !== undefined) return same
       if (record.base.own?.includes(info.etag) === true) {
         return await this.#upload(record, { ifMatch: info.etag }, sending)
       }
@@ -164,10 +152,12 @@ export class Sender {
 
   async #beside(record: PutRecord, cause: unknown, sending: Sending): Promise<Sent> {
     const { clock, host = hostname(), log } = this.#options
+    // Another file: nothing of it will be found under the record's name.
+    const elsewhere = { ...sending, expect: async () => undefined }
     for (let number = 1; ; number += 1) {
       const name = conflictName(record.key, { host, time: clock(), number })
       try {
-        await this.#upload({ ...record, key: name }, { ifNoneMatch: '*' }, sending)
+        await this.#upload({ ...record, key: name }, { ifNoneMatch: '*' }, elsewhere)
         log.error(
           { path: record.key, beside: name, err: cause },
           'another host has changed a file before it was uploaded: ours is stored beside',
@@ -190,12 +180,13 @@ export class Sender {
   async #putWhole(
     record: PutRecord,
     conditions: WriteConditions,
-    { signal }: Sending,
+    { signal, expect }: Sending,
   ): Promise<WriteResult> {
     const { remote } = this.#options
     return await this.#inMemory(record.size, signal, async () => {
       const content = await this.#bytes(record, 0, record.size)
       const options: WriteOptions = { ...conditions, ...headersOf(record), signal }
+      if (!MD5.test(record.etag)) await expect(md5(content))
       return await remote.putContent(record.key, content, options)
     })
   }
@@ -203,12 +194,10 @@ export class Sender {
   async #compose(
     record: PutRecord,
     conditions: WriteConditions,
-    { signal, note }: Sending,
+    { signal, expect }: Sending,
   ): Promise<WriteResult> {
-    const { remote } = this.#options
-    await note()
-    const composition = await remote.compose(record.key, { ...headersOf(record), signal })
-    this.active.add(composition.uploadId)
+    const { uploads } = this.#options
+    const composition = await uploads.begin(record.key, { ...headersOf(record), signal })
     try {
       const parts: Part[] = []
       const send = async (range: PartRange, signal: AbortSignal): Promise<void> => {
@@ -220,14 +209,13 @@ export class Sender {
       }
       await forEachParallel(this.#ranges(record.size), send, { limit: IN_MEMORY, signal })
       const options: CompleteOptions = { ...conditions, signal }
+      await expect(etagOf(parts))
       return await composition.complete(parts, options)
     } catch (error) {
       await composition.abort().catch((failure: unknown) => {
         this.#options.log.warn({ path: record.key, err: failure }, 'cannot abort an upload')
       })
       throw error
-    } finally {
-      this.active.delete(composition.uploadId)
     }
   }
 
@@ -264,6 +252,14 @@ export class Sender {
     }
   }
 
+  /** Counts what is there as sent if it is the same, or replaces it if only its metadata are others. */
+  async #takeSame(record: PutRecord, info: FileInfo, sending: Sending): Promise<Sent | undefined> {
+    const { etag, metadata = {} } = info
+    if (etag === undefined || !(await this.#isSame(record, info, sending.signal))) return undefined
+    if (isEqual(metadata, record.metadata ?? {})) return { etag }
+    return await this.#upload(record, { ifMatch: etag }, sending)
+  }
+
   async #isSame(record: PutRecord, info: FileInfo, signal: AbortSignal): Promise<boolean> {
     const { etag, size } = info
     if (size !== record.size || etag === undefined) return false
@@ -280,6 +276,12 @@ export class Sender {
   }
 }
 
+function isEqual(one: Metadata, other: Metadata): boolean {
+  const names = Object.keys(one)
+  if (names.length !== Object.keys(other).length) return false
+  return names.every(name => one[name] === other[name])
+}
+
 function conditionsOf({ base }: PutRecord): WriteConditions {
   if (base.is === 'version') return { ifMatch: base.etag }
   return base.is === 'absent' ? { ifNoneMatch: '*' } : {}
@@ -293,6 +295,18 @@ function headersOf({
     ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
     ...(contentType !== undefined && { contentType }),
   }
+}
+
+/** Of a composition, as BOS makes it from those of its parts. */
+function etagOf(parts: readonly Part[]): string {
+  const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
+  const [only, ...others] = ordered
+  if (only !== undefined && others.length === 0) return only.etag
+  return `-${md5(Buffer.from(ordered.map(({ etag }) => etag).join('')))}`
+}
+
+function md5(content: Uint8Array): string {
+  return createHash('md5').update(content).digest('hex')
 }
 
 /** `/a/name` as `/a/name.conflict-host-20240501T120000Z`, cut where it would be too long. */

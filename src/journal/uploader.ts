@@ -22,10 +22,12 @@ import type { Entry } from './overlay.js'
 import { isMarkerKey } from './record.js'
 import type { DeleteRecord, JournalRecord } from './record.js'
 import { Sender } from './sender.js'
+import type { Uploads } from './uploads.js'
 
 export interface UploaderOptions {
   readonly journal: Journal
   readonly remote: StorageDriver
+  readonly uploads: Uploads
   /** From the first change of a record until it is sent. */
   readonly delay: Milliseconds
   readonly host?: string
@@ -61,11 +63,12 @@ export class Uploader {
 
   constructor(options: UploaderOptions) {
     this.#options = options
-    const { journal, remote, log, host } = options
+    const { journal, remote, uploads, log, host } = options
     this.#sender = new Sender({
       remote,
       log,
       contents: journal.contents,
+      uploads,
       clock: journal.clock,
       ...(host === undefined ? {} : { host }),
     })
@@ -80,11 +83,6 @@ export class Uploader {
       unwanted: entry => this.#underWay.get(entry)?.abort(new Error('it was deleted meanwhile')),
     }
     this.#pumpSoon()
-  }
-
-  /** Whether an unfinished upload in the store is one that is under way here. */
-  owns(uploadId: string): boolean {
-    return this.#sender.active.has(uploadId)
   }
 
   /**
@@ -108,9 +106,10 @@ export class Uploader {
 
   /** Sends all there is. @throws PendingError that says what is left */
   async drainAll(signal?: AbortSignal): Promise<void> {
-    const { journal } = this.#options
+    const { journal, uploads } = this.#options
     try {
       await this.drain({ below: ['/'] }, signal)
+      await uploads.dropLeft(signal)
     } catch (error) {
       const files = journal.overlay.size
       if (files === 0) return
@@ -216,10 +215,10 @@ export class Uploader {
       const begun = await this.#begin(entry, 'put')
       if (begun?.record.kind !== 'put') return
       const { record, isDoubtful } = begun
-      const outcome = await this.#attempt(entry, record, async () => {
-        const note = () => journal.noteUpload(entry)
-        return await this.#sender.put(record, { isDoubtful, signal, note })
-      })
+      const expect = (etag: string): Promise<void> => journal.expect(entry, etag)
+      const outcome = await this.#attempt(entry, record, () =>
+        this.#sender.put(record, { isDoubtful, signal, expect }),
+      )
       if (outcome === undefined) return
       if (outcome.beside !== undefined) this.totals.conflicts += 1
       this.#succeeded(1)
@@ -323,7 +322,6 @@ export class Uploader {
 
   /** Decided in another life of this mount, while another host has made the file anew. */
   async #isOutdated(record: DeleteRecord): Promise<boolean> {
-    await this.#sender.dropUploads(record, this.#stop.signal)
     if (!(await this.#sender.isOutdated(record, this.#stop.signal))) return false
     const { log } = this.#options
     const path = record.key
@@ -356,12 +354,13 @@ export class Uploader {
       { path: entry.key, err: error, serviceCode, requestId },
       'cannot upload a file yet; the journal keeps it',
     )
-    const isBlocked = (seq: number): boolean => {
+    const blockersOf = (seq: number): readonly number[] => {
       const waiting = journal.overlay.bySeq(seq)
-      return waiting !== undefined && [...journal.overlay.blockers(waiting)].includes(entry)
+      const blockers = waiting === undefined ? [] : [...journal.overlay.blockers(waiting)]
+      return blockers.map(blocker => blocker.record.seq)
     }
     for (const drain of this.#drains) {
-      drain.failed(record.seq, error, isBlocked)
+      drain.failed(record.seq, error, blockersOf)
       if (this.#failedInRow >= HOPELESS) drain.giveUp(error)
     }
   }

@@ -84,7 +84,9 @@ void t.test(
     const object = { path: '/f', etag: '1', size: 64 * MiB }
     await blocks.load(object, 0, 128 * KiB)
     const reader = prefetcher.open()
-    t.not(reader.read(object, 0, 128 * KiB, waiter) instanceof Promise, true)
+    t.notOk(reader.read(object, 0, 128 * KiB, waiter) instanceof Promise)
+    t.equal(fetched.length, 1, 'but not before the read is answered')
+    await turn()
     t.same(fetched, [
       { path: '/f', offset: 0, length: 128 * KiB },
       { path: '/f', offset: 128 * KiB, length: 896 * KiB },
@@ -184,4 +186,26 @@ void t.test('a file that the cache can hold stays', async t => {
   await readOn(prefetcher.open(), '/f', 0, 300 * MiB)
   t.equal(fetched.length, before)
   reader.close()
+})
+
+void t.test('what a reader has turned away from, or has closed, is not fetched', async t => {
+  const { prefetcher, blocks, fetched } = scene()
+  const object = { path: '/f', etag: '1', size: 64 * MiB }
+  await blocks.load(object, 0, 2 * MiB)
+  await blocks.load(object, 32 * MiB, 128 * KiB)
+  const before = fetched.length
+  const [turning, closing] = [prefetcher.open(), prefetcher.open()]
+  for (const reader of [turning, closing]) {
+    for (let at = 0; at < MiB; at += 128 * KiB) await reader.read(object, at, 128 * KiB, waiter)
+    await turn()
+  }
+  const after = fetched.length
+  t.ok(after > before)
+  void turning.read(object, MiB, MiB, waiter)
+  void turning.read(object, 32 * MiB, 128 * KiB, waiter)
+  void closing.read(object, MiB, MiB, waiter)
+  closing.close()
+  await turn()
+  t.equal(fetched.length, after)
+  turning.close()
 })

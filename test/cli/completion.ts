@@ -50,6 +50,18 @@ void t.test('values of flags and of -o are completed', async t => {
   t.same(await answers(t, 'mount', '-o', 'accesskeys'), [])
 })
 
+void t.test('there is a script for each of three shells', async t => {
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const finished = await session.run(['completion', shell])
+    t.equal(finished.code, 0, finished.stderr)
+    t.match(finished.text, /bosmount __complete/)
+  }
+  const script = (await session.run(['completion', 'bash'])).text
+  const checked = await run('bash', ['-n', '-c', script])
+  t.equal(checked.code, 0, checked.stderr)
+  t.equal((await session.run(['completion', 'tcsh'])).code, 2)
+})
+
 void t.test('the script for bash does what bash wants', async t => {
   const folder = scratchFolder(t)
   const script = join(folder, 'completion.bash')

@@ -50,8 +50,16 @@ interface Setting {
 const MASK = '[secret]'
 
 function effective(inspection: Inspection): Readonly<Record<string, Setting>> {
-  const { uid, gid } = inspection.config
-  const parameters: Record<string, unknown> = { ...parametersOf(inspection), uid, gid }
+  const { uid, gid, cacheMemory, fileMode, directoryMode } = inspection.config
+  // What has no fixed default.
+  const parameters: Record<string, unknown> = {
+    ...parametersOf(inspection),
+    uid,
+    gid,
+    'cache-memory': cacheMemory,
+    'file-mode': `0${fileMode.toString(8)}`,
+    'dir-mode': `0${directoryMode.toString(8)}`,
+  }
   const settings: Record<string, Setting> = {}
   for (const option of OPTIONS) {
     const given = inspection.given.get(option.name)

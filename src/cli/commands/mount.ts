@@ -1,6 +1,7 @@
 /** `bosmount mount`: in the foreground, or as a daemon that detaches once the mount works. */
 import { join, resolve } from 'node:path'
 import type { MountConfig } from '../../config.js'
+import type { RunningMount } from '../../mount.js'
 import { command } from '../command.js'
 import { openInstruments } from '../instruments.js'
 import { openLog } from '../logger.js'
@@ -9,7 +10,7 @@ import { isDaemonChild, reportReady, startDaemon } from '../daemon.js'
 import { CommandError, EXIT, explain } from '../errors.js'
 import { addMountOptions, namedSource } from '../mount-flags.js'
 import { collectUnknownFlags } from '../unknown-flags.js'
-import { notifyServiceManager } from '../service-manager.js'
+import { feedWatchdog, notifyServiceManager } from '../service-manager.js'
 import { listenForStop } from '../stop-signals.js'
 import { checkConfig, inspectArguments } from '../store.js'
 import { isMounted, mountpointPath } from '../mounts.js'
@@ -133,6 +134,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
   const { source } = mount
   const record = { mountpoint, source, ...(logFile === undefined ? {} : { logFile }) }
   stop.unmount(mount)
+  const starveWatchdog = feedWatchdog(() => statusOf(mount))
   try {
     await writeRecord(record)
     await instruments.attach(mount)
@@ -146,6 +148,7 @@ async function serve({ config, mountpoint, embedded }: Plan): Promise<void> {
     await writeRecord({ ...record, failure: explain(error) })
     throw error
   } finally {
+    starveWatchdog()
     stop.remove()
     logSignals.remove()
     await instruments.close()
@@ -163,6 +166,13 @@ interface Announced {
   readonly source: string
   readonly mountpoint: string
   readonly logFile: string | undefined
+}
+
+/** For `systemctl status`. */
+function statusOf(mount: RunningMount): string {
+  const { dirty = 0, handles = 0 } = mount.counts()
+  const { source, mountpoint } = mount
+  return `${source} is mounted at ${mountpoint}: ${handles} handles, ${dirty} files to store`
 }
 
 /** Linux would stack a second mount on the first and hide it. A dead one is cleared away instead. */

@@ -164,11 +164,12 @@ export class Calls {
       readonly target: { readonly conditions: Conditions; readonly expected: () => string }
     },
   ): Promise<string> {
-    if (!hasCondition || target.expected() === target.conditions.ifMatch) return written
+    if (!hasCondition) return written
     // The condition held if it took effect; a later attempt would not meet it again.
     return written.catch(async (error: unknown) => {
       const isUnclear = error instanceof BosError && error.ambiguous && error.kind !== 'timeout'
-      if (!isUnclear) throw error
+      // Only now is the etag worked out: hashing all bytes a second time is not for free.
+      if (!isUnclear || target.expected() === target.conditions.ifMatch) throw error
       const head = { method: 'HEAD' as const, key, signal }
       const etag = await this.call(head, undefined, { deadline: LAST_LOOK }).then(
         ({ headers }) => readEtag(headers),

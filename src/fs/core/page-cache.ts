@@ -1,10 +1,12 @@
 /**
  * Which open files the kernel reads past its page cache (direct I/O). Pure.
  *
- * A cold sequential read through the page cache costs its reader two to five times the processor
- * time, and this process half as much again where the kernel's read-ahead cannot be raised
- * (ARCHITECTURE.md has the figures); a long one drives out what is hot. So large files go past it, whose bytes our own cache has if they are wanted again. Small ones go
- * through it: they are read again more often, with small reads, and then for the price of a copy.
+ * What is cheaper depends on how much is asked for at a time, which nobody knows when a file is opened. Past the
+ * page cache each read(2) is a request to us: a cold file costs less that way in reads of 64 KiB and more, and up
+ * to twice as much in smaller ones. What is read again costs a copy from the page cache, and two to ten times
+ * that from us (ARCHITECTURE.md has the figures). Programs that serve files read them in pieces of 32 to 64 KiB,
+ * those that copy them in larger ones. So files that are not too large to be read again go through the
+ * page cache; larger ones, which would drive out what is hot, go past it, and have our own.
  *
  * Who can only write goes past it too: each write is a request to us either way, and the kernel saves the
  * copy into its pages, and one request for each file, in which it asks for security attributes before the
@@ -15,8 +17,8 @@
  */
 import { MiB, type Bytes } from '../../util/units.js'
 
-/** Below this the whole file comes with two or three requests, and readers read little at a time. */
-const LARGE: Bytes = 4 * MiB
+/** Most layers of images are smaller, and are read again. */
+const LARGE: Bytes = 32 * MiB
 
 export type Access = 'read' | 'write'
 

@@ -5,7 +5,7 @@
  * lies, in one reused buffer. When nothing is left it waits, by the cheapest means that fits:
  * - requests are being worked on asynchronously: one turn of the event loop, which ends those that
  *   awaited only settled promises; then the device's own way of waiting;
- * - otherwise it asks again for some tens of microseconds, if that has paid lately: a program that
+ * - otherwise it asks again for some microseconds, if that has paid lately: a program that
  *   makes one call after another sends its next request within that time, and is spared two changes
  *   of thread. Not while bytes come in over the network: they wait for the same thread, and a cold
  *   sequential read had three quarters of its speed;
@@ -37,7 +37,7 @@ export interface ChannelConfig {
   readonly spareBuffers: number
 }
 
-export const DEFAULT_CHANNEL_CONFIG: ChannelConfig = { spin: 0.05, turn: 2, spareBuffers: 16 }
+export const DEFAULT_CHANNEL_CONFIG: ChannelConfig = { spin: 0.02, turn: 2, spareBuffers: 16 }
 
 export interface RequestHandler {
   /** One whole request in `bytes[0, length)`. Must not throw. */

@@ -5,7 +5,6 @@ import t from 'tap'
 import { OPTIONS } from '../../../src/config.js'
 import { environment, SECRET_ACCESS_KEY } from '../../helpers/bosmount.js'
 import { CliSession } from '../../helpers/cli-session.js'
-import { run } from '../../helpers/processes.js'
 import { scratchFolder } from '../../helpers/scratch.js'
 
 const session = new CliSession(t, environment({ HOME: '/nonexistent' }))
@@ -31,7 +30,15 @@ health: { storagedriver: { enabled: true, interval: 10s } }
 `
 
 void t.test('every setting is shown with its source, and no secret', async t => {
-  const args = ['config', 'my-bucket/dir', '--region', 'su', '-o', 'metadata_ttl=5m,ro', '--json']
+  const args = [
+    'config',
+    'my-bucket/dir',
+    '--region',
+    'su',
+    '-o',
+    'metadata_ttl=5m,ro,dmask=027',
+    '--json',
+  ]
   const finished = await session.run(args, { BOSMOUNT_FILE_MODE: '600' })
   t.equal(finished.code, 0, finished.stderr)
   const settings = JSON.parse(finished.text) as Record<string, { value: string; source: string }>
@@ -47,6 +54,8 @@ void t.test('every setting is shown with its source, and no secret', async t => 
     'file-mode': { value: '0600', source: 'environment BOSMOUNT_FILE_MODE' },
     chunksize: { value: '10 MiB', source: 'default' },
     uid: { value: String(process.getuid?.()), source: 'default' },
+    'dir-mode': { value: '0750', source: '-o dmask' },
+    'cache-memory': { value: /^[\d.]+ MiB$/, source: 'default' },
   })
   t.notOk(finished.text.includes(SECRET_ACCESS_KEY))
   const text = await session.run(args.slice(0, -1))
@@ -108,23 +117,4 @@ void t.test('a misspelt flag of any command is told with the one that was meant'
   t.equal(finished.code, 2)
   t.match(finished.stderr, /unknown option --recursiv; did you mean --recursive\?/)
   t.match(finished.stderr, /unknown option --jsno; did you mean --json\?/)
-})
-
-void t.test('shells get scripts that they understand, and answers', async t => {
-  for (const shell of ['bash', 'zsh', 'fish']) {
-    const finished = await session.run(['completion', shell])
-    t.equal(finished.code, 0, finished.stderr)
-    t.match(finished.text, /bosmount/)
-  }
-  const script = (await session.run(['completion', 'bash'])).text
-  const checked = await run('bash', ['-n', '-c', script])
-  t.equal(checked.code, 0, checked.stderr)
-  const complete = `${script}
-    bosmount() { printf '%s\\n' mount umount registry; }
-    COMP_WORDS=(bosmount r) COMP_CWORD=1; _bosmount_complete; echo "\${COMPREPLY[@]}"`
-  t.equal((await run('bash', ['-c', complete])).text, 'registry\n')
-  const unknown = await session.run(['completion', 'tcsh'])
-  t.equal(unknown.code, 2)
-  const answers = await session.run(['--get-yargs-completions', 'bosmount', 'registry', ''])
-  t.match(answers.text, /tree\ndu\nverify\ngc/)
 })

@@ -1,0 +1,100 @@
+/** Rows whose figures are times, each beside the same bytes sent, or stored, without the mount. */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { KiB, MiB } from '../../src/util/units.js'
+import { JOURNAL, type Line, type Row } from './row.js'
+import { dd, inTurn, Writers, type Scene } from './scene.js'
+import { median, parallel, seconds } from '../measure.js'
+
+const DELAY = 20
+const SMALL = 4 * KiB
+/** Written before anything is measured: code is compiled, memory touched. */
+const WARM_UP = 64 * MiB
+
+async function stream(scene: Scene): Promise<readonly Line[]> {
+  const { bare, sizes } = scene
+  const { size, rounds } = sizes
+  return await scene.mounted([], async mount => {
+    await dd(join(mount.path, 'warm-up'), WARM_UP)
+    await bare.upload('bare-warm-up', WARM_UP)
+    const [value, against] = await inTurn(
+      rounds,
+      round => dd(join(mount.path, `big-${round}`), size),
+      round => bare.upload(`bare-${round}`, size),
+    )
+    return [
+      { what: `${size / MiB} MiB, close included`, value, against, unit: 's', goal: '>= 0.9' },
+    ]
+  })
+}
+
+/** The rules of the server cannot be changed between two writes: first all without, then all with. */
+async function delay(scene: Scene): Promise<readonly Line[]> {
+  const { size, rounds } = scene.sizes
+  return await scene.mounted([], async mount => {
+    const write = async (name: string): Promise<number> => {
+      const times: number[] = []
+      for (let round = 0; round < rounds; round += 1) {
+        times.push(await seconds(() => dd(join(mount.path, `${name}-${round}`), size)))
+      }
+      return median(times)
+    }
+    await dd(join(mount.path, 'warm-up'), WARM_UP)
+    const against = await write('plain')
+    const value = await scene.delayed(DELAY, () => write('delayed'))
+    const what = `${size / MiB} MiB, ${DELAY} ms per request, against without`
+    return [{ what, value, against, unit: 's', goal: '>= 0.85' }]
+  })
+}
+
+function small(writers: number): (scene: Scene) => Promise<readonly Line[]> {
+  return async scene => {
+    const { bare, sizes } = scene
+    const { files, rounds } = sizes
+    const data = randomBytes(SMALL)
+    return await scene.mounted([], async (mount, owner) => {
+      const programs = new Writers(owner, writers)
+      const [value, against] = await inTurn(
+        rounds,
+        async round => {
+          const folder = join(mount.path, `small-${writers}-${round}`)
+          await mkdir(folder)
+          await programs.write({ folder, count: files, size: SMALL, sync: false })
+        },
+        round => parallel(files, writers, i => bare.put(`bare-${writers}-${round}/${i}`, data)),
+      )
+      const what = `${files} files of 4 KiB, ${writers} at a time`
+      return [{ what, value, against, unit: 's', goal: '>= 0.8' }]
+    })
+  }
+}
+
+async function smallJournal(scene: Scene): Promise<readonly Line[]> {
+  const { files, rounds } = scene.sizes
+  const local = join(scene.folder, 'local-small')
+  mkdirSync(local)
+  return await scene.mounted(JOURNAL, async (mount, owner) => {
+    const programs = new Writers(owner, 1)
+    const write = async (folder: string, sync: boolean): Promise<void> => {
+      await mkdir(folder)
+      await programs.write({ folder, count: files, size: SMALL, sync })
+    }
+    const [value, against] = await inTurn(
+      rounds,
+      round => write(join(mount.path, `journal-${round}`), false),
+      round => write(join(local, String(round)), true),
+    )
+    const what = `${files} files of 4 KiB, journal, against fsync on the local disk`
+    return [{ what, value, against, unit: 's', goal: '>= 0.5' }]
+  })
+}
+
+export const SPEED: readonly Row[] = [
+  { name: 'stream', run: stream },
+  { name: 'delay', run: delay },
+  { name: 'small-1', run: small(1) },
+  { name: 'small-16', run: small(16) },
+  { name: 'small-journal', needs: 'durability', run: smallJournal },
+]
