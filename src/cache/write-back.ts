@@ -80,6 +80,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   readonly #log: Logger
   readonly #files = new Set<DirtyFile>()
   #relieving = false
+  #keepsUploads = false
 
   constructor(options: WriteBackOptions) {
     const { limits, memory, patience, retryDelay = DEFAULT_RETRY_DELAY, guard, log } = options
@@ -143,8 +144,12 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
     return file
   }
 
-  /** Discards every file, so that nothing of those that could not be flushed is left in the store. */
-  async close(): Promise<void> {
+  /**
+   * Discards every file, so that nothing of those that could not be flushed is left in the store, unless
+   * that is not to be asked for anything more.
+   */
+  async close({ keepsUploads = false } = {}): Promise<void> {
+    this.#keepsUploads = keepsUploads
     await Promise.all([...this.#files].map(async file => file.discard()))
   }
 
@@ -155,6 +160,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
 
   /** Drops an upload that nobody wants any more; that this fails is no reason for others to fail. */
   async dropUpload(composition: Composition): Promise<void> {
+    if (this.#keepsUploads) return
     const { path, uploadId } = composition
     await composition.abort().catch((error: unknown) => {
       this.#log.warn({ path, uploadId, err: error }, 'cannot abort an upload')
