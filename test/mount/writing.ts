@@ -144,7 +144,12 @@ shared.close()
 os.close(both)
 assert open(path, 'rb').read(15) == b'mappwrittenmore'
 `
-    const ended = await runOk('python3', ['-c', script, at('sent'), join(scratchFolder(t), 'source')])
+    const ended = await runOk('python3', [
+      '-c',
+      script,
+      at('sent'),
+      join(scratchFolder(t), 'source'),
+    ])
     t.equal(ended.stderr, '')
   },
 )
