@@ -24,6 +24,7 @@ import { Background, runOk } from '../test/helpers/processes.js'
 import { isMounted, scratchFolder } from '../test/helpers/scratch.js'
 import { MiB } from '../src/util/units.js'
 import { figures, PARALLEL, type Figure } from './fuse/figures.js'
+import { median } from './measure.js'
 
 const SERVE = fileURLToPath(new URL('fuse/serve.js', import.meta.url))
 const SOURCE = fileURLToPath(new URL('../../bench/fuse/low-level.c', import.meta.url))
@@ -74,10 +75,6 @@ function usageOf({ process: { pid } }: Server): {
   const fields = rest.split(' ').map(Number)
   const ticks = (fields[11] ?? 0) + (fields[12] ?? 0)
   return { cpu: ticks / TICKS_PER_SECOND, resident: (fields[21] ?? 0) * 4096 }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }
 
 interface Sample {

@@ -81,7 +81,7 @@ export class DiskCache {
   readonly #space: (directory: string) => Promise<Space>
   readonly #lock: Server
   readonly #blocks: LRUCache<string, Kept>
-  readonly #buffers = new BufferPool(FILE_BUFFER, MAX_BUFFERS)
+  readonly #buffers = new BufferPool(MAX_BUFFERS * FILE_BUFFER)
   #isOff = false
   #queued: Bytes = 0
   #writes: Promise<void> = Promise.resolve()
@@ -208,7 +208,7 @@ export class DiskCache {
   }
 
   #take(size: Bytes): Buffer {
-    return size <= FILE_BUFFER ? this.#buffers.take() : Buffer.allocUnsafeSlow(size)
+    return size <= FILE_BUFFER ? this.#buffers.take(FILE_BUFFER) : Buffer.allocUnsafeSlow(size)
   }
 
   /** @throws Error when it takes too long */

@@ -97,7 +97,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
     const most = Math.min(ASSEMBLED_PARTS * partSize, total / ASSEMBLY_SHARE)
     this.assembly = new Budget(Math.max(partSize, Math.floor(most)))
     this.budget = new Budget(total - this.assembly.capacity, () => this.#onPressure())
-    this.pool = new BufferPool(PAGE_SIZE, Math.ceil(this.budget.capacity / PAGE_SIZE / 4))
+    this.pool = new BufferPool(this.budget.capacity / 4)
   }
 
   /** Files that hold bytes the store does not have. */

@@ -14,7 +14,8 @@ export interface Alias {
   readonly local: string
   /** As the store knows it. */
   readonly remote: string
-  readonly modTime: Milliseconds
+  /** What callers are told, if it is not what the store says. */
+  readonly modTime?: Milliseconds
 }
 
 export class Aliases {
@@ -35,6 +36,11 @@ export class Aliases {
     if (this.#byPath.size <= this.#limit) return
     const [oldest] = this.#byPath.keys()
     if (oldest !== undefined) this.#byPath.delete(oldest)
+  }
+
+  /** What this mount has put into the store at once: one name, and known to be its own. */
+  own(path: string, etag: string): void {
+    this.set(path, { local: etag, remote: etag })
   }
 
   get(path: string): Alias | undefined {
@@ -86,6 +92,7 @@ export class Aliases {
   info(info: FileInfo): FileInfo {
     const alias = this.#byPath.get(info.path)
     if (alias === undefined || info.isDir || info.etag !== alias.remote) return info
-    return { ...info, etag: alias.local, modTime: new Date(alias.modTime) }
+    const { local, modTime } = alias
+    return { ...info, etag: local, ...(modTime !== undefined && { modTime: new Date(modTime) }) }
   }
 }

@@ -127,16 +127,19 @@ export class Changes {
       const found = entry?.record
       if (found?.kind === 'put' && metadata === undefined) return
       const free = isFree ? ABSENT : ANY
+      // The one that was removed may still be in the store, with metadata of its own.
+      const told = metadata ?? (found === undefined ? undefined : {})
       const marker: PutDraft = {
         kind: 'put',
         key,
         since: sinceOf(entry) ?? clock(),
         modTime: clock(),
+        changed: clock(),
         base: entry === undefined ? free : this.#journal.nextBase(entry),
         size: 0,
         etag: newEtag(),
         slices: [],
-        ...(metadata !== undefined && { metadata }),
+        ...(told !== undefined && { metadata: told }),
       }
       await this.#journal.change({ sets: [marker] })
     })
@@ -157,8 +160,9 @@ export class Changes {
       if (ifMatch !== undefined && ifMatch !== record.etag) throw this.#precondition(path, ifMatch)
       const base = this.#journal.nextBase(entry)
       const { seq: _, ...kept } = record
-      const modTime = this.#journal.clock()
-      await this.#journal.change({ sets: [{ ...kept, metadata, base, modTime }] })
+      const changed = this.#journal.clock()
+      const modTime = changed
+      await this.#journal.change({ sets: [{ ...kept, metadata, base, modTime, changed }] })
       return { etag: record.etag, size: record.size }
     })
   }
@@ -182,7 +186,8 @@ export class Changes {
       const { metadata = record.metadata ?? {} } = options
       this.#checkMetadata(destination, metadata)
       const isGone = isUnknownToStore(entry)
-      const moved: Draft = { ...kept, key: destination, base, metadata }
+      const changed = this.#journal.clock()
+      const moved: Draft = { ...kept, key: destination, changed, base, metadata }
       await this.#journal.change({
         sets: isGone ? [moved] : [moved, this.#deletion(source, entry)],
         removes: isGone ? [entry] : [],
@@ -208,7 +213,8 @@ export class Changes {
       const base = await this.#checkConditions(destination, record.etag, conditions)
       const { seq: _, ...kept } = record
       const since = sinceOf(overlay.entry(destination)) ?? clock()
-      const copied = { ...kept, key: destination, since, modTime: clock(), base, metadata }
+      const times = { since, modTime: clock(), changed: clock() }
+      const copied = { ...kept, ...times, key: destination, base, metadata }
       await this.#journal.change({ sets: [copied] })
       return { etag: record.etag, size: record.size }
     })
@@ -232,7 +238,8 @@ export class Changes {
       const base = await this.#checkConditions(path, etag, conditions)
       const modTime = clock()
       const since = sinceOf(overlay.entry(path)) ?? modTime
-      const draft: PutDraft = { kind: 'put', key: path, since, modTime, base, etag, ...content }
+      const times = { since, modTime, changed: modTime }
+      const draft: PutDraft = { kind: 'put', key: path, ...times, base, etag, ...content }
       await this.#journal.change({ sets: [draft], contents })
       return { etag, size: content.size }
     })
@@ -329,14 +336,14 @@ export class Changes {
 
   #deletion(key: string, entry: Entry | undefined): DeleteDraft {
     const { aliases, clock } = this.#journal
-    const modTime = clock()
+    const changed = clock()
     const alias = aliases.get(key)
     const own = [
       ...((entry === undefined ? undefined : this.#journal.nextBase(entry).own) ?? []),
       ...(alias === undefined ? [] : [alias.remote]),
     ]
     const base: Base = own.length === 0 ? ANY : { is: 'any', own }
-    return { kind: 'delete', key, since: sinceOf(entry) ?? modTime, modTime, base }
+    return { kind: 'delete', key, since: sinceOf(entry) ?? changed, changed, base }
   }
 
   #checkMetadata(path: string, metadata: Metadata): void {

@@ -51,11 +51,18 @@ export class Drain {
     if (this.#left.delete(old)) this.#left.add(by)
   }
 
-  /** @param isBlocked  by what has failed */
-  failed(seq: number, error: unknown, isBlocked: (seq: number) => boolean): void {
-    const failed = [...this.#left].filter(each => each === seq || isBlocked(each))
-    if (failed.length === 0) return
+  /** With a record fails what must not overtake it, and so on. @param blockersOf  numbers of records */
+  failed(seq: number, error: unknown, blockersOf: (seq: number) => readonly number[]): void {
+    const failed = new Set([seq])
+    for (let size = 0; size < failed.size;) {
+      size = failed.size
+      for (const each of this.#left) {
+        if (blockersOf(each).some(blocker => failed.has(blocker))) failed.add(each)
+      }
+    }
+    const before = this.#left.size
     for (const each of failed) this.#left.delete(each)
+    if (this.#left.size === before) return
     this.#failure ??= { error }
     this.#check()
   }

@@ -21,9 +21,13 @@ export class PendingError extends Error {
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+/** Whether the disk, or what this user may have of it, is full. */
+export function isFull(error: unknown): boolean {
+  return FULL.has(error instanceof Error && 'code' in error ? String(error.code) : '')
+}
+
 /** The file system's own word for "full" in the words of drivers. */
 export function asQuota(error: unknown, path: string): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (!FULL.has(code)) return error
+  if (!isFull(error)) return error
   return new QuotaError(`no space for ${path} in the journal`, { path, cause: error })
 }

@@ -228,23 +228,27 @@ export class Journal {
   }
 
   /**
-   * It was not sent, as far as anybody knows. For callers that hold the lock.
-   *
-   * @param expected  what the store calls the version, if it was sent all the same
+   * Notes, safe on the disk, what the store will call the version that is about to be put there: it is this
+   * mount's own, whatever becomes of the process or replaces the record meanwhile.
    */
-  async notSent(entry: Entry, record: JournalRecord, expected: readonly string[]): Promise<void> {
+  async expect(entry: Entry, etag: string): Promise<void> {
+    await this.locks.run([entry.key], async () => {
+      if (this.overlay.entry(entry.key) !== entry) return
+      const { base } = entry.record
+      const own = [...(base.own ?? []), etag].slice(-OWN_VERSIONS)
+      const updated = { ...entry.record, base: { ...base, own } }
+      await this.#log.append({ sets: [updated] })
+      entry.record = updated
+    })
+  }
+
+  /** It was not sent, as far as anybody knows. For callers that hold the lock. */
+  notSent(entry: Entry, record: JournalRecord): void {
     entry.sending = undefined
     this.#release(slicesOf(record))
-    if (entry.record.seq === record.seq) {
-      entry.attempted = true
-      entry.expected = [...entry.expected, ...expected].slice(-OWN_VERSIONS)
-    } else {
-      // Nobody will send it again: what has replaced it will be sent.
-      this.listener.settled(record.seq)
-      const { base } = entry.record
-      const own = [...(base.own ?? []), ...expected].slice(-OWN_VERSIONS)
-      if (expected.length > 0) await this.#rebase(entry, { ...base, own })
-    }
+    if (entry.record.seq === record.seq) entry.attempted = true
+    // Nobody will send it again: what has replaced it will be sent.
+    else this.listener.settled(record.seq)
     this.listener.changed()
   }
 
@@ -253,7 +257,7 @@ export class Journal {
     const { record, sending } = entry
     const { base } = record
     const isMaybeThere = sending !== undefined || entry.attempted
-    const own = new Set([...(base.own ?? []), ...entry.expected])
+    const own = new Set(base.own ?? [])
     for (const each of isMaybeThere ? [record, sending] : []) {
       if (each?.kind === 'put') own.add(each.etag)
     }

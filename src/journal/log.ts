@@ -1,19 +1,23 @@
 /**
  * The journal's log: appended to, and safe on the disk when an append resolves. Appends that come while
- * others are being written go out together, with one fdatasync for all of them.
+ * others are being written go out together, by one write for all of them.
  *
  * Model: files `log-00000001` and on, the last of which is written to; a file that has grown large is
  * followed by a new one. Files go in the order in which they were made, as soon as no living record lies
  * in them: so what drops a record never goes before the record.
  *
- * A failed write changes nothing: what got into the file is cut off again. If even that fails, or the disk
- * does not confirm, nobody knows what is on it: the log takes nothing more.
+ * A file is filled with zeros somewhat ahead, and opened with O_DSYNC: a write that changes nothing but
+ * bytes costs the disk far less than one which makes the file longer (here 0.15 ms instead of 1 to 2.5).
+ *
+ * A write for which there is no space changes nothing: what got into the file is cut off again. After any
+ * other failure nobody knows what is on the disk: the log takes nothing more.
  */
+import { constants } from 'node:fs'
 import { open, readdir, readFile, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Bytes } from '../util/units.js'
-import { JournalError } from './errors.js'
+import { MiB, type Bytes } from '../util/units.js'
+import { isFull, JournalError } from './errors.js'
 import { encodeFrame, locate, scanFrames } from './frame.js'
 import type { Drop, Frame, FrameText, Previous } from './frame.js'
 import type { LogRecord } from './record.js'
@@ -48,6 +52,8 @@ interface OpenFile {
   readonly file: LogFile
 }
 
+/** Zeros that are written at once. */
+const AHEAD: Bytes = MiB
 const NAME = /^log-\d{8}$/
 
 export class Log {
@@ -59,6 +65,8 @@ export class Log {
   #open: OpenFile | undefined
   /** Safe on the disk up to here. */
   #end: Bytes = 0
+  /** How far the file reaches. */
+  #zeroed: Bytes = 0
   #last: Previous | undefined
   #next: number
   #writing: Promise<void> | undefined
@@ -186,18 +194,35 @@ export class Log {
 
   async #append(handle: FileHandle, pieces: readonly Uint8Array[], end: Bytes): Promise<void> {
     try {
+      await this.#zero(handle, end)
       await writeAll(handle, pieces, this.#end)
     } catch (error) {
-      await handle.truncate(this.#end).catch(async () => this.#endFile())
-      throw error
-    }
-    try {
-      await handle.datasync()
-    } catch (error) {
-      this.#broken = error
+      if (isFull(error)) await this.#cutOff(handle)
+      else this.#broken = error
       throw error
     }
     this.#end = end
+    this.#zeroed = Math.max(this.#zeroed, end)
+  }
+
+  /** Makes room for small writes up to `end`; where there is none, they make it themselves. */
+  async #zero(handle: FileHandle, end: Bytes): Promise<void> {
+    if (end <= this.#zeroed || end - this.#end > AHEAD / 4) return
+    const zeros = Buffer.alloc(AHEAD)
+    try {
+      await writeAll(handle, [zeros], this.#zeroed)
+      this.#zeroed += zeros.length
+    } catch (error) {
+      if (!isFull(error)) throw error
+      await this.#cutOff(handle)
+    }
+  }
+
+  async #cutOff(handle: FileHandle): Promise<void> {
+    this.#zeroed = this.#end
+    await handle.truncate(this.#end).catch((error: unknown) => {
+      this.#broken = error
+    })
   }
 
   async #begin(): Promise<OpenFile> {
@@ -215,6 +240,7 @@ export class Log {
       await handle.datasync()
       await syncFolder(folder)
       this.#end = head.length
+      this.#zeroed = head.length
     } catch (error) {
       await handle.close()
       throw error
@@ -222,7 +248,7 @@ export class Log {
     await handle.close()
     this.#next += 1
     // Positions are given with each write; in append mode they would not count.
-    const writable = await open(join(folder, name), 'r+')
+    const writable = await open(join(folder, name), constants.O_RDWR | constants.O_DSYNC)
     const file: LogFile = { name, living: new Set() }
     this.#files.push(file)
     this.#open = { handle: writable, file }

@@ -19,8 +19,6 @@ export interface Entry {
   sending: JournalRecord | undefined
   /** The latest may have got to the store, although nobody has confirmed it. */
   attempted: boolean
-  /** What the store calls the versions that may have got there so. */
-  expected: readonly string[]
   failures: number
   /** Not to be sent again before; a clock that never goes back. */
   notBefore: Milliseconds
@@ -82,7 +80,6 @@ export class Overlay {
       record,
       sending: undefined,
       attempted: false,
-      expected: [],
       failures: 0,
       notBefore: 0,
     }
@@ -91,7 +88,6 @@ export class Overlay {
       count(at, found.record, -1)
       found.record = record
       found.attempted = false
-      found.expected = []
       found.failures = 0
       found.notBefore = 0
     }

@@ -56,7 +56,8 @@ export class Reads {
       const opened = await this.#remote.reader(path, this.#versioned(path, options))
       const alias = aliases.get(path)
       if (alias?.remote !== opened.etag) return opened
-      return { ...opened, etag: alias.local, modTime: new Date(alias.modTime) }
+      const { local, modTime } = alias
+      return { ...opened, etag: local, ...(modTime && { modTime: new Date(modTime) }) }
     }
     const { offset = 0, length = Infinity } = options
     this.#checkRange(record, offset, options.etag)

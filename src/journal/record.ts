@@ -31,12 +31,14 @@ interface Common {
   /** Unix time of the first change that the store does not have. */
   readonly since: Milliseconds
   /** Unix time of this change. */
-  readonly modTime: Milliseconds
+  readonly changed: Milliseconds
   readonly base: Base
 }
 
 export interface PutRecord extends Common {
   readonly kind: 'put'
+  /** Unix time of the content, as callers see it. */
+  readonly modTime: Milliseconds
   readonly size: Bytes
   /** The version as callers see it, also after the store has given it another name. */
   readonly etag: string

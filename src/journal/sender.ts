@@ -11,6 +11,7 @@ import { hostname } from 'node:os'
 import type {
   CompleteOptions,
   FileInfo,
+  Metadata,
   Part,
   StorageDriver,
   WriteConditions,
@@ -49,8 +50,8 @@ export interface Sending {
   /** It may be there already. */
   readonly isDoubtful: boolean
   readonly signal: AbortSignal
-  /** Told of what the store will call the version, if a request for it has failed and may have succeeded. */
-  readonly expects: (etag: string) => void
+  /** Must have noted what the store will call the version before it can have it. */
+  readonly expect: (etag: string) => Promise<void>
 }
 
 export interface Sent {
@@ -89,7 +90,7 @@ export class Sender {
   async put(record: PutRecord, sending: Sending): Promise<Sent> {
     if (isMarkerKey(record.key)) return this.#putMarker(record, sending)
     const { isDoubtful } = sending
-    const isLate = isDoubtful || this.#options.clock() - record.modTime > LATE
+    const isLate = isDoubtful || this.#options.clock() - record.changed > LATE
     try {
       if (record.base.is === 'any' && isLate) return await this.#putLate(record, sending)
       const repeated = isDoubtful ? { repeated: true } : {}
@@ -102,11 +103,11 @@ export class Sender {
   }
 
   /** Whether another host has put something there after the delete that is about to be sent. */
-  async isOutdated({ key, modTime, base }: DeleteRecord, signal: AbortSignal): Promise<boolean> {
+  async isOutdated({ key, changed, base }: DeleteRecord, signal: AbortSignal): Promise<boolean> {
     if (isMarkerKey(key)) return false
     const info = await this.#stat(key, signal)
     if (info?.etag === undefined || base.own?.includes(info.etag) === true) return false
-    return (info.modTime?.getTime() ?? 0) > modTime + SKEW
+    return (info.modTime?.getTime() ?? 0) > changed + SKEW
   }
 
   async #putMarker({ key, metadata }: PutRecord, { signal }: Sending): Promise<Sent> {
@@ -126,9 +127,10 @@ export class Sender {
     const { signal } = sending
     const info = await this.#stat(record.key, signal)
     if (info?.etag === undefined) return await this.#upload(record, { ifNoneMatch: '*' }, sending)
-    if (await this.#isSame(record, info, signal)) return { etag: info.etag }
+    const same = await this.#takeSame(record, info, sending)
+    if (same !== undefined) return same
     const isOwn = record.base.own?.includes(info.etag) === true
-    if (!isOwn && (info.modTime?.getTime() ?? 0) > record.modTime) {
+    if (!isOwn && (info.modTime?.getTime() ?? 0) > record.changed) {
       return await this.#beside(record, new Error(`${record.key} is newer in the store`), sending)
     }
     return await this.#upload(record, { ifMatch: info.etag }, sending)
@@ -139,7 +141,8 @@ export class Sender {
     const { signal } = sending
     const info = await this.#stat(record.key, signal)
     if (info?.etag !== undefined) {
-      if (await this.#isSame(record, info, signal)) return { etag: info.etag }
+      const same = await this.#takeSame(record, info, sending)
+      if (same !== undefined) return same
       if (record.base.own?.includes(info.etag) === true) {
         return await this.#upload(record, { ifMatch: info.etag }, sending)
       }
@@ -149,10 +152,12 @@ export class Sender {
 
   async #beside(record: PutRecord, cause: unknown, sending: Sending): Promise<Sent> {
     const { clock, host = hostname(), log } = this.#options
+    // Another file: nothing of it will be found under the record's name.
+    const elsewhere = { ...sending, expect: async () => undefined }
     for (let number = 1; ; number += 1) {
       const name = conflictName(record.key, { host, time: clock(), number })
       try {
-        await this.#upload({ ...record, key: name }, { ifNoneMatch: '*' }, sending)
+        await this.#upload({ ...record, key: name }, { ifNoneMatch: '*' }, elsewhere)
         log.error(
           { path: record.key, beside: name, err: cause },
           'another host has changed a file before it was uploaded: ours is stored beside',
@@ -175,25 +180,21 @@ export class Sender {
   async #putWhole(
     record: PutRecord,
     conditions: WriteConditions,
-    { signal, expects }: Sending,
+    { signal, expect }: Sending,
   ): Promise<WriteResult> {
     const { remote } = this.#options
     return await this.#inMemory(record.size, signal, async () => {
       const content = await this.#bytes(record, 0, record.size)
       const options: WriteOptions = { ...conditions, ...headersOf(record), signal }
-      try {
-        return await remote.putContent(record.key, content, options)
-      } catch (error) {
-        expects(md5(content))
-        throw error
-      }
+      if (!MD5.test(record.etag)) await expect(md5(content))
+      return await remote.putContent(record.key, content, options)
     })
   }
 
   async #compose(
     record: PutRecord,
     conditions: WriteConditions,
-    { signal, expects }: Sending,
+    { signal, expect }: Sending,
   ): Promise<WriteResult> {
     const { uploads } = this.#options
     const composition = await uploads.begin(record.key, { ...headersOf(record), signal })
@@ -208,10 +209,8 @@ export class Sender {
       }
       await forEachParallel(this.#ranges(record.size), send, { limit: IN_MEMORY, signal })
       const options: CompleteOptions = { ...conditions, signal }
-      return await composition.complete(parts, options).catch((error: unknown) => {
-        expects(etagOf(parts))
-        throw error
-      })
+      await expect(etagOf(parts))
+      return await composition.complete(parts, options)
     } catch (error) {
       await composition.abort().catch((failure: unknown) => {
         this.#options.log.warn({ path: record.key, err: failure }, 'cannot abort an upload')
@@ -253,6 +252,14 @@ export class Sender {
     }
   }
 
+  /** Counts what is there as sent if it is the same, or replaces it if only its metadata are others. */
+  async #takeSame(record: PutRecord, info: FileInfo, sending: Sending): Promise<Sent | undefined> {
+    const { etag, metadata = {} } = info
+    if (etag === undefined || !(await this.#isSame(record, info, sending.signal))) return undefined
+    if (isEqual(metadata, record.metadata ?? {})) return { etag }
+    return await this.#upload(record, { ifMatch: etag }, sending)
+  }
+
   async #isSame(record: PutRecord, info: FileInfo, signal: AbortSignal): Promise<boolean> {
     const { etag, size } = info
     if (size !== record.size || etag === undefined) return false
@@ -267,6 +274,12 @@ export class Sender {
     }
     return true
   }
+}
+
+function isEqual(one: Metadata, other: Metadata): boolean {
+  const names = Object.keys(one)
+  if (names.length !== Object.keys(other).length) return false
+  return names.every(name => one[name] === other[name])
 }
 
 function conditionsOf({ base }: PutRecord): WriteConditions {

@@ -57,7 +57,7 @@ export class Through {
   ): Promise<WriteResult> {
     return await this.#alone({ keys: [path] }, signal, async () => {
       const result = await work()
-      this.#journal.aliases.forget(path)
+      this.#journal.aliases.own(path, result.etag)
       return result
     })
   }
@@ -89,7 +89,7 @@ export class Through {
       const result = await this.#remote.setMetadata(path, metadata, { ...terms, ...told })
       const alias = aliases.get(path)
       if (alias?.remote === result.etag) return { ...result, etag: alias.local }
-      aliases.forget(path)
+      aliases.own(path, result.etag)
       return result
     })
   }
@@ -101,7 +101,7 @@ export class Through {
       const version = etag === undefined ? {} : { etag: aliases.remote(source, etag) }
       const terms = { ...this.#matching(destination, options), ...version }
       const result = await this.#remote.copy(source, destination, terms)
-      aliases.forget(destination)
+      aliases.own(destination, result.etag)
       return result
     })
   }
@@ -124,9 +124,10 @@ export class Through {
       aliases.move(source, destination)
       const alias = aliases.get(destination)
       if (alias?.remote === result.etag) {
-        return { ...result, etag: alias.local, modTime: new Date(alias.modTime) }
+        const { local, modTime } = alias
+        return { ...result, etag: local, ...(modTime && { modTime: new Date(modTime) }) }
       }
-      aliases.forget(destination)
+      aliases.own(destination, result.etag)
       return result
     })
   }

@@ -34,13 +34,6 @@ export interface UploaderOptions {
   readonly log: Logger
 }
 
-interface Attempt {
-  readonly entry: Entry
-  readonly record: JournalRecord
-  /** What the store calls the version, if it has it all the same. */
-  readonly expected: readonly string[]
-}
-
 /** Puts at once. */
 const PUTS = 8
 /** Deletes in one request: the most that BOS takes. */
@@ -222,14 +215,9 @@ export class Uploader {
       const begun = await this.#begin(entry, 'put')
       if (begun?.record.kind !== 'put') return
       const { record, isDoubtful } = begun
-      const expected: string[] = []
-      const sending = {
-        isDoubtful,
-        signal,
-        expects: (etag: string) => void expected.push(etag),
-      }
-      const outcome = await this.#attempt({ entry, record, expected }, () =>
-        this.#sender.put(record, sending),
+      const expect = (etag: string): Promise<void> => journal.expect(entry, etag)
+      const outcome = await this.#attempt(entry, record, () =>
+        this.#sender.put(record, { isDoubtful, signal, expect }),
       )
       if (outcome === undefined) return
       if (outcome.beside !== undefined) this.totals.conflicts += 1
@@ -244,11 +232,15 @@ export class Uploader {
   }
 
   /** Runs what sends a record; a failure is noted. */
-  async #attempt<T>(attempt: Attempt, work: () => Promise<T>): Promise<T | undefined> {
+  async #attempt<T>(
+    entry: Entry,
+    record: JournalRecord,
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
     try {
       return await work()
     } catch (error) {
-      await this.#failed(attempt, error)
+      await this.#failed(entry, record, error)
       return undefined
     }
   }
@@ -280,7 +272,7 @@ export class Uploader {
       const failures = await this.#deleteAll(wanted)
       for (const { entry, record } of wanted) {
         const error = failures.get(record.key)
-        if (error !== undefined) await this.#failed({ entry, record, expected: [] }, error)
+        if (error !== undefined) await this.#failed(entry, record, error)
         else await journal.locks.run([entry.key], () => journal.sent(entry, record, undefined))
       }
       this.#succeeded(wanted.length - failures.size)
@@ -343,7 +335,7 @@ export class Uploader {
     this.totals.uploaded += count
   }
 
-  async #failed({ entry, record, expected }: Attempt, error: unknown): Promise<void> {
+  async #failed(entry: Entry, record: JournalRecord, error: unknown): Promise<void> {
     const { journal } = this.#options
     const isOver = await journal.locks.run([entry.key], async () => {
       const isUnwanted = entry.record.kind === 'delete' && record.kind === 'put'
@@ -351,7 +343,7 @@ export class Uploader {
         entry.notBefore = performance.now() + pauseAfter(entry.failures)
         entry.failures += 1
       }
-      await journal.notSent(entry, record, expected)
+      journal.notSent(entry, record)
       return isUnwanted || this.#stop.signal.aborted
     })
     if (isOver) return
@@ -362,12 +354,13 @@ export class Uploader {
       { path: entry.key, err: error, serviceCode, requestId },
       'cannot upload a file yet; the journal keeps it',
     )
-    const isBlocked = (seq: number): boolean => {
+    const blockersOf = (seq: number): readonly number[] => {
       const waiting = journal.overlay.bySeq(seq)
-      return waiting !== undefined && [...journal.overlay.blockers(waiting)].includes(entry)
+      const blockers = waiting === undefined ? [] : [...journal.overlay.blockers(waiting)]
+      return blockers.map(blocker => blocker.record.seq)
     }
     for (const drain of this.#drains) {
-      drain.failed(record.seq, error, isBlocked)
+      drain.failed(record.seq, error, blockersOf)
       if (this.#failedInRow >= HOPELESS) drain.giveUp(error)
     }
   }
