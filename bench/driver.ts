@@ -11,8 +11,8 @@
  * Bare undici signs each request with the SDK's Auth (the server demands it) and does nothing else: no
  * checksums, no checks, no retries.
  */
-import { createRequire } from 'node:module'
 import { crc32 } from 'node:zlib'
+import Auth from '@baiducloud/sdk/src/auth.js'
 import { Pool } from 'undici'
 import { createBosDriver } from '../src/driver/bos/driver.js'
 import { timestamp } from '../src/driver/bos/sign.js'
@@ -22,21 +22,7 @@ import { GiB, KiB, MiB } from '../src/util/units.js'
 import { ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, startServer } from '../test/helpers/bosmount.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import { scratchFolder } from '../test/helpers/scratch.js'
-
-/** The SDK's own; it declares no types. */
-interface Auth {
-  generateAuthorization(
-    method: string,
-    path: string,
-    params: Readonly<Record<string, string>>,
-    headers: Readonly<Record<string, string>>,
-    seconds: number,
-    expires: number,
-  ): string
-}
-
-const require = createRequire(import.meta.url)
-const Auth = require('@baiducloud/sdk/src/auth.js') as new (id: string, secret: string) => Auth
+import { median, parallel } from './measure.js'
 
 const [sizeText = '64', roundsText = '15', only = ''] = process.argv.slice(2)
 const TOTAL = Number(sizeText) * MiB
@@ -120,14 +106,6 @@ function throughDriver(driver: StorageDriver): Client {
   }
 }
 
-async function parallel(count: number, width: number, work: (i: number) => Promise<void>) {
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < count; i = next++) await work(i)
-  }
-  await Promise.all(Array.from({ length: width }, worker))
-}
-
 /** A thing that is measured, and how many units of it a second has. */
 interface Task {
   readonly title: string
@@ -194,10 +172,6 @@ async function cost(work: () => Promise<void>): Promise<Cost> {
   const seconds = (performance.now() - began) / 1000
   const { user, system } = process.cpuUsage(cpu)
   return { seconds, cpuSeconds: (user + system) / 1e6 }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
 interface Round {

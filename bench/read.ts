@@ -15,7 +15,8 @@ import { MiB } from '../src/util/units.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import type { Row, Sample } from './read/row.js'
 import { ROWS } from './read/rows.js'
-import { makeScene, median } from './read/scene.js'
+import { median } from './measure.js'
+import { makeScene } from './read/scene.js'
 
 function medians(samples: readonly Sample[]): Map<string, number> {
   const names = new Set(samples.map(({ name }) => name))

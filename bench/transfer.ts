@@ -7,20 +7,14 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { createBosDriver } from '../src/driver/bos/driver.js'
 import type { Part, StorageDriver } from '../src/driver/driver.js'
-import { parseBosParameters } from '../src/driver/parameters.js'
 import { MiB } from '../src/util/units.js'
-import {
-  ACCESS_KEY_ID,
-  BUCKET,
-  MountedBucket,
-  SECRET_ACCESS_KEY,
-  startServer,
-} from '../test/helpers/bosmount.js'
+import { MountedBucket, startServer } from '../test/helpers/bosmount.js'
+import { openBucket } from '../test/helpers/bucket.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import { runOk } from '../test/helpers/processes.js'
 import { scratchFolder } from '../test/helpers/scratch.js'
+import { median, parallel, seconds } from './measure.js'
 
 const [sizeText = '1024', roundsText = '3'] = process.argv.slice(2)
 const SIZE = Number(sizeText) * MiB
@@ -34,21 +28,6 @@ interface Round {
   readonly driverWrite: number
   readonly mountRead: number
   readonly driverRead: number
-}
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
-
-/** Runs `work` for 0 … count-1, a fixed number at a time. */
-async function parallel(count: number, width: number, work: (i: number) => Promise<void>) {
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < count; i = next++) await work(i)
-  }
-  await Promise.all(Array.from({ length: width }, worker))
 }
 
 async function writeByDriver(driver: StorageDriver, path: string): Promise<void> {
@@ -79,17 +58,7 @@ async function measure(owner: Cleanup): Promise<Round[]> {
   const folder = scratchFolder(owner)
   const mountpoint = join(folder, 'mount')
   const server = await startServer(owner, folder)
-  const driver = createBosDriver(
-    parseBosParameters({
-      accesskeyid: ACCESS_KEY_ID,
-      accesskeysecret: SECRET_ACCESS_KEY,
-      region: 'bj',
-      bucket: BUCKET,
-      endpoint: server.endpoint,
-      secure: false,
-    }),
-  )
-  owner.teardown(() => driver.close())
+  const driver = await openBucket(owner, server)
   const rounds: Round[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     const file = join(mountpoint, 'by-mount')
@@ -111,10 +80,6 @@ async function measure(owner: Cleanup): Promise<Round[]> {
     rounds.push({ mountWrite, driverWrite, mountRead, driverRead })
   }
   return rounds
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
 function print(rounds: readonly Round[]): void {

@@ -442,16 +442,15 @@ export function inspectConfig(sources: Sources): Inspection {
     journalDelay: read('journal-delay', 5000),
     metadataTtl: read('metadata-ttl', 1000),
     cacheMemory: read('cache-memory', cacheShare(sources.memory ?? 2 * GiB)),
-    cacheDirectory: read<string | undefined>('cache-dir', undefined),
+    cacheDirectory: absolute(read('cache-dir', undefined)),
     cacheSize: read('cache-size', 10 * GiB),
     readAhead: read('read-ahead', 64 * MiB),
     writeMemory: read('write-memory', GiB / 4),
-    // The process that serves the mount may work in another directory.
     stagingDirectory: resolve(read('staging-dir', '/var/tmp')),
     stagingSize: read('staging-size', 2 * GiB),
     metrics: read<string | undefined>('metrics', undefined),
     logLevel: read('log-level', 'info'),
-    logFile: read<string | undefined>('log-file', undefined),
+    logFile: absolute(read('log-file', undefined)),
     logFormat: read('log-format', 'auto'),
     kernelOptions,
   }

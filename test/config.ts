@@ -1,5 +1,6 @@
 /** Where options come from, which source wins, and what is said of mistakes. */
 import { join } from 'node:path'
+import { resolve as absolute } from 'node:path'
 import t from 'tap'
 import { ConfigError, OPTIONS, resolveConfig } from '../src/config.js'
 import type { MountConfig, Sources } from '../src/config.js'
@@ -148,6 +149,7 @@ const CONVERSIONS: readonly (readonly [string, unknown, keyof MountConfig, unkno
   ['metadata-ttl', 2, 'metadataTtl', 2000],
   ['metadata-ttl', '250ms', 'metadataTtl', 250],
   ['cache-dir', '/var/cache/x', 'cacheDirectory', '/var/cache/x'],
+  ['cache-dir', 'x', 'cacheDirectory', absolute('x')],
   ['cache-size', '1g', 'cacheSize', GiB],
   ['cache-memory', '64m', 'cacheMemory', 64 * MiB],
   ['read-ahead', '512KiB', 'readAhead', 512 * KiB],
@@ -172,6 +174,7 @@ const CONVERSIONS: readonly (readonly [string, unknown, keyof MountConfig, unkno
   ['log-level', 'debug', 'logLevel', 'debug'],
   ['log-format', 'json', 'logFormat', 'json'],
   ['log-file', '/var/log/x', 'logFile', '/var/log/x'],
+  ['log-file', 'x', 'logFile', absolute('x')],
 ]
 
 void t.test('values are read as their option says, from a file as from a flag', t => {

@@ -11,7 +11,8 @@ import { GiB } from '../../src/util/units.js'
 import type { MountedBucket } from '../../test/helpers/bosmount.js'
 import { runOk } from '../../test/helpers/processes.js'
 import { inRounds, rate, type Sample } from './row.js'
-import { client, dd, seconds, type Scene } from './scene.js'
+import { seconds } from '../measure.js'
+import { client, dd, type Scene } from './scene.js'
 
 const CURLS = 8
 /** Of /proc/PID/stat, on every Linux. */

@@ -6,7 +6,8 @@ import type { MountedBucket } from '../../test/helpers/bosmount.js'
 import { cold, delayed } from './cold.js'
 import { passThrough } from './pass-through.js'
 import { inRounds, rate, type Row, type Sample } from './row.js'
-import { client, dd, dropPages, median, residentBytes, seconds, type Scene } from './scene.js'
+import { median, seconds } from '../measure.js'
+import { client, dd, dropPages, residentBytes, type Scene } from './scene.js'
 
 const CACHE_ALL = ['--cache-memory', '2GiB']
 /** What the row of that name gives the mount, and what it may take beyond that. */

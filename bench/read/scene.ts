@@ -7,17 +7,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createBosDriver } from '../../src/driver/bos/driver.js'
 import type { Part, StorageDriver } from '../../src/driver/driver.js'
-import { parseBosParameters } from '../../src/driver/parameters.js'
 import { MiB } from '../../src/util/units.js'
-import {
-  ACCESS_KEY_ID,
-  BUCKET,
-  MountedBucket,
-  SECRET_ACCESS_KEY,
-  startServer,
-} from '../../test/helpers/bosmount.js'
+import { MountedBucket, startServer } from '../../test/helpers/bosmount.js'
+import { openBucket } from '../../test/helpers/bucket.js'
 import type { Owner } from '../../test/helpers/owner.js'
 import { runOk } from '../../test/helpers/processes.js'
 import { scratchFolder } from '../../test/helpers/scratch.js'
@@ -64,16 +57,6 @@ export async function client<T>(...args: readonly string[]): Promise<T> {
   return JSON.parse(text) as T
 }
 
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-}
-
-export async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
-
 export async function dd(path: string, blockSize = '1M'): Promise<void> {
   const args = [`if=${path}`, 'of=/dev/null', `bs=${blockSize}`, 'status=none']
   await runOk('dd', args, { timeout: 300_000 })
@@ -94,17 +77,7 @@ export async function makeScene(owner: Owner, options: SceneOptions): Promise<Sc
   const faults = join(folder, 'faults.json')
   writeFileSync(faults, '[]')
   const server = await startServer(owner, folder, ['--faults', faults])
-  const driver = createBosDriver(
-    parseBosParameters({
-      accesskeyid: ACCESS_KEY_ID,
-      accesskeysecret: SECRET_ACCESS_KEY,
-      region: 'bj',
-      bucket: BUCKET,
-      endpoint: server.endpoint,
-      secure: false,
-    }),
-  )
-  owner.teardown(() => driver.close())
+  const driver = await openBucket(owner, server)
   const { size } = options
   const files = Array.from({ length: FILES }, (_, i) => `file${i}`)
   await store(driver, '/big', size)

@@ -4,22 +4,10 @@ import { Pool } from 'undici'
 import { MiB } from '../../src/util/units.js'
 import { TestClient } from '../../test/helpers/bos-client.js'
 import { ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY } from '../../test/helpers/bosmount.js'
+import { parallel } from '../measure.js'
 
 const PART = 10 * MiB
 const UPLOADS = 8
-
-/** Runs `work` for 0 … count-1, a fixed number at a time. */
-export async function parallel(
-  count: number,
-  width: number,
-  work: (i: number) => Promise<unknown>,
-): Promise<void> {
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < count; i = next++) await work(i)
-  }
-  await Promise.all(Array.from({ length: width }, worker))
-}
 
 export class Bare {
   readonly #pool: Pool

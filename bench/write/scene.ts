@@ -18,6 +18,7 @@ import type { Owner } from '../../test/helpers/owner.js'
 import { runOk } from '../../test/helpers/processes.js'
 import { scratchFolder } from '../../test/helpers/scratch.js'
 import { Bare } from './bare.js'
+import { median, seconds } from '../measure.js'
 
 export interface Sizes {
   /** Of the big file, in bytes. */
@@ -120,16 +121,6 @@ export class Scene {
     const up = made.reduce((total, { bytesIn }) => total + bytesIn, 0)
     return { requests: made.length, up, seconds: time }
   }
-}
-
-export async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
 /** Each pair in turn, so that a slow minute is slow for both. @returns the medians */

@@ -4,9 +4,9 @@ import { mkdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KiB, MiB } from '../../src/util/units.js'
-import { parallel } from './bare.js'
 import { JOURNAL, type Line, type Row } from './row.js'
-import { dd, inTurn, median, seconds, Writers, type Scene } from './scene.js'
+import { dd, inTurn, Writers, type Scene } from './scene.js'
+import { median, parallel, seconds } from '../measure.js'
 
 const DELAY = 20
 const SMALL = 4 * KiB

@@ -63,6 +63,10 @@ const DEFAULT_BLOCK_SIZE: Bytes = 128 * KiB
 const DEFAULT_MAX_FETCH: Bytes = 8 * MiB
 /** What a block costs beside its bytes: small files must not be many for free. */
 const LEAST_PER_BLOCK: Bytes = KiB
+/** Sizes of memory for short blocks that is used again: what is made anew costs 10 to 25 µs. */
+const SHORT_BLOCKS: readonly Bytes[] = [0.5, 1, 2, 4, 8, 16, 32, 64].map(size => size * KiB)
+/** Each of them has no more than this part of the capacity. */
+const SHORT_SHARE = 32
 /** What was just stored is kept if it takes no more than this part of the capacity. */
 const KEPT_SHARE = 16
 
@@ -73,6 +77,8 @@ export class BlockCache {
   readonly #maxCount: number
   readonly #fetch: FetchBlocks
   readonly #memory: BlockMemory
+  /** For blocks of small files; by size. */
+  readonly #shortMemories: readonly BlockMemory[]
   readonly #blocks: SegmentedLru<Block>
   readonly #coming = new Map<string, Coming>()
   readonly #flights = new Set<Flight>()
@@ -92,6 +98,9 @@ export class BlockCache {
     this.#maxCount = Math.ceil(this.capacity / Math.min(blockSize, LEAST_PER_BLOCK))
     this.#fetch = options.fetch
     this.#memory = new BlockMemory(blockSize, this.capacity)
+    this.#shortMemories = SHORT_BLOCKS.filter(size => size < blockSize).map(
+      size => new BlockMemory(size, Math.floor(this.capacity / SHORT_SHARE)),
+    )
     this.#blocks = new SegmentedLru(this.capacity, block => {
       block.cached = false
       if (block.cursor === -1) this.#unread += block.length
@@ -199,6 +208,8 @@ export class BlockCache {
       if (!this.#isMissing(object, index)) continue
       const block = this.#makeBlock(object, index)
       copyOut(content, index * this.blockSize, block.buffer.subarray(0, block.length))
+      // That nobody has read it says nothing about reading ahead.
+      block.cursor = 0
       this.#take(block)
     }
   }
@@ -311,10 +322,10 @@ export class BlockCache {
 
   #makeBlock(object: ObjectId, index: number): Block {
     const length = Math.min(this.blockSize, object.size - index * this.blockSize)
-    // A short block (a small file, the end of a file) gets memory of its own size.
-    const isShort = length <= this.blockSize / 2
-    this.#makeRoom(isShort ? length : this.blockSize)
-    const buffer = isShort ? Buffer.allocUnsafeSlow(length) : this.#memory.take()
+    const memory = this.#memoryFor(length)
+    // A short block (a small file, the end of a file) gets memory of its own size, or little more.
+    this.#makeRoom(memory.blockSize)
+    const buffer = memory.take()
     this.#bytesInFlight += buffer.length
     return {
       id: blockId(object, index),
@@ -326,6 +337,12 @@ export class BlockCache {
       cursor: -1,
       waits: [],
     }
+  }
+
+  /** Memory of the least size that will do. */
+  #memoryFor(length: Bytes): BlockMemory {
+    if (length > this.blockSize / 2) return this.#memory
+    return this.#shortMemories.find(({ blockSize }) => length <= blockSize) ?? this.#memory
   }
 
   #makeRoom(bytes: Bytes): void {
@@ -368,7 +385,13 @@ export class BlockCache {
   }
 
   #recycle(block: Block): void {
-    if (block.pins === 0 && !block.cached) this.#memory.give(block.buffer)
+    if (block.pins > 0 || block.cached) return
+    const { length } = block.buffer
+    const isFull = length === this.blockSize
+    const memory = isFull
+      ? this.#memory
+      : this.#shortMemories.find(each => each.blockSize === length)
+    memory?.give(block.buffer)
   }
 }
 

@@ -14,25 +14,21 @@
  * Linux, which goes when its process ends, however it ends.
  */
 import { createHash } from 'node:crypto'
-import {
-  chmod,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rm,
-  stat,
-  statfs,
-  utimes,
-  writeFile,
-} from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../util/log.js'
-import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
+import { KiB, MiB, type Bytes, type Milliseconds } from '../util/units.js'
+import {
+  decodeBlock,
+  encodeBlock,
+  fileLength,
+  readBeginning,
+  type StoredBlock,
+} from './block-file.js'
+import { BufferPool } from './buffer-pool.js'
 
 export interface DiskCacheOptions {
   /** Made, for its owner alone, if it is not there. */
@@ -53,12 +49,6 @@ export interface Space {
   readonly free: Bytes
 }
 
-/** A block, and the size of the file that it belongs to. */
-export interface StoredBlock {
-  readonly data: Buffer
-  readonly fileSize: Bytes
-}
-
 /** Bytes waiting to be written. */
 const MAX_QUEUED: Bytes = 64 * MiB
 /** Blocks kept, however small: each costs some 200 bytes of memory. */
@@ -68,9 +58,19 @@ const SPACE_CHECK: Milliseconds = 1000
 /** Longest wait for writes at the end. */
 const LAST_WRITES: Milliseconds = 2000
 
-const MAGIC = 0x424f5331
-/** Magic number, CRC-32, length of the block, size of the file. */
-const HEADER = 4 + 4 + 4 + 8
+/** How old the note of a file's last use may become: it only tells the next process what to drop first. */
+const NOTE_EVERY: Milliseconds = 60 * 60_000
+/** Memory for files on their way, which is used again: touching fresh memory costs more than to fill it. */
+const FILE_BUFFER: Bytes = 129 * KiB
+const MAX_BUFFERS = 32
+
+/** A file of a block. */
+interface Kept {
+  readonly size: Bytes
+  /** When its last use was noted, in the time of the file system. */
+  noted: Milliseconds
+}
+
 const NEW = 'new'
 
 export class DiskCache {
@@ -80,8 +80,8 @@ export class DiskCache {
   readonly #patience: Milliseconds
   readonly #space: (directory: string) => Promise<Space>
   readonly #lock: Server
-  /** Bytes on disk by id. */
-  readonly #blocks: LRUCache<string, Bytes>
+  readonly #blocks: LRUCache<string, Kept>
+  readonly #buffers = new BufferPool(MAX_BUFFERS * FILE_BUFFER)
   #isOff = false
   #queued: Bytes = 0
   #writes: Promise<void> = Promise.resolve()
@@ -99,7 +99,7 @@ export class DiskCache {
     this.#blocks = new LRUCache({
       max: MAX_BLOCKS,
       maxSize: Math.max(1, options.capacity),
-      sizeCalculation: size => size,
+      sizeCalculation: ({ size }) => size,
       dispose: (_, id, reason) => {
         if (reason === 'evict' || reason === 'delete') this.#remove(id)
       },
@@ -144,44 +144,55 @@ export class DiskCache {
     return !this.#isOff && this.#blocks.has(id)
   }
 
-  /** A block as it was written; undefined if it is not there or not as it was. Never rejects. */
-  async read(id: string): Promise<StoredBlock | undefined> {
-    if (!this.has(id)) return undefined
-    const late = new AbortController()
+  /**
+   * What `use` makes of a block as it was written, which is there during the call only; undefined if it is
+   * not there or not as it was. Never rejects; `use` must not throw.
+   */
+  async read<T>(id: string, use: (block: StoredBlock) => T): Promise<T | undefined> {
+    const kept = this.has(id) ? this.#blocks.get(id) : undefined
+    if (kept === undefined) return undefined
+    // One byte more than there should be shows a file that is too long.
+    const buffer = this.#take(kept.size + 1)
+    const room = buffer.subarray(0, kept.size + 1)
+    const now = Date.now()
+    const used = now - kept.noted > NOTE_EVERY ? new Date(now) : undefined
+    if (used !== undefined) kept.noted = now
+    const path = this.#path(id)
+    const reading = readBeginning(path, room, used)
+    // However late it is: until then the system may write to it.
+    const giveBack = (): void => this.#buffers.give(buffer)
     try {
-      const found = await Promise.race([
-        this.#read(id),
-        sleep(this.#patience, 'late' as const, { signal: late.signal, ref: false }),
-      ])
-      if (found === 'late') {
-        this.#fail(new Error(`a read has taken more than ${this.#patience} ms`))
-        return undefined
-      }
-      // Used now; its file says so to the next process.
-      if (found === undefined) this.#blocks.delete(id)
-      else this.#blocks.get(id)
-      return found
+      const filled = await this.#patiently(reading)
+      const block = decodeBlock(id, room.subarray(0, filled))
+      if (block !== undefined) return use(block)
+      this.#blocks.delete(id)
+      this.#log.warn({ path }, 'a file of the disk cache is damaged; its block is fetched again')
     } catch (error) {
       if (codeOf(error) === 'ENOENT') this.#blocks.delete(id)
       else this.#fail(error)
-      return undefined
     } finally {
-      late.abort()
+      reading.then(giveBack, giveBack)
     }
+    return undefined
   }
 
   /** Keeps a block, if it can be done; `data` is copied before this returns. */
   write(id: string, data: Uint8Array, fileSize: Bytes): void {
-    if (this.#isOff || this.#blocks.has(id) || this.#queued + data.length > MAX_QUEUED) return
-    const file = encode(id, data, fileSize)
-    this.#queued += file.length
+    const size = fileLength(data)
+    if (this.#isOff || this.#blocks.has(id) || this.#queued + size > MAX_QUEUED) return
+    const buffer = this.#take(size)
+    encodeBlock(buffer, id, { data, fileSize })
+    this.#queued += size
     this.#writes = this.#writes
-      .then(() => this.#write(id, file))
+      .then(() => this.#write(id, buffer.subarray(0, size)))
       .catch((error: unknown) => {
         if (codeOf(error) === 'ENOSPC') this.#isFull = true
         else this.#fail(error)
       })
-      .finally(() => (this.#queued -= file.length))
+      .finally(() => {
+        this.#queued -= size
+        this.#buffers.give(buffer)
+      })
   }
 
   /** Resolves when all that was to be written is. */
@@ -196,27 +207,18 @@ export class DiskCache {
     await new Promise<void>(closed => this.#lock.close(() => closed()))
   }
 
-  async #read(id: string): Promise<StoredBlock | undefined> {
-    const size = this.#blocks.peek(id) ?? 0
-    const path = this.#path(id)
-    const handle = await open(path, 'r')
-    try {
-      // One byte more than there should be shows a file that is too long.
-      const file = Buffer.allocUnsafe(size + 1)
-      let filled = 0
-      for (;;) {
-        const { bytesRead } = await handle.read(file, filled, file.length - filled, filled)
-        filled += bytesRead
-        if (bytesRead === 0 || filled === file.length) break
-      }
-      const block = decode(id, file.subarray(0, filled))
-      if (block === undefined) {
-        this.#log.warn({ path }, 'a file of the disk cache is damaged; its block is fetched again')
-      } else void utimes(path, new Date(), new Date()).catch(() => undefined)
-      return block
-    } finally {
-      await handle.close()
-    }
+  #take(size: Bytes): Buffer {
+    return size <= FILE_BUFFER ? this.#buffers.take(FILE_BUFFER) : Buffer.allocUnsafeSlow(size)
+  }
+
+  /** @throws Error when it takes too long */
+  #patiently<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = (): void => reject(new Error(`a read has taken more than ${this.#patience} ms`))
+      const timer = setTimeout(late, this.#patience).unref()
+      const inTime = (): void => clearTimeout(timer)
+      work.then(resolve, reject).then(inTime, inTime)
+    })
   }
 
   async #write(id: string, file: Buffer): Promise<void> {
@@ -226,13 +228,16 @@ export class DiskCache {
     const path = this.#path(id)
     try {
       await writeFile(beside, file, { mode: 0o600, flag: 'wx' })
-      await mkdir(join(path, '..'), { recursive: true, mode: 0o700 })
-      await rename(beside, path)
+      await rename(beside, path).catch(async (error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error
+        await mkdir(join(path, '..'), { recursive: true, mode: 0o700 })
+        await rename(beside, path)
+      })
     } catch (error) {
       await rm(beside, { force: true }).catch(() => undefined)
       throw error
     }
-    this.#blocks.set(id, file.length)
+    this.#blocks.set(id, { size: file.length, noted: Date.now() })
   }
 
   /** Keeps a share of the file system free, by dropping blocks that were not used for long. */
@@ -246,7 +251,7 @@ export class DiskCache {
     while (missing > 0) {
       const dropped = this.#blocks.size === 0 ? undefined : this.#blocks.pop()
       if (dropped === undefined) break
-      missing -= dropped
+      missing -= dropped.size
     }
     return this.#isFull
   }
@@ -279,30 +284,10 @@ export class DiskCache {
       }
     }
     found.sort((a, b) => a.used - b.used)
-    for (const { id, size } of found) this.#blocks.set(id, Math.max(1, size))
+    for (const { id, size, used } of found) {
+      this.#blocks.set(id, { size: Math.max(1, size), noted: used })
+    }
   }
-}
-
-function encode(id: string, data: Uint8Array, fileSize: Bytes): Buffer {
-  const file = Buffer.allocUnsafe(HEADER + data.length)
-  file.writeUInt32LE(MAGIC, 0)
-  file.writeUInt32LE(data.length, 8)
-  file.writeDoubleLE(fileSize, 12)
-  file.set(data, HEADER)
-  file.writeUInt32LE(checksum(id, file), 4)
-  return file
-}
-
-function decode(id: string, file: Buffer): StoredBlock | undefined {
-  if (file.length < HEADER || file.readUInt32LE(0) !== MAGIC) return undefined
-  if (file.readUInt32LE(8) !== file.length - HEADER) return undefined
-  if (file.readUInt32LE(4) !== checksum(id, file)) return undefined
-  return { data: file.subarray(HEADER), fileSize: file.readDoubleLE(12) }
-}
-
-/** Over all but the checksum itself, and the name: a file in another's place is no block. */
-function checksum(id: string, file: Buffer): number {
-  return crc32(file.subarray(8), crc32(id))
 }
 
 async function spaceOf(directory: string): Promise<Space> {

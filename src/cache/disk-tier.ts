@@ -72,16 +72,19 @@ class DiskRead {
       bytesRead += result.bytesRead
     }
     for (const piece of pieces) {
-      const stored = await this.#disk.read(piece.id)
+      const stored = await this.#disk.read(piece.id, ({ data, fileSize }) => {
+        if (data.length !== piece.target.length) return undefined
+        piece.target.set(data)
+        return fileSize
+      })
       options.signal?.throwIfAborted()
-      if (stored === undefined || stored.data.length !== piece.target.length) {
+      if (stored === undefined) {
         missing.push(piece)
         continue
       }
       await fetchMissing()
-      piece.target.set(stored.data)
-      size = stored.fileSize
-      bytesRead += stored.data.length
+      size = stored
+      bytesRead += piece.target.length
       options.filled?.(piece.target)
     }
     await fetchMissing()

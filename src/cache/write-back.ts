@@ -80,6 +80,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   readonly #log: Logger
   readonly #files = new Set<DirtyFile>()
   #relieving = false
+  #keepsUploads = false
 
   constructor(options: WriteBackOptions) {
     const { limits, memory, patience, retryDelay = DEFAULT_RETRY_DELAY, guard, log } = options
@@ -97,7 +98,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
     const most = Math.min(ASSEMBLED_PARTS * partSize, total / ASSEMBLY_SHARE)
     this.assembly = new Budget(Math.max(partSize, Math.floor(most)))
     this.budget = new Budget(total - this.assembly.capacity, () => this.#onPressure())
-    this.pool = new BufferPool(PAGE_SIZE, Math.ceil(this.budget.capacity / PAGE_SIZE / 4))
+    this.pool = new BufferPool(this.budget.capacity / 4)
   }
 
   /** Files that hold bytes the store does not have. */
@@ -143,8 +144,12 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
     return file
   }
 
-  /** Discards every file, so that nothing of those that could not be flushed is left in the store. */
-  async close(): Promise<void> {
+  /**
+   * Discards every file, so that nothing of those that could not be flushed is left in the store, unless
+   * that is not to be asked for anything more.
+   */
+  async close({ keepsUploads = false } = {}): Promise<void> {
+    this.#keepsUploads = keepsUploads
     await Promise.all([...this.#files].map(async file => file.discard()))
   }
 
@@ -155,6 +160,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
 
   /** Drops an upload that nobody wants any more; that this fails is no reason for others to fail. */
   async dropUpload(composition: Composition): Promise<void> {
+    if (this.#keepsUploads) return
     const { path, uploadId } = composition
     await composition.abort().catch((error: unknown) => {
       this.#log.warn({ path, uploadId, err: error }, 'cannot abort an upload')

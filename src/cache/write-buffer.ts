@@ -61,7 +61,6 @@ export class WriteBuffer {
   #size: Bytes
   #held: Bytes = 0
 
-  /** @param pool of buffers of PAGE_SIZE */
   constructor(pool: BufferPool, baseSize: Bytes) {
     this.#pool = pool
     this.#size = baseSize
@@ -325,8 +324,11 @@ export class WriteBuffer {
     const current = this.#pages.get(index)
     const size = this.#pageSize(index, needed)
     if (current !== undefined && current.length === size) return current
-    const page = size === PAGE_SIZE ? this.#pool.take() : Buffer.allocUnsafeSlow(size)
-    if (current !== undefined) page.set(current)
+    const page = this.#pool.take(size)
+    if (current !== undefined) {
+      page.set(current)
+      this.#pool.give(current)
+    }
     this.#held += size - (current?.length ?? 0)
     this.#pages.set(index, page)
     return page

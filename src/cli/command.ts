@@ -115,6 +115,27 @@ export async function forEachOperand<T>(
   if (failures.length > 0) throw new CommandError(failures.join('\n'))
 }
 
+/**
+ * Works on each path of a command line, in the bucket that all are in.
+ *
+ * @param missing  what is said if there is none
+ * @throws CommandError if there is none, or if the work on any has failed
+ */
+export async function forEachPath(
+  argv: PathArguments,
+  missing: string,
+  work: (store: Store, operand: Operand) => Promise<void>,
+): Promise<void> {
+  if (argv.paths.length === 0) throw new CommandError(missing, EXIT.usage)
+  await withOperands(argv, argv.paths, async (store, operands) => {
+    await forEachOperand(
+      operands,
+      ({ text }) => text,
+      operand => work(store, operand),
+    )
+  })
+}
+
 /** The message of an error about a path, which names the path once. */
 export function tell(text: string, error: unknown): string {
   if (error instanceof PathNotFoundError) return `${text}: no such file or directory`

@@ -5,7 +5,15 @@
  * Layout: `format.json` names the format; `index/` is the LMDB index; `data/` holds the data files;
  * `credentials.json` may hold the credential that was made for it.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '../util/directories.js'
 import type { Logger } from '../util/log.js'
@@ -16,6 +24,9 @@ import { LmdbStore } from './lmdb-store.js'
 import { currentOwner, isOwnerAlive } from './owner.js'
 
 const FORMAT = { format: 'bosmount-server', version: 1 } as const
+
+/** For the user of the server alone, wherever the data directory lies. */
+const PRIVATE = 0o700
 
 /** Why a server cannot start. */
 export class ServerStartError extends Error {
@@ -69,8 +80,12 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
 
 function openParts(path: string, sync: boolean): { files: DataFiles; index: LmdbIndex } {
   try {
+    // LMDB makes its files readable by all, and small objects are in them.
+    const index = join(path, 'index')
+    mkdirSync(index, { recursive: true, mode: PRIVATE })
+    chmodSync(index, PRIVATE)
     const files = new DataFiles({ directory: join(path, 'data'), sync })
-    return { files, index: new LmdbIndex(join(path, 'index')) }
+    return { files, index: new LmdbIndex(index) }
   } catch (cause) {
     throw unusable(path, cause)
   }
@@ -89,7 +104,7 @@ function unusable(path: string, cause: unknown): ServerStartError {
 
 function prepare(path: string): void {
   try {
-    makeDirectories(path, 0o700)
+    makeDirectories(path, PRIVATE)
     const formatFile = join(path, 'format.json')
     if (existsSync(formatFile)) {
       checkFormat(path, readFileSync(formatFile, 'utf8'))

@@ -648,3 +648,24 @@ void t.test('what would take much of the cache is not kept when it is stored', t
   t.equal(cache.size, 0)
   t.end()
 })
+
+void t.test('memory of small files is used again, and never for two of them', async t => {
+  const capacity = 2 * 1024 * 1024
+  const cache = new BlockCache({ capacity, fetch: () => Promise.reject(new Error('not there')) })
+  let found = 0
+  for (let i = 0; i < 600; i += 1) {
+    const object = objectId(1 + ((i * 7919) % 100_000), `/f${i}`)
+    const content = Buffer.alloc(object.size)
+    fill(object, 0, content)
+    cache.keep(object, [content])
+    // What was handed out may be looked at until the next turn.
+    if (i % 10 === 0) await turn()
+    const earlier = objectId(1 + (((i >> 1) * 7919) % 100_000), `/f${i >> 1}`)
+    if (cache.isCold(earlier)) continue
+    const slices = await cache.read(earlier, 0, earlier.size)
+    found += check(earlier, 0, slices) === earlier.size ? 1 : 0
+  }
+  t.ok(found > 20, `${found} of them were there`)
+  t.ok(cache.size <= capacity)
+  cache.close()
+})

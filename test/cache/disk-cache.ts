@@ -1,11 +1,12 @@
 /** The disk cache: what comes back, what must never, and what turns it off. */
 import { execFileSync, fork } from 'node:child_process'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdir, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
+import type { StoredBlock } from '../../src/cache/block-file.js'
 import { DiskCache, type DiskCacheOptions } from '../../src/cache/disk-cache.js'
 import { readThroughDisk } from '../../src/cache/disk-tier.js'
 import { createMemoryDriver } from '../../src/driver/memory/driver.js'
@@ -48,6 +49,10 @@ function id(number: number): string {
   return number.toString(16).padStart(64, '0')
 }
 
+function stored(disk: DiskCache, name: string): Promise<StoredBlock | undefined> {
+  return disk.read(name, ({ data, fileSize }) => ({ data: Buffer.from(data), fileSize }))
+}
+
 function fileOf(directory: string, number: number): string {
   return join(directory, id(number).slice(0, 2), id(number))
 }
@@ -56,11 +61,11 @@ void t.test('what was written comes back, also in the next process', async t => 
   const { disk, directory } = await opened(t)
   for (let i = 0; i < 20; i += 1) disk.write(id(i), block(i), 12_345)
   await disk.settled()
-  t.same(await disk.read(id(7)), { data: block(7), fileSize: 12_345 })
-  t.equal(await disk.read(id(99)), undefined)
+  t.same(await stored(disk, id(7)), { data: block(7), fileSize: 12_345 })
+  t.equal(await stored(disk, id(99)), undefined)
   await disk.close()
   const next = await opened(t, { directory })
-  for (let i = 0; i < 20; i += 1) t.same((await next.disk.read(id(i)))?.data, block(i))
+  for (let i = 0; i < 20; i += 1) t.same((await stored(next.disk, id(i)))?.data, block(i))
   t.equal(next.disk.size, disk.size)
 })
 
@@ -97,13 +102,13 @@ void t.test('a damaged file is no block', async t => {
       disk.write(id(2), block(2), 10_000)
       await disk.settled()
       await damage(fileOf(directory, 1), fileOf(directory, 2))
-      t.equal(await disk.read(id(1)), undefined)
+      t.equal(await stored(disk, id(1)), undefined)
       t.notOk(disk.has(id(1)))
       t.notOk(disk.isOff)
-      t.same((await disk.read(id(2)))?.data, block(2), 'others are not concerned')
+      t.same((await stored(disk, id(2)))?.data, block(2), 'others are not concerned')
       disk.write(id(1), block(1), 10_000)
       await disk.settled()
-      t.same((await disk.read(id(1)))?.data, block(1), 'and it can be written again')
+      t.same((await stored(disk, id(1)))?.data, block(1), 'and it can be written again')
     })
   }
 })
@@ -125,7 +130,7 @@ void t.test('it keeps to its size, and drops what was used least lately', async 
   const { disk, directory } = await opened(t, { capacity: 105_000 })
   for (let i = 0; i < 10; i += 1) disk.write(id(i), block(i), 1)
   await disk.settled()
-  await disk.read(id(0))
+  await stored(disk, id(0))
   disk.write(id(10), block(10), 1)
   await disk.settled()
   t.ok(disk.has(id(0)))
@@ -162,7 +167,7 @@ void t.test('a disk that fails turns it off, with one warning', async t => {
   t.ok(disk.isOff)
   t.equal(warnings.length, 1)
   t.notOk(disk.has(id(1)))
-  t.equal(await disk.read(id(1)), undefined)
+  t.equal(await stored(disk, id(1)), undefined)
 })
 
 void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
@@ -173,10 +178,55 @@ void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
   await rm(path)
   // Opening a pipe waits until somebody writes to it.
   execFileSync('mkfifo', [path])
-  t.equal(await disk.read(id(1)), undefined)
+  t.equal(await stored(disk, id(1)), undefined)
   t.ok(disk.isOff)
   t.equal(warnings.length, 1)
   writeFileSync(path, '')
+})
+
+void t.test('a read that comes late is written to nobody', async t => {
+  const { disk, directory } = await opened(t, { patience: 50 })
+  for (const number of [1, 2]) disk.write(id(number), block(number), 1)
+  await disk.settled()
+  const path = fileOf(directory, 1)
+  const file = readFileSync(path)
+  await rm(path)
+  execFileSync('mkfifo', [path])
+  let used = 0
+  t.equal(await disk.read(id(1), () => (used += 1)), undefined)
+  writeFileSync(path, file)
+  await sleep(50)
+  t.equal(used, 0)
+})
+
+void t.test(
+  'the next process knows which blocks were used an hour after they were written',
+  async t => {
+    const { disk, directory } = await opened(t)
+    for (let i = 0; i < 10; i += 1) disk.write(id(i), block(i), 1)
+    await disk.settled()
+    await disk.close()
+    for (let i = 0; i < 10; i += 1) utimesSync(fileOf(directory, i), 1000 + i, 1000 + i)
+    const second = await opened(t, { directory })
+    await stored(second.disk, id(0))
+    await second.disk.close()
+    const third = await opened(t, { directory, capacity: 20_040 })
+    t.ok(third.disk.has(id(0)))
+    t.ok(third.disk.has(id(9)))
+    t.notOk(third.disk.has(id(1)))
+  },
+)
+
+void t.test('a folder that somebody has emptied is filled again', async t => {
+  const { disk, directory } = await opened(t)
+  disk.write(id(1), block(1), 1)
+  await disk.settled()
+  await rm(join(directory, '00'), { recursive: true })
+  disk.write(id(2), block(2), 1)
+  await disk.settled()
+  t.same((await stored(disk, id(2)))?.data, block(2))
+  t.equal(await stored(disk, id(1)), undefined)
+  t.notOk(disk.isOff)
 })
 
 void t.test('what a killed process leaves is right or nothing', async t => {
@@ -192,10 +242,10 @@ void t.test('what a killed process leaves is right or nothing', async t => {
     const { disk, warnings } = await opened(t, { directory })
     let found = 0
     for (let i = 0; i < 5000; i += 1) {
-      const stored = await disk.read(id(i))
-      if (stored === undefined) continue
+      const kept = await stored(disk, id(i))
+      if (kept === undefined) continue
       found += 1
-      if (!stored.data.equals(block(i))) t.fail(`block ${i} is another`)
+      if (!kept.data.equals(block(i))) t.fail(`block ${i} is another`)
     }
     t.ok(found > 0)
     t.same(warnings, [], 'and nothing half done is in its place')

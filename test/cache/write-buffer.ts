@@ -6,7 +6,7 @@ import type { Piece } from '../../src/cache/write-buffer.js'
 import { KiB } from '../../src/util/units.js'
 
 function buffer(baseSize = 0): WriteBuffer {
-  return new WriteBuffer(new BufferPool(PAGE_SIZE, 4), baseSize)
+  return new WriteBuffer(new BufferPool(4 * PAGE_SIZE), baseSize)
 }
 
 /** Pieces as text: kind, and length. */

@@ -13,6 +13,7 @@ import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
 import { CoreOs, O_CREAT, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
 import { projectPath } from '../helpers/project.js'
+import { hold, watched } from '../helpers/watched-driver.js'
 
 interface Scene {
   readonly t: Test
@@ -35,6 +36,11 @@ async function xattr(os: CoreOs, path: string, name: string): Promise<string> {
   } finally {
     os.fs.forget(ino, 1)
   }
+}
+
+/** What `bosmount sync` asks for. */
+async function sync({ fs, context }: CoreOs): Promise<void> {
+  await fs.syncfs(context)
 }
 
 const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
@@ -166,6 +172,68 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       await os.fsyncDirectory('/empty')
       t.same(await bucket.list('/'), ['/empty'])
     },
+  '`bosmount sync` stores empty directories and what is open.': async ({ t, bucket, os }) => {
+    await os.mkdir('/empty')
+    const file = await os.open('/file', O_WRONLY | O_CREAT)
+    await file.write(0, text('content'))
+    t.same(await bucket.list('/'), [])
+    await sync(os)
+    t.ok((await bucket.stat('/empty')).isDir)
+    t.equal(String(await bucket.getContent('/file')), 'content')
+    await file.close()
+  },
+  'Unmounting stores what is still open, and directories that stay empty.': async ({
+    t,
+    bucket,
+    os,
+  }) => {
+    await os.mkdir('/empty')
+    const file = await os.open('/file', O_WRONLY | O_CREAT)
+    await file.write(0, text('content'))
+    await os.fs.destroy()
+    t.ok((await bucket.stat('/empty')).isDir)
+    t.equal(String(await bucket.getContent('/file')), 'content')
+    await file.close()
+  },
+  'Unmounting names what could not be stored.': async ({ t, bucket }) => {
+    const watch = watched(bucket)
+    const os = new CoreOs(createCore(watch.driver))
+    const file = await os.open('/file', O_WRONLY | O_CREAT)
+    await file.write(0, text('content'))
+    watch.before = () => Promise.reject(new Error('no answer'))
+    await t.rejects(os.fs.destroy(), /\/file/)
+    await file.close()
+  },
+  'An `unlink()` that is interrupted while BOS hangs ends with EINTR, and succeeds when it is called again.':
+    async ({ t, bucket }) => {
+      await bucket.putContent('/file', text('content'))
+      const watch = watched(bucket)
+      const os = new CoreOs(createCore(watch.driver))
+      const held = hold(watch, ({ method }) => method === 'deleteFile')
+      const stop = new AbortController()
+      const unlinking = new CoreOs(os.fs, stop.signal).unlink('/file')
+      await held.reached
+      stop.abort()
+      await t.rejects(unlinking, { code: 'EINTR' })
+      const again = os.unlink('/file')
+      held.release()
+      await again
+      t.same(await bucket.list('/'), [])
+      await os.fs.destroy()
+    },
+  'A file keeps its inode number when it is renamed, and when its content is stored anew.': async ({
+    t,
+    os,
+  }) => {
+    await os.writeFile('/file', text('one'))
+    const { ino } = await os.lookup('/file')
+    const { ino: number } = await os.stat('/file')
+    await os.writeFile('/file', text('two'))
+    t.equal((await os.stat('/file')).ino, number)
+    await os.rename('/file', '/renamed')
+    t.equal((await os.stat('/renamed')).ino, number)
+    os.fs.forget(ino, 1)
+  },
   'A deep chain of directories with a file at its end costs one object.': async ({
     t,
     bucket,

@@ -1,9 +1,16 @@
 /** What a mount, its caches and the embedded server keep is for their user alone, and nothing lies outside. */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import t from 'tap'
-import { bosmount, BUCKET, environment, PROGRAM } from '../helpers/bosmount.js'
-import { Background } from '../helpers/processes.js'
+import {
+  bosmount,
+  BUCKET,
+  environment,
+  MountedBucket,
+  PROGRAM,
+  startServer,
+} from '../helpers/bosmount.js'
+import { Background, run } from '../helpers/processes.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
 
 /** Everything below a folder that somebody else could read, write or enter. */
@@ -97,3 +104,32 @@ void t.test('no path leads out of the root directory', async t => {
     t.match(finished.stderr, /rootdirectory/)
   }
 })
+
+if (process.getuid?.() === 0) {
+  void t.test(
+    'other users enter a mount with allow_other only, and then as modes allow',
+    async t => {
+      const folder = scratchFolder(t)
+      // It is the mount that keeps others out.
+      chmodSync(folder, 0o755)
+      const server = await startServer(t, folder)
+      const mountpoint = join(folder, 'mount')
+      const asNobody = (...args: string[]) =>
+        run(args[0] ?? '', args.slice(1), { uid: 65534, gid: 65534 })
+      for (const [options, allowed] of [
+        [[], false],
+        [['-o', 'allow_other'], true],
+        [['-o', 'allow_other,umask=077'], false],
+      ] as const) {
+        const mount = await MountedBucket.mount(t, { server, mountpoint, args: options })
+        writeFileSync(join(mountpoint, 'file'), 'content')
+        const read = await asNobody('cat', join(mountpoint, 'file'))
+        t.equal(read.text, allowed ? 'content' : '', options.join(' '))
+        if (!allowed) t.match(read.stderr, /Permission denied/)
+        const written = await asNobody('touch', join(mountpoint, 'other'))
+        t.match(written.stderr, /Permission denied/)
+        t.equal(await mount.unmount('SIGTERM'), 0, mount.process.output)
+      }
+    },
+  )
+}

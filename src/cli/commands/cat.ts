@@ -1,5 +1,5 @@
 /** `bosmount cat`: the content of files on standard output. */
-import { addPathOptions, command, forEachOperand, matches, withOperands } from '../command.js'
+import { addPathOptions, command, forEachPath, matches } from '../command.js'
 import type { PathArguments } from '../command.js'
 import { CommandError, EXIT } from '../errors.js'
 import { write } from '../output.js'
@@ -33,30 +33,23 @@ export const catCommand = command<CatArguments>({
         defaultDescription: 'to the end',
       }),
   handler: async argv => {
-    if (argv.paths.length === 0) throw new CommandError('cat: name a file', EXIT.usage)
     const range = {
       ...bytesOption('offset', argv.offset),
       ...bytesOption('length', argv.length),
     }
-    await withOperands(argv, argv.paths, async (store, operands) => {
-      // A bar across what is being read would spoil both.
-      const show = showProgress(argv.progress) && !process.stdout.isTTY
-      const progress = new Progress({ title: 'cat', show })
-      try {
-        await forEachOperand(
-          operands,
-          ({ text }) => text,
-          async operand => {
-            for await (const { path, isDir } of matches(store, operand, argv.literal)) {
-              if (isDir) throw new CommandError(`${operand.text}: is a directory`)
-              await print(store, path, { ...range, progress })
-            }
-          },
-        )
-      } finally {
-        progress.end()
-      }
-    })
+    // A bar across what is being read would spoil both.
+    const show = showProgress(argv.progress) && !process.stdout.isTTY
+    const progress = new Progress({ title: 'cat', show })
+    try {
+      await forEachPath(argv, 'cat: name a file', async (store, operand) => {
+        for await (const { path, isDir } of matches(store, operand, argv.literal)) {
+          if (isDir) throw new CommandError(`${operand.text}: is a directory`)
+          await print(store, path, { ...range, progress })
+        }
+      })
+    } finally {
+      progress.end()
+    }
   },
 })
 

@@ -2,16 +2,9 @@
 import { PathNotFoundError } from '../../driver/errors.js'
 import type { FileInfo } from '../../driver/driver.js'
 import { scan } from '../../driver/scan.js'
-import {
-  addPathOptions,
-  command,
-  forEachOperand,
-  matches,
-  withOperands,
-  written,
-} from '../command.js'
+import { addPathOptions, command, forEachPath, matches, written } from '../command.js'
 import type { Operand, PathArguments } from '../command.js'
-import { CommandError, EXIT } from '../errors.js'
+import { CommandError } from '../errors.js'
 import { Lines, printable } from '../output.js'
 import { Progress } from '../progress.js'
 import { addProgressOption, showProgress } from '../progress-option.js'
@@ -48,16 +41,14 @@ export const rmCommand = command<RmArguments>({
         describe: 'only tell what would be deleted',
       }),
   handler: async argv => {
-    if (argv.paths.length === 0) throw new CommandError('rm: name what to delete', EXIT.usage)
     const progress = new Progress({ title: 'deleted', show: showProgress(argv.progress) })
-    await withOperands(argv, argv.paths, async (store, operands) => {
-      const each = (operand: Operand) => removeOperand({ argv, store, progress }, operand)
-      try {
-        await forEachOperand(operands, ({ text }) => text, each)
-      } finally {
-        progress.end()
-      }
-    })
+    try {
+      await forEachPath(argv, 'rm: name what to delete', (store, operand) =>
+        removeOperand({ argv, store, progress }, operand),
+      )
+    } finally {
+      progress.end()
+    }
   },
 })
 

@@ -1,15 +1,7 @@
 /** `bosmount stat`: what BOS knows about single files. */
 import type { FileInfo } from '../../driver/driver.js'
-import {
-  addPathOptions,
-  command,
-  forEachOperand,
-  matches,
-  withOperands,
-  written,
-} from '../command.js'
+import { addPathOptions, command, forEachPath, matches, written } from '../command.js'
 import type { Operand, PathArguments } from '../command.js'
-import { CommandError, EXIT } from '../errors.js'
 import { formatTime, printable, write } from '../output.js'
 import { asJson } from './ls.js'
 
@@ -26,21 +18,13 @@ export const statCommand = command<StatArguments>({
       default: false,
       describe: 'one JSON object per line: path, type, size, modTime, etag',
     }),
-  handler: async argv => {
-    if (argv.paths.length === 0) throw new CommandError('stat: name a file', EXIT.usage)
-    await withOperands(argv, argv.paths, (store, operands) =>
-      forEachOperand(
-        operands,
-        ({ text }) => text,
-        async operand => {
-          for await (const info of matches(store, operand, argv.literal)) {
-            const text = argv.json ? JSON.stringify(asJson(info)) : describe(info, operand)
-            await write(`${text}\n`, store.signal)
-          }
-        },
-      ),
-    )
-  },
+  handler: argv =>
+    forEachPath(argv, 'stat: name a file', async (store, operand) => {
+      for await (const info of matches(store, operand, argv.literal)) {
+        const text = argv.json ? JSON.stringify(asJson(info)) : describe(info, operand)
+        await write(`${text}\n`, store.signal)
+      }
+    }),
 })
 
 function describe(info: FileInfo, { location }: Operand): string {

@@ -1,6 +1,6 @@
 /** `bosmount url`: presigned URLs, which anybody can read a file by for a while. */
 import { parseDuration } from '../../util/units.js'
-import { addPathOptions, command, forEachOperand, matches, withOperands } from '../command.js'
+import { addPathOptions, command, forEachPath, matches } from '../command.js'
 import type { PathArguments } from '../command.js'
 import { CommandError, EXIT } from '../errors.js'
 import { write } from '../output.js'
@@ -35,7 +35,6 @@ export const urlCommand = command<UrlArguments>({
         describe: 'one JSON object per line: path, url, expires',
       }),
   handler: async argv => {
-    if (argv.paths.length === 0) throw new CommandError('url: name a file', EXIT.usage)
     const expires = parseDuration(argv.expires)
     if (expires === undefined || expires < 1000) {
       throw new CommandError(`--expires: '${argv.expires}' is not a time such as 15m`, EXIT.usage)
@@ -43,21 +42,15 @@ export const urlCommand = command<UrlArguments>({
     if (argv.embedded !== undefined) {
       throw new CommandError('an embedded server ends with this command: use serve', EXIT.usage)
     }
-    await withOperands(argv, argv.paths, (store, operands) =>
-      forEachOperand(
-        operands,
-        ({ text }) => text,
-        async operand => {
-          for await (const { path, isDir } of matches(store, operand, argv.literal)) {
-            if (isDir) throw new CommandError(`${operand.text}: is a directory`)
-            const url = await store.driver.redirectURL(path, { method: argv.method, expires })
-            if (url === undefined) throw new CommandError(`${operand.text}: this store has no URLs`)
-            const until = new Date(Date.now() + expires).toISOString()
-            const text = argv.json ? JSON.stringify({ path, url, expires: until }) : url
-            await write(`${text}\n`, store.signal)
-          }
-        },
-      ),
-    )
+    await forEachPath(argv, 'url: name a file', async (store, operand) => {
+      for await (const { path, isDir } of matches(store, operand, argv.literal)) {
+        if (isDir) throw new CommandError(`${operand.text}: is a directory`)
+        const url = await store.driver.redirectURL(path, { method: argv.method, expires })
+        if (url === undefined) throw new CommandError(`${operand.text}: this store has no URLs`)
+        const until = new Date(Date.now() + expires).toISOString()
+        const text = argv.json ? JSON.stringify({ path, url, expires: until }) : url
+        await write(`${text}\n`, store.signal)
+      }
+    })
   },
 })

@@ -18,7 +18,7 @@ import { sameCredentials, type BosCredentials, type CredentialsProvider } from '
 export type RunCommand = (command: string, timeout: Milliseconds) => Promise<string>
 
 export interface CommandCredentialsOptions {
-  /** Given to `/bin/sh -c`. */
+  /** Given to `/bin/sh -c` in the working directory of now, which a daemon leaves. */
   command: string
   /** Longest time for the command; default 30 s. */
   timeout?: Milliseconds
@@ -48,7 +48,7 @@ class CredentialsByCommand {
   constructor(options: CommandCredentialsOptions) {
     this.#options = {
       timeout: DEFAULT_TIMEOUT,
-      run: runInShell,
+      run: runIn(process.cwd()),
       clock: systemClock,
       log: silentLogger,
       ...options,
@@ -106,34 +106,37 @@ function refreshTime({ expires = Infinity }: CredentialsDocument, now: Milliseco
 }
 
 /** Errors say how the command ended, never what it printed. */
-const runInShell: RunCommand = (command, timeout) =>
-  new Promise((resolve, reject) => {
-    // A group of its own: what the shell starts ends with it.
-    const child = spawn('/bin/sh', ['-c', command], {
-      detached: true,
-      stdio: ['ignore', 'pipe', 'ignore'],
+const runIn =
+  (cwd: string): RunCommand =>
+  (command, timeout) =>
+    new Promise((resolve, reject) => {
+      // A group of its own: what the shell starts ends with it.
+      const child = spawn('/bin/sh', ['-c', command], {
+        cwd,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      const output: Buffer[] = []
+      let size = 0
+      const stop = (problem: string): void => {
+        clearTimeout(timer)
+        killGroup(child.pid)
+        child.stdout.destroy()
+        reject(new Error(problem))
+      }
+      const timer = setTimeout(() => stop(`it took more than ${timeout} ms`), timeout)
+      child.stdout.on('data', (chunk: Buffer) => {
+        output.push(chunk)
+        size += chunk.length
+        if (size > MAX_OUTPUT) stop(`it printed more than ${MAX_OUTPUT} bytes`)
+      })
+      child.once('error', ({ code }: NodeJS.ErrnoException) => stop(`it cannot be run: ${code}`))
+      child.once('close', (code, signal) => {
+        clearTimeout(timer)
+        if (code === 0) resolve(Buffer.concat(output).toString())
+        else reject(new Error(`it ended with ${code ?? signal ?? 'an error'}`))
+      })
     })
-    const output: Buffer[] = []
-    let size = 0
-    const stop = (problem: string): void => {
-      clearTimeout(timer)
-      killGroup(child.pid)
-      child.stdout.destroy()
-      reject(new Error(problem))
-    }
-    const timer = setTimeout(() => stop(`it took more than ${timeout} ms`), timeout)
-    child.stdout.on('data', (chunk: Buffer) => {
-      output.push(chunk)
-      size += chunk.length
-      if (size > MAX_OUTPUT) stop(`it printed more than ${MAX_OUTPUT} bytes`)
-    })
-    child.once('error', ({ code }: NodeJS.ErrnoException) => stop(`it cannot be run: ${code}`))
-    child.once('close', (code, signal) => {
-      clearTimeout(timer)
-      if (code === 0) resolve(Buffer.concat(output).toString())
-      else reject(new Error(`it ended with ${code ?? signal ?? 'an error'}`))
-    })
-  })
 
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return

@@ -7,6 +7,7 @@
  * not end what works: the credentials from before are kept and the trouble is logged.
  */
 import { readFile, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { systemClock, type Clock } from '../../util/clock.js'
 import { silentLogger, type Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
@@ -15,6 +16,7 @@ import { CredentialsFileError, parseCredentialsFile } from './credentials-file.j
 import type { BosCredentials, CredentialsProvider } from './credentials.js'
 
 export interface FileCredentialsOptions {
+  /** A relative one is below the working directory of now, which a daemon leaves. */
   path: string
   /** How often the file is looked at, unless it says so itself; default 5 s. */
   interval?: Milliseconds
@@ -46,6 +48,7 @@ class CredentialsInFile {
       clock: systemClock,
       log: silentLogger,
       ...options,
+      path: resolve(options.path),
     }
   }
 

@@ -3,6 +3,7 @@ import type { Composition, FileInfo, Metadata } from '../../driver/driver.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
+import type { Silence } from './unsaved.js'
 
 /** Attributes on their way to the store. */
 export interface Saving {
@@ -62,10 +63,12 @@ export interface AttributeKeeping {
   carriedBy(composition: Composition, file: FileInode): Composition
   /** The store has what was changed of the inode. */
   flush(inode: Inode): Promise<void>
-  /** As `flush`, of all. @throws UnsavedError */
-  flushAll(): Promise<void>
-  /** Stores what is left, and stops. @throws UnsavedError */
-  close(): Promise<void>
+  /** As `flush`, of all but what is stored with something else. @throws UnsavedError */
+  flushAll(silence?: Silence): Promise<void>
+  /** Nothing is stored any more unless asked for. */
+  stop(): void
+  /** Stores what is left, and drops the rest. @throws UnsavedError */
+  close(silence?: Silence): Promise<void>
   /** Does what must not overlap with the storing of attributes: it would bring a removed file back. */
   alone<T>(inode: Inode | undefined, work: () => Promise<T>): Promise<T>
 }

@@ -31,7 +31,7 @@ import { follow } from './file-version.js'
 import type { DirectoryInode, FileInode, Inode } from './inode.js'
 import { changesType, isUnsaved, learn, metadataOf, published } from './kept-attributes.js'
 import { hasTime, withoutTime } from './stored-attributes.js'
-import { saveAll } from './unsaved.js'
+import { Attempt, saveAll, Silence } from './unsaved.js'
 
 export class AttributeStore implements AttributeKeeping {
   readonly isStored: boolean
@@ -42,6 +42,8 @@ export class AttributeStore implements AttributeKeeping {
   readonly #locks = new WeakMap<Inode, Mutex>()
   readonly #questions: AttributeQuestions
   #timer: NodeJS.Timeout | undefined
+  /** Under way because it was time. */
+  #late: Attempt | undefined
   #isClosed = false
   #isTold = false
 
@@ -163,27 +165,39 @@ export class AttributeStore implements AttributeKeeping {
     this.#core.inodes.drop(inode)
   }
 
-  /** As `flush`, of all. @throws UnsavedError */
-  async flushAll(): Promise<void> {
+  /** As `flush`, of all but what is stored with something else. @throws UnsavedError */
+  async flushAll(silence = new Silence()): Promise<void> {
+    await this.#late?.join(silence)
+    // What is dirty goes with its bytes, a directory that was just made with its marker.
+    await this.#flushThose(
+      inode => (inode.kind === 'directory' ? inode.presence === 'stored' : !isDirty(inode)),
+      silence,
+    )
+  }
+
+  async #flushThose(isMeant: (inode: Inode) => boolean, silence: Silence): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     for (const inode of this.#pending) if (inode.parent === undefined) this.#pending.delete(inode)
-    // What is dirty goes with its bytes.
-    const ready = [...this.#pending].filter(
-      inode => inode.kind === 'directory' || inode.dirty?.isDirty !== true,
-    )
+    const ready = [...this.#pending].filter(isMeant)
     try {
-      await saveAll([ready], inode => this.flush(inode), nameOf(this.#core))
+      await saveAll([ready], inode => this.flush(inode), nameOf(this.#core), silence)
     } finally {
       if (this.#pending.size > 0) this.#schedule()
     }
   }
 
-  /** Stores what is left, and stops. @throws UnsavedError */
-  async close(): Promise<void> {
+  /** Nothing is stored any more unless asked for. */
+  stop(): void {
     this.#isClosed = true
+    clearTimeout(this.#timer)
+  }
+
+  /** Stores what is left, and drops the rest. @throws UnsavedError */
+  async close(silence = new Silence()): Promise<void> {
+    this.stop()
     try {
-      await this.flushAll()
+      await this.#flushThose(inode => !isDirty(inode), silence)
     } finally {
       for (const inode of this.#pending) inode.kept.saved = inode.kept.changes
       this.#pending.clear()
@@ -284,12 +298,19 @@ export class AttributeStore implements AttributeKeeping {
     if (this.#isClosed) return
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.flushAll().catch((error: unknown) => {
+      const flush = (silence: Silence): Promise<void> =>
+        this.#flushThose(inode => !isDirty(inode), silence)
+      this.#late = new Attempt(flush, (error: unknown) => {
         const request = error instanceof DriverError ? { requestId: error.requestId } : {}
         this.#core.log.warn({ err: error, ...request }, 'cannot store attributes yet')
       })
+      void this.#late.done.finally(() => (this.#late = undefined))
     }, this.#core.config.markerDelay)
   }
+}
+
+function isDirty(inode: Inode): boolean {
+  return inode.kind === 'file' && inode.dirty?.isDirty === true
 }
 
 function nameOf({ inodes }: Core): (inode: Inode) => string {

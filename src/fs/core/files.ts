@@ -20,7 +20,7 @@ import type { DirectoryInode, FileInode } from './inode.js'
 import { Ranges } from './ranges.js'
 import { isSameContent, revalidate, revalidateReader, settle } from './revalidation.js'
 import { saveAll } from './unsaved.js'
-import type { Unsaved } from './unsaved.js'
+import type { Silence, Unsaved } from './unsaved.js'
 
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
@@ -253,13 +253,13 @@ export class Files {
   }
 
   /** Flushes every file. @throws UnsavedError */
-  async flushAll(context: RequestContext): Promise<void> {
+  async flushAll(context: RequestContext, silence?: Silence): Promise<void> {
     // Unlinked while open: nobody but its holders ever sees it.
     const files = this.#core.writeBack.dirtyFiles.filter(
       dirty => dirty.isLinked && !isUnlinked(dirty.path),
     )
     const flush = (dirty: DirtyFile): Promise<void> => abortable(dirty.flush(), context.signal)
-    await saveAll([files], flush, ({ path }) => path)
+    await saveAll([files], flush, ({ path }) => path, silence)
   }
 
   /** Nobody waits for it, so nobody can interrupt it. */

@@ -20,7 +20,7 @@ import type { Milliseconds } from '../../util/units.js'
 import type { Saving } from './attribute-keeping.js'
 import type { InodeTable } from './inode-table.js'
 import type { DirectoryInode, Inode } from './inode.js'
-import { saveAll } from './unsaved.js'
+import { Attempt, saveAll, Silence } from './unsaved.js'
 
 export interface MarkersOptions {
   driver: StorageDriver
@@ -39,6 +39,8 @@ export class Markers {
   readonly #pending = new Map<DirectoryInode, number>()
   readonly #locks = new WeakMap<DirectoryInode, Mutex>()
   #timer: NodeJS.Timeout | undefined
+  /** Under way because it was time. */
+  #late: Attempt | undefined
   #closed = false
 
   constructor(options: MarkersOptions) {
@@ -107,13 +109,14 @@ export class Markers {
   }
 
   /** Makes sure of all directories. @throws UnsavedError */
-  async flushAll(): Promise<void> {
+  async flushAll(silence = new Silence()): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    await this.#flushEach([...this.#pending.keys()])
+    await this.#late?.join(silence)
+    await this.#flushEach([...this.#pending.keys()], silence)
   }
 
-  async #flushEach(directories: readonly DirectoryInode[]): Promise<void> {
+  async #flushEach(directories: readonly DirectoryInode[], silence: Silence): Promise<void> {
     const { inodes } = this.#options
     // The deepest first: its marker shows all directories above it.
     const levels: DirectoryInode[][] = []
@@ -122,10 +125,11 @@ export class Markers {
       levels.toReversed().filter(level => level !== undefined),
       directory => this.flush(directory),
       directory => `${inodes.path(directory)}/`,
+      silence,
     )
   }
 
-  /** Nothing is tried any more: what is left would otherwise be tried for as long as the process lives. */
+  /** Nothing is tried any more unless asked for: it would be, for as long as the process lives. */
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -147,23 +151,27 @@ export class Markers {
     if (this.#closed) return
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.#flushQuiet()
-        .catch((error: unknown) => {
-          this.#options.log.warn({ err: error }, 'cannot write a directory marker yet')
-        })
-        .finally(() => {
-          for (const left of this.#pending.keys()) this.#schedule(left)
-        })
+      const flush = (silence: Silence): Promise<void> => this.#flushQuiet(silence)
+      this.#late = new Attempt(flush, (error: unknown) => {
+        this.#options.log.warn({ err: error }, 'cannot write a directory marker yet')
+      })
+      void this.#late.done.finally(() => {
+        this.#late = undefined
+        for (const left of this.#pending.keys()) this.#schedule(left)
+      })
     }, this.#options.delay)
   }
 
   /** But for those from which something was removed since they were looked at last. */
-  async #flushQuiet(): Promise<void> {
+  async #flushQuiet(silence: Silence): Promise<void> {
     const quiet = [...this.#pending].filter(
       ([directory, removals]) =>
         directory.presence !== 'doubtful' || directory.removals === removals,
     )
-    await this.#flushEach(quiet.map(([directory]) => directory))
+    await this.#flushEach(
+      quiet.map(([directory]) => directory),
+      silence,
+    )
   }
 
   async #write(directory: DirectoryInode): Promise<void> {

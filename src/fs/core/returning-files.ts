@@ -7,6 +7,7 @@
  */
 import type { StorageDriver } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
+import { ErrnoError } from '../../util/errno.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
 import type { Ledger } from './ledger.js'
@@ -72,10 +73,12 @@ export class ReturningFiles {
   }
 
   /** Tries for the last time. @returns what is left for the next mount */
-  async close(): Promise<readonly Unsaved[]> {
+  async close({ isSilent }: { readonly isSilent: boolean }): Promise<readonly Unsaved[]> {
     this.#isClosed = true
     clearTimeout(this.#timer)
-    const error: unknown = await this.bring('/').catch((failure: unknown) => failure)
+    const error: unknown = isSilent
+      ? new ErrnoError('EIO', 'the store does not answer')
+      : await this.bring('/').catch((failure: unknown) => failure)
     return this.names.map(name => ({ name: `${name} (its unlink had failed)`, error }))
   }
 

@@ -4,7 +4,7 @@ import type { RequestContext } from '../operations.js'
 import type { Core } from './core.js'
 import type { Files } from './files.js'
 import type { DirectoryInode } from './inode.js'
-import { throwIfAny, UnsavedError } from './unsaved.js'
+import { Silence, throwIfAny, UnsavedError } from './unsaved.js'
 import type { Unsaved } from './unsaved.js'
 
 const NOBODY: RequestContext = { uid: 0, gid: 0, pid: 0, signal: new AbortController().signal }
@@ -43,28 +43,38 @@ export class Sync {
     await this.#core.deletes.flush('/', context.signal)
   }
 
-  /** Stores what can be stored, and drops the rest. @throws UnsavedError, which names it */
+  /**
+   * Stores what can be stored, and drops the rest. All is tried at the same time; when the store answers
+   * for nothing, it is not asked for anything else, and what is to be removed is left to the next mount.
+   *
+   * @throws UnsavedError, which names what was not stored
+   */
   async close(): Promise<void> {
     const { attributes, blocks, changes, deletes, log, markers, uncertain, unlinked, writeBack } =
       this.#core
     const unsaved: Unsaved[] = []
+    const silence = new Silence()
+    markers.close()
+    attributes.stop()
+    const early = attributes.flushAll(silence).catch(() => undefined)
     const outcomes = await Promise.allSettled([
-      this.#files.flushAll(NOBODY),
-      markers.flushAll(),
+      this.#files.flushAll(NOBODY, silence),
+      markers.flushAll(silence),
       deletes.flush('/'),
       changes.settled(),
     ])
+    await early
     // What neither bytes nor markers have taken along.
-    outcomes.push(...(await Promise.allSettled([attributes.close()])))
+    outcomes.push(...(await Promise.allSettled([attributes.close(silence)])))
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue
       const error: unknown = outcome.reason
       unsaved.push(...(error instanceof UnsavedError ? error.unsaved : [{ name: '/', error }]))
     }
-    markers.close()
-    await writeBack.close()
-    await uncertain.close()
-    unsaved.push(...(await unlinked.close()), ...this.#files.lost)
+    const isSilent = silence.reason !== undefined
+    await writeBack.close({ keepsUploads: isSilent })
+    if (!isSilent) await uncertain.close()
+    unsaved.push(...(await unlinked.close({ isSilent })), ...this.#files.lost)
     blocks.close()
     for (const { name, error } of unsaved) log.error({ path: name, err: error }, 'not stored')
     throwIfAny(unsaved)

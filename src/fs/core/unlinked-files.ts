@@ -96,11 +96,17 @@ export class UnlinkedFiles {
     this.#used.delete(home)
   }
 
-  /** Removes every home: nobody can hold anything any more. @returns names that lack their content */
-  async close(): Promise<readonly Unsaved[]> {
+  /**
+   * Removes every home: nobody can hold anything any more. Where the store does not answer, that is left
+   * to the next mount.
+   *
+   * @returns names that lack their content
+   */
+  async close({ isSilent }: { readonly isSilent: boolean }): Promise<readonly Unsaved[]> {
+    const homes = isSilent ? [] : [...this.#used.keys()]
     const [unsaved] = await Promise.all([
-      this.returning.close(),
-      ...[...this.#used.keys()].map(home => this.remove(home)),
+      this.returning.close({ isSilent }),
+      ...homes.map(home => this.remove(home)),
     ])
     return unsaved
   }

@@ -30,45 +30,86 @@ export class UnsavedError extends ErrnoError {
   }
 }
 
+/** What those who store things at the same time have learnt of a store that may be gone. */
+export class Silence {
+  #answers = 0
+  #inARow = 0
+  #reason: { readonly error: unknown } | undefined
+
+  /** Why nothing more is to be tried; undefined as long as something is. */
+  get reason(): { readonly error: unknown } | undefined {
+    return this.#reason
+  }
+
+  /** Answers so far. */
+  get answers(): number {
+    return this.#answers
+  }
+
+  answered(): void {
+    this.#answers += 1
+    this.#inARow = 0
+  }
+
+  unanswered(error: unknown): void {
+    this.#inARow += 1
+    if (this.#inARow >= PARALLELISM) this.ends(error)
+  }
+
+  ends(error: unknown): void {
+    this.#reason ??= { error }
+  }
+}
+
+/** Storing that was begun because it was time, and that somebody may come to wait for. */
+export class Attempt {
+  /** Never rejects. */
+  readonly done: Promise<void>
+  readonly #silence = new Silence()
+
+  constructor(store: (silence: Silence) => Promise<void>, onFailure: (error: unknown) => void) {
+    this.done = store(this.#silence).catch(onFailure)
+  }
+
+  /** Waits for its end; a store that did not answer it is not asked again. */
+  async join(silence: Silence): Promise<void> {
+    await this.done
+    const { reason } = this.#silence
+    if (reason !== undefined) silence.ends(reason.error)
+  }
+}
+
 /**
  * Stores the things, group after group. When the store has answered for none of a group, or for none of
  * many in a row, it is not asked for the others: they are not stored for the same reason, and nobody
  * waits for one time-out after another.
  *
+ * @param silence  of those who ask the same store meanwhile; default of nobody
  * @throws UnsavedError
  */
 export async function saveAll<T>(
   groups: readonly (readonly T[])[],
   save: (thing: T) => Promise<void>,
   nameOf: (thing: T) => string,
+  silence = new Silence(),
 ): Promise<void> {
   const unsaved: Unsaved[] = []
-  const state: { inARow: number; silence: { readonly error: unknown } | undefined } = {
-    inARow: 0,
-    silence: undefined,
-  }
-  const saveOne = async (thing: T): Promise<boolean> => {
+  const saveOne = async (thing: T): Promise<void> => {
     const name = nameOf(thing)
     try {
-      if (state.silence !== undefined) throw state.silence.error
+      if (silence.reason !== undefined) throw silence.reason.error
       await save(thing)
-      state.inARow = 0
-      return true
+      silence.answered()
     } catch (error) {
       unsaved.push({ name, error })
-      const answered = isAnswer(error)
-      state.inARow = answered ? 0 : state.inARow + 1
-      if (state.inARow >= PARALLELISM) state.silence ??= { error }
-      return answered
+      if (isAnswer(error)) silence.answered()
+      else silence.unanswered(error)
     }
   }
   for (const group of groups) {
-    let isAnswered = group.length === 0
-    const each = async (thing: T): Promise<void> => {
-      if (await saveOne(thing)) isAnswered = true
-    }
-    await forEachParallel(group, each, { limit: PARALLELISM })
-    if (!isAnswered) state.silence ??= { error: unsaved.at(-1)?.error }
+    const before = silence.answers
+    await forEachParallel(group, saveOne, { limit: PARALLELISM })
+    if (group.length > 0 && silence.answers === before) silence.ends(unsaved.at(-1)?.error)
   }
   throwIfAny(unsaved)
 }

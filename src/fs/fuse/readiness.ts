@@ -53,6 +53,8 @@ export class Readiness {
   /** Keeps the process alive as well. */
   readonly #timer: NodeJS.Timeout
   #done: (() => void) | undefined
+  /** Tells one wait from the next, whose callback may be the same. */
+  #waits = 0
 
   constructor(
     waitable: Waitable,
@@ -69,6 +71,7 @@ export class Readiness {
   /** Calls back, never before this returns, once there may be something to read or `wake` was called. */
   wait(done: () => void): void {
     this.#done = done
+    this.#waits += 1
     if (!this.#hearsSignals) {
       this.#waitable.pollFromThread(this.#end)
       return
@@ -106,11 +109,11 @@ export class Readiness {
   readonly #look = (): void => {
     if (this.#done === undefined || !this.#hearsSignals || !this.#waitable.isReadable()) return
     // A signal that has come meanwhile is told before this.
-    setImmediate(this.#goDeaf, this.#done)
+    setImmediate(this.#goDeaf, this.#waits)
   }
 
-  readonly #goDeaf = (waited: () => void): void => {
-    if (this.#done !== waited || !this.#waitable.isReadable()) return
+  readonly #goDeaf = (wait: number): void => {
+    if (this.#done === undefined || this.#waits !== wait || !this.#waitable.isReadable()) return
     this.#waitable.signalled(false)
     this.#hearsSignals = false
     this.#end()

@@ -21,6 +21,18 @@ const COPY_LIMIT: Bytes = 16 * KiB
 /** What became of an answer; `repeated` if there was one before, and nothing was sent. */
 export type Outcome = Acceptance | 'repeated'
 
+/** Writes the record of an answer. */
+export interface Encoder<Result> {
+  /** Absent where the answer is nothing but success. */
+  encode?(writer: ByteWriter, result: Result): void
+}
+
+const COPY: Encoder<readonly Uint8Array[]> = {
+  encode: (writer, slices) => {
+    for (const slice of slices) writer.bytes(slice)
+  },
+}
+
 export class Replies {
   readonly #channel: Pick<Channel, 'send' | 'sendData'>
   readonly #bytes = Buffer.allocUnsafeSlow(SIZE.OUT_HEADER + COPY_LIMIT)
@@ -31,9 +43,9 @@ export class Replies {
   }
 
   /** @throws what `encode` throws, with nothing sent and the request still to be answered */
-  record(request: Request, encode: (writer: ByteWriter) => void): Outcome {
+  record<Result>(request: Request, encoder: Encoder<Result>, result: Result): Outcome {
     beginReply(this.#writer)
-    encode(this.#writer)
+    encoder.encode?.(this.#writer, result)
     if (!request.markAnswered()) return 'repeated'
     return this.#channel.send(this.#bytes, endReply(this.#writer, request.unique, 0))
   }
@@ -42,9 +54,7 @@ export class Replies {
     let length = 0
     for (const slice of slices) length += slice.length
     if (length <= COPY_LIMIT) {
-      return this.record(request, writer => {
-        for (const slice of slices) writer.bytes(slice)
-      })
+      return this.record(request, COPY, slices)
     }
     if (!request.markAnswered()) return 'repeated'
     encodeHeader(this.#writer.seek(0), SIZE.OUT_HEADER + length, 0, request.unique)

@@ -226,7 +226,7 @@ export class Session implements RequestHandler {
         missing !== undefined
           ? this.#replies.errno(request, ERRNO[missing])
           : handler.slices === undefined
-            ? this.#replies.record(request, writer => handler.encode?.(writer, result))
+            ? this.#replies.record(request, handler, result)
             : this.#replies.data(request, handler.slices(result))
       if (outcome !== 'gone' && outcome !== 'refused') return
       if (outcome === 'refused') {

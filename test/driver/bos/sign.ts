@@ -1,23 +1,8 @@
-import { createRequire } from 'node:module'
+import Auth from '@baiducloud/sdk/src/auth.js'
 import fc from 'fast-check'
 import t from 'tap'
 import { encodeKey, encodeQuery, Signer, timestamp } from '../../../src/driver/bos/sign.js'
 import { Secret } from '../../../src/util/secret.js'
-
-/** The SDK's own; it declares no types. */
-interface Auth {
-  generateAuthorization(
-    method: string,
-    path: string,
-    params: Readonly<Record<string, string>>,
-    headers: Readonly<Record<string, string>>,
-    seconds: number,
-    expires: number,
-  ): string
-}
-
-const require = createRequire(import.meta.url)
-const Auth = require('@baiducloud/sdk/src/auth.js') as new (id: string, secret: string) => Auth
 
 interface Vector {
   readonly keys: readonly [string, string]

@@ -37,6 +37,15 @@ void t.test('the command runs once for many requests', async t => {
   t.equal(state.runs, 1)
 })
 
+void t.test('the command runs where the process was when it was named', async t => {
+  const before = process.cwd()
+  t.teardown(() => process.chdir(before))
+  process.chdir(t.testdir({ 'keys.json': '{"accessKeyId":"id","secretAccessKey":"hidden"}' }))
+  const provider = credentialsFromCommand({ command: 'cat keys.json' })
+  process.chdir('/')
+  t.equal((await provider()).accessKeyId, 'id')
+})
+
 void t.test('credentials are refreshed in the background before they expire', async t => {
   const { clock, state, id } = source()
   await id()

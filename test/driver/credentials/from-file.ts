@@ -34,6 +34,19 @@ void t.test('the file is read again when it has changed, and not before its time
   t.equal((await provider()).accessKeyId, 'second')
 })
 
+void t.test('a relative path means the same file wherever the process goes', async t => {
+  const at = folder(t)
+  const before = process.cwd()
+  t.teardown(() => process.chdir(before))
+  process.chdir(at)
+  const provider = credentialsFromFile({ path: 'credentials', clock: new FakeClock() })
+  write(join(at, 'credentials'), 'one', 'secret')
+  const first = await provider()
+  process.chdir('/')
+  write(join(at, 'credentials'), 'other', 'secret')
+  t.equal((await provider(first)).accessKeyId, 'other')
+})
+
 void t.test('refused credentials make it look at once', async t => {
   const path = join(folder(t), 'credentials')
   const provider = credentialsFromFile({ path, clock: new FakeClock() })

@@ -1,8 +1,8 @@
 /** Names that go in bulk: what it costs, what depends on them, and what happens when it fails. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AccessDeniedError } from '../../../src/driver/errors.js'
-import type { CoreOs } from '../../helpers/core-os.js'
-import { fails, keys, scene, text } from '../../helpers/core-scene.js'
+import { CoreOs } from '../../helpers/core-os.js'
+import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
 import type { Scene } from '../../helpers/core-scene.js'
 import { hold } from '../../helpers/watched-driver.js'
 
@@ -207,4 +207,28 @@ scene(
     t.same(await keys(bucket), ['/d/'])
   },
   { ...LATER, endsBadly: true },
+)
+
+scene(
+  'an fsync that is interrupted leaves the report of what failed to the next one',
+  async s => {
+    const { t, os, bucket, watch } = s
+    for (const path of await fill(s, 20)) await os.unlink(path)
+    const held = hold(watch, ({ method }) => method === 'deleteMany')
+    const stop = new AbortController()
+    const syncing = new CoreOs(os.fs, stop.signal).fsyncDirectory('/d')
+    await held.reached
+    watch.after = ({ method, path }) => {
+      if (method === 'deleteMany') throw new AccessDeniedError('no', { path })
+    }
+    stop.abort()
+    await fails(t, 'EINTR', syncing)
+    held.release()
+    await turns()
+    await fails(t, 'EACCES', os.fsyncDirectory('/d'), 'the next one is told')
+    watch.after = () => undefined
+    await os.fsyncDirectory('/d')
+    t.same(await keys(bucket), ['/d/'])
+  },
+  LATER,
 )

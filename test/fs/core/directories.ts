@@ -1,6 +1,10 @@
 /** Reading directories: pages, cookies, what is here and not in the store yet, and what goes wrong. */
+import t from 'tap'
+import type { EntriesPage, StorageDriver } from '../../../src/driver/driver.js'
+import { createMemoryDriver } from '../../../src/driver/memory/driver.js'
 import type { Ino } from '../../../src/fs/operations.js'
 import type { Fh } from '../../../src/fs/operations.js'
+import { createCore } from '../../helpers/core.js'
 import { CoreOs, O_CREAT, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
 import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
 import type { Scene } from '../../helpers/core-scene.js'
@@ -486,4 +490,67 @@ scene('a directory of one page is known once its entries were taken', async s =>
   watch.requests.length = 0
   t.same(await os.readdir('/d'), ['f'])
   t.equal(watch.count(), 0)
+})
+
+const MANY = 100_000
+
+/** A directory of many files, which are nowhere: each page is made when it is asked for. */
+function endless(bucket: StorageDriver): StorageDriver {
+  async function* entries(path: string): AsyncGenerator<EntriesPage> {
+    for (let first = 0; first < MANY; first += 1000) {
+      const names = Array.from({ length: 1000 }, (_, i) => String(first + i).padStart(7, '0'))
+      const page = names.map(name => ({
+        path: `${path}/${name}`,
+        size: 1,
+        isDir: false,
+        etag: name,
+        modTime: new Date(0),
+      }))
+      yield { entries: page, hidden: 0 }
+    }
+  }
+  return new Proxy(bucket, {
+    get: (target, property) => {
+      if (property === 'entries') return entries
+      const value: unknown = Reflect.get(target, property, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+void t.test('a huge directory never takes more inodes than the kernel remembers', async t => {
+  const bucket = createMemoryDriver()
+  await bucket.makeDirectory('/d')
+  const fs = createCore(endless(bucket), { config: { metadataTtl: 0 } })
+  const os = new CoreOs(fs)
+  const { ino } = await os.lookup('/d')
+  const { fh } = fs.opendir(os.context, ino)
+  let most = 0
+  let count = 0
+  let offset = 0
+  for (let isEnd = false; !isEnd;) {
+    const taken: Ino[] = []
+    await fs.readdir(os.context, ino, fh, {
+      offset,
+      plus: true,
+      add: entry => {
+        // As many as a request of the kernel's has room for.
+        if (taken.length === 32) return false
+        offset = entry.offset
+        count += 1
+        taken.push(entry.entry?.ino ?? ino)
+        return true
+      },
+    })
+    most = Math.max(most, fs.counts.inodes)
+    isEnd = taken.length === 0
+    for (const each of taken) if (each !== ino) fs.forget(each, 1)
+  }
+  t.equal(count, MANY + 2, 'all of them, and the dots')
+  t.ok(most <= 40, `${most} inodes at most`)
+  await fs.releasedir(os.context, ino, fh)
+  fs.forget(ino, 1)
+  t.same(fs.counts, { inodes: 1, lookups: 0, handles: 0, dirty: 0 })
+  fs.checkInvariants()
+  await fs.destroy()
 })

@@ -1,4 +1,5 @@
 /** The end of a mount: all that could not be stored is named. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { CoreConfig } from '../../../src/fs/core/core.js'
 import { UnsavedError } from '../../../src/fs/core/unsaved.js'
@@ -119,3 +120,33 @@ scene('syncfs stores many files at once', async ({ t, os, watch, bucket }) => {
   for (let i = 0; i < 40; i += 1) t.equal(String(await bucket.getContent(`/f${i}`)), 'content')
   for (const file of files) await file.close()
 })
+
+void t.test(
+  'a store that hangs is asked for each thing once, and for nothing afterwards',
+  async t => {
+    const { os, watch } = mounted({ attributes: 'stored', markerDelay: 20 })
+    await os.writeFile('/old', text('old'))
+    await os.writeFile('/changed', text('changed'))
+    const held = await os.open('/old', O_RDWR)
+    await os.unlink('/old')
+    const { ino } = await os.lookup('/changed')
+    let give: (error: Error) => void = () => undefined
+    const late = new Promise<never>((_, reject) => (give = reject))
+    late.catch(() => undefined)
+    watch.before = () => late
+    await os.mkdir('/empty')
+    await os.fs.setattr(os.context, ino, { mode: 0o600 })
+    // Directories and attributes are being stored by themselves already.
+    await sleep(60)
+    const file = await os.open('/new', O_WRONLY | O_CREAT)
+    await file.write(0, text('x'))
+    const ending = endOf(os)
+    await sleep(20)
+    const asked = watch.count()
+    give(new Error('no answer in time'))
+    const names = (await ending)?.unsaved.map(({ name }) => name) ?? []
+    t.same(names.toSorted(), ['/changed (attributes)', '/empty/', '/new'])
+    t.equal(watch.count(), asked, 'nothing was tried again')
+    for (const each of [held, file]) await release(os, each)
+  },
+)

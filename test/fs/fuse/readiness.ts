@@ -91,6 +91,21 @@ void t.test('they do not for a signal that is late', async t => {
   t.ok(state.signalled)
 })
 
+void t.test('nor for a wait that has begun since', async t => {
+  const { readiness, state } = scene(t, { look: 5 })
+  const again = (): void => {
+    state.told += 1
+    readiness.wait(again)
+  }
+  // Requests keep coming: every look finds one, which is told in the same turn, and then there is another.
+  state.readable = true
+  readiness.wait(again)
+  await sleep(50)
+  t.ok(state.told > 10)
+  t.equal(state.threads, 0)
+  state.readable = false
+})
+
 void t.test('a thread that hears no signals has others wait', async t => {
   const { state, wait } = scene(t, { hearsSignals: false })
   wait()
