@@ -32,7 +32,7 @@ export interface ReadAheadOptions {
 }
 
 /** What comes with the first read of a file: small files come whole. */
-export const FIRST_REACH: Bytes = MiB
+const FIRST_REACH: Bytes = MiB
 /** A run from the start of a file, or a long one, is followed this much further than it has come. */
 const FAST_GROWTH = 8
 /** So long a run in the middle of a file is no accident. */

@@ -37,12 +37,12 @@ export function flagNames<T>(yargs: Argv<T>): string[] {
 /** One flag, with why it is not taken if other tools have it. */
 export function sayUnknown(name: string, known: readonly string[]): string {
   const meaning = mountOption(name.replaceAll('-', '_'), name.endsWith('mask') ? '022' : true)
-  if (meaning.kind === 'mistake') return `--${name}: ${meaning.mistake.replace(/^\w+: /, '')}`
-  if (meaning.kind !== 'unknown') return `unknown option --${name}; as a mount option: -o ${name}`
+  const flag = `${name.length === 1 ? '-' : '--'}${name}`
+  if (meaning.kind === 'mistake') return `${flag}: ${meaning.mistake.replace(/^\w+: /, '')}`
+  if (meaning.kind !== 'unknown') return `unknown option ${flag}; as a mount option: -o ${name}`
   const near = nearest(
     name,
     known.filter(each => each.length > 1),
   )
-  const flag = `${name.length === 1 ? '-' : '--'}${name}`
   return `unknown option ${flag}` + (near === undefined ? '' : `; did you mean --${near}?`)
 }

@@ -63,6 +63,46 @@ function mask(key: string, value: string | true): Meaning {
   return { kind: 'values', values: key === 'dmask' ? directory : { ...file, ...directory } }
 }
 
+/** What to say instead of options that bosfs, s3fs, rclone, Mountpoint for S3 and JuiceFS have. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  ...named('credentialsfile=FILE', 'passwd_file credentials'),
+  ...named('endpoint=URL', 'url host endpoint_url'),
+  ...named('cache_dir=DIR', 'use_cache cache'),
+  ...named('cache_size=SIZE', 'max_cache_size vfs_cache_max_size'),
+  ...named('staging_dir=DIR', 'tmpdir writeback_cache'),
+  ...named(
+    'metadata_ttl=TIME',
+    'stat_cache_expire meta_expires attr_timeout entry_timeout dir_cache_time attr_cache entry_cache',
+  ),
+  ...named('maxthreads=N', 'parallel_count multireq_max transfers max_threads'),
+  ...named('chunksize=SIZE', 'multipart_size part_size write_part_size'),
+  ...named('maxretries=N', 'retries'),
+  ...named('read_ahead=SIZE', 'readahead vfs_read_ahead buffer_size'),
+  ...named('log_level=debug', 'debug dbglevel loglevel verbose'),
+  ...named('log_file=FILE', 'logfile'),
+  prefix: 'say BUCKET/PREFIX instead of BUCKET',
+  daemon: 'the mount goes to the background by itself; -f keeps it in the foreground',
+  d: 'the mount goes to the background by itself; log_level=debug tells every request',
+  allow_root: 'there is allow_other only',
+  remount: 'unmount, and mount again with the other options',
+  ...alike(
+    'files can be replaced and deleted unless the mount is ro',
+    'allow_delete allow_overwrite',
+  ),
+  ...alike(
+    'which files go past the page cache, and by requests of which size, is decided for each',
+    'kernel_cache auto_cache direct_io max_read max_write vfs_cache_mode',
+  ),
+}
+
+function named(option: string, keys: string): Record<string, string> {
+  return alike(`say ${option}`, keys)
+}
+
+function alike(text: string, keys: string): Record<string, string> {
+  return Object.fromEntries(keys.split(' ').map(key => [key, text]))
+}
+
 /** Why an option of other tools is not taken, and what to do instead. */
 function refusal(key: string): string | undefined {
   if (SECRETS.includes(key)) {
@@ -71,11 +111,5 @@ function refusal(key: string): string | undefined {
       'BCE_ACCESS_KEY_ID and BCE_SECRET_ACCESS_KEY, or credentialsfile=FILE'
     )
   }
-  if (key === 'passwd_file' || key === 'credentials') {
-    return `${key}: say credentialsfile=FILE`
-  }
-  if (key === 'allow_root') return `${key}: there is allow_other only`
-  if (key === 'remount') return 'remount: unmount, and mount again with the other options'
-  if (key === 'url' || key === 'host') return `${key}: say endpoint=URL`
-  return undefined
+  return Object.hasOwn(INSTEAD, key) ? `${key}: ${INSTEAD[key] ?? ''}` : undefined
 }

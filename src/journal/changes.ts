@@ -187,13 +187,15 @@ export class Changes {
       this.#checkMetadata(destination, metadata)
       const isGone = isUnknownToStore(entry)
       const changed = this.#journal.clock()
-      const moved: Draft = { ...kept, key: destination, changed, base, metadata }
+      // As in BOS, where the object at the new name is a new one.
+      const times = { changed, modTime: changed }
+      const moved: Draft = { ...kept, ...times, key: destination, base, metadata }
       await this.#journal.change({
         sets: isGone ? [moved] : [moved, this.#deletion(source, entry)],
         removes: isGone ? [entry] : [],
       })
       this.#journal.aliases.forget(destination)
-      return { etag: record.etag, size: record.size, modTime: new Date(record.modTime) }
+      return { etag: record.etag, size: record.size, modTime: new Date(changed) }
     })
   }
 

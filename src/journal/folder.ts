@@ -12,6 +12,7 @@ import { mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from 'node
 import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../util/log.js'
 import { livenessOf, ownIdentity } from '../util/process-identity.js'
 import type { ProcessIdentity } from '../util/process-identity.js'
@@ -108,7 +109,7 @@ async function refuseOwner(folder: string): Promise<void> {
   const owner = await readOwner(folder)
   if (owner === undefined) return
   const self = await ownIdentity()
-  if (owner.pid === self.pid && owner.started === self.started && owner.host === self.host) return
+  if (isDeepStrictEqual(owner, self)) return
   const liveness = await livenessOf(owner, self)
   if (liveness === 'dead') return
   const { mtimeMs } = await stat(join(folder, OWNER))

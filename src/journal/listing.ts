@@ -164,8 +164,11 @@ function localInfo(state: ListingState, path: string): FileInfo | undefined {
 }
 
 /** As a listing tells it: metadata if it was asked for. */
-function told({ tellsMetadata }: ListingState, { metadata, ...info }: FileInfo): FileInfo {
-  return tellsMetadata && metadata !== undefined ? { ...info, metadata } : info
+function told({ tellsMetadata }: ListingState, info: FileInfo): FileInfo {
+  if (tellsMetadata) return info
+  const { metadata: _, modTime, ...rest } = info
+  // A marker's time is told with its metadata.
+  return info.isDir || modTime === undefined ? rest : { ...rest, modTime }
 }
 
 function recordOf({ overlay, watch }: ListingState, key: string): JournalRecord | undefined {

@@ -128,7 +128,7 @@ export class Log {
   append(change: Change): Promise<readonly LogRecord[]> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...change, resolve, reject })
-      this.#writing ??= this.#write().finally(() => (this.#writing = undefined))
+      this.#writing ??= this.#write()
     })
   }
 
@@ -173,6 +173,8 @@ export class Log {
         for (const { reject } of group) reject(error)
       }
     }
+    // In the same turn as the last look at the queue: whoever comes next begins anew.
+    this.#writing = undefined
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<readonly (readonly LogRecord[])[]> {

@@ -103,8 +103,12 @@ export class Sender {
   }
 
   /** Whether another host has put something there after the delete that is about to be sent. */
-  async isOutdated({ key, changed, base }: DeleteRecord, signal: AbortSignal): Promise<boolean> {
-    if (isMarkerKey(key)) return false
+  async isOutdated(
+    { key, changed, base }: DeleteRecord,
+    { isDoubtful, signal }: Pick<Sending, 'isDoubtful' | 'signal'>,
+  ): Promise<boolean> {
+    const isLate = isDoubtful || this.#options.clock() - changed > LATE
+    if (isMarkerKey(key) || !isLate) return false
     const info = await this.#stat(key, signal)
     if (info?.etag === undefined || base.own?.includes(info.etag) === true) return false
     return (info.modTime?.getTime() ?? 0) > changed + SKEW

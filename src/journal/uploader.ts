@@ -12,6 +12,7 @@ import { withoutSlash } from '../driver/path.js'
 import type { StorageDriver } from '../driver/driver.js'
 import { DriverError } from '../driver/errors.js'
 import { abortable } from '../util/abort.js'
+import { forEachParallel } from '../util/semaphore.js'
 import type { Logger } from '../util/log.js'
 import { formatBytes, MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import { Drain } from './drain.js'
@@ -20,7 +21,7 @@ import { PendingError } from './errors.js'
 import type { Journal } from './journal.js'
 import type { Entry } from './overlay.js'
 import { isMarkerKey } from './record.js'
-import type { DeleteRecord, JournalRecord } from './record.js'
+import type { JournalRecord } from './record.js'
 import { Sender } from './sender.js'
 import type { Uploads } from './uploads.js'
 
@@ -290,15 +291,18 @@ export class Uploader {
     const { remote } = this.#options
     const { signal } = this.#stop
     const failures = new Map<string, unknown>()
-    const paths: string[] = []
-    for (const { record, isDoubtful } of wanted) {
+    const kept = new Set<string>()
+    const look = async ({ record, isDoubtful }: (typeof wanted)[number]): Promise<void> => {
       try {
-        const isKept = isDoubtful && record.kind === 'delete' && (await this.#isOutdated(record))
-        if (!isKept) paths.push(record.key)
+        if (await this.#isOutdated(record, isDoubtful)) kept.add(record.key)
       } catch (error) {
         failures.set(record.key, error)
       }
     }
+    await forEachParallel(wanted, look, { limit: PUTS })
+    const paths = wanted
+      .map(({ record }) => record.key)
+      .filter(key => !kept.has(key) && !failures.has(key))
     try {
       const [only] = paths
       if (paths.length === 1 && only !== undefined) await this.#deleteOne(only)
@@ -320,9 +324,11 @@ export class Uploader {
     else await remote.deleteFile(key, { signal })
   }
 
-  /** Decided in another life of this mount, while another host has made the file anew. */
-  async #isOutdated(record: DeleteRecord): Promise<boolean> {
-    if (!(await this.#sender.isOutdated(record, this.#stop.signal))) return false
+  /** Decided long ago or in another life of this mount, and another host has made the file anew. */
+  async #isOutdated(record: JournalRecord, isDoubtful: boolean): Promise<boolean> {
+    if (record.kind !== 'delete') return false
+    const { signal } = this.#stop
+    if (!(await this.#sender.isOutdated(record, { isDoubtful, signal }))) return false
     const { log } = this.#options
     const path = record.key
     this.totals.conflicts += 1

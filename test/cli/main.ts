@@ -72,6 +72,11 @@ const MISTAKES: readonly Mistake[] = [
     says: /--ak: keys are not taken from the command line[^]*--ro; as a mount option: -o ro/,
   },
   {
+    title: 'flags of other tools',
+    args: ['mount', 'bucket', '/tmp', '--dir-cache-time', '5m', '-d', '--prefix=x'],
+    says: /--dir-cache-time: say metadata_ttl[^]*-d: the mount goes to the background[^]*BUCKET\/PREFIX/,
+  },
+  {
     title: 'a key of another tool without a mount',
     args: ['ls', 'bucket', '--secret-key', SECRET_ACCESS_KEY],
     says: /--secret-key: keys are not taken from the command line/,

@@ -73,6 +73,8 @@ void t.test(
     }
     t.match(mistake('passwd_file=/etc/passwd-s3fs'), /credentialsfile=FILE/)
     t.match(mistake('allow_root'), /allow_other/)
+    t.match(mistake('stat_cache_expire'), /say metadata_ttl=TIME/)
+    t.match(mistake('use_cache'), /say cache_dir=DIR/)
     t.match(mistake('url=http://x'), /endpoint=URL/)
     t.end()
   },

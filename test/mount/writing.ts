@@ -107,6 +107,53 @@ os.close(fd)
   t.equal(String(bytes.subarray(9000, 9005)), 'later')
 })
 
+await t.test(
+  'what a descriptor writes that cannot read is seen at once, in mappings too',
+  async t => {
+    const script = `
+import mmap, os, sys
+path, source = sys.argv[1:]
+data = os.urandom(3 * 2**20 + 123)
+open(source, 'wb').write(data)
+i, o, sent = os.open(source, os.O_RDONLY), os.open(path, os.O_WRONLY | os.O_CREAT), 0
+while sent < len(data): sent += os.sendfile(o, i, sent, len(data) - sent)
+os.close(o)
+assert open(path, 'rb').read() == data, 'sendfile'
+reader = os.open(path, os.O_RDONLY)
+mapping = mmap.mmap(reader, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+assert mapping[5000:5010] == data[5000:5010]
+writer = os.open(path, os.O_WRONLY)
+os.pwrite(writer, b'changed!!!', 5000)
+assert mapping[5000:5010] == b'changed!!!', 'in a mapping'
+assert os.pread(reader, 10, 5000) == b'changed!!!', 'by a reader'
+os.close(writer)
+appender = os.open(path, os.O_WRONLY | os.O_APPEND)
+os.write(appender, b'tail')
+os.close(appender)
+assert os.stat(path).st_size == len(data) + 4
+both = os.open(path, os.O_RDWR)
+shared = mmap.mmap(both, 8192)
+shared[0:4] = b'mapp'
+writer = os.open(path, os.O_WRONLY)
+os.pwrite(writer, b'written', 4)
+assert shared[0:11] == b'mappwritten'
+shared[11:15] = b'more'
+shared.flush()
+os.close(writer)
+shared.close()
+os.close(both)
+assert open(path, 'rb').read(15) == b'mappwrittenmore'
+`
+    const ended = await runOk('python3', [
+      '-c',
+      script,
+      at('sent'),
+      join(scratchFolder(t), 'source'),
+    ])
+    t.equal(ended.stderr, '')
+  },
+)
+
 await t.test('ranges are allocated, punched and zeroed', async t => {
   await writeFile(at('f5'), '0123456789')
   await runOk('fallocate', ['-p', '-o', '2', '-l', '2', at('f5')])

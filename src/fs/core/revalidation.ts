@@ -3,11 +3,10 @@
  * who does not find the version that it had.
  */
 import type { ObjectId } from '../../cache/object-id.js'
-import { FIRST_REACH } from '../../cache/read-ahead.js'
 import { PathNotFoundError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
-import type { Milliseconds } from '../../util/units.js'
+import { KiB, type Bytes, type Milliseconds } from '../../util/units.js'
 import type { RequestContext } from '../operations.js'
 import { isContentAddressed } from './content-address.js'
 import type { Core } from './core.js'
@@ -20,6 +19,9 @@ import type { FileInode } from './inode.js'
  * seen for the same open, and close-to-open consistency needs no second request.
  */
 const SAME_OPEN: Milliseconds = 20
+
+/** So small a file comes whole when it is opened. Not all that are opened are read: `cp` copies inside the store. */
+const SMALL: Bytes = 256 * KiB
 
 /** Whether a reader need not ask which version of the file is the present one: it has only one content. */
 function isImmutable({ config, inodes, metadata }: Core, file: FileInode): boolean {
@@ -53,9 +55,8 @@ export async function revalidateReader(
 
 /**
  * Reads the first block of a file, which will be read next anyway, on the condition that it is the version
- * that is known: one request that tells as much as two, and a reader who has not waited twice. A file that
- * would come whole with its first read comes whole. Of its attributes it tells nothing: where they are
- * kept in the store, they are to be asked for.
+ * that is known: one request that tells as much as two, and a reader who has not waited twice. Of its
+ * attributes it tells nothing: where they are kept in the store, they are to be asked for.
  */
 async function isConfirmedByReading(
   core: Core,
@@ -74,7 +75,7 @@ async function isConfirmedByReading(
   if (!isFresh || began - file.confirmed < SAME_OPEN) return false
   const object = objectOf(core, file)
   if (!blocks.isCold(object)) return false
-  const reach = version.size <= FIRST_REACH ? FIRST_REACH : 0
+  const reach = version.size <= SMALL ? SMALL : 0
   try {
     await blocks.load(object, 0, blocks.blockSize, { waiter: { signal }, reach })
   } catch {

@@ -11,7 +11,7 @@ import type { FileInode } from './inode.js'
 import { recorded } from './ledger.js'
 
 /** Files up to this are kept in the cache when they have been stored: they tend to be read at once. */
-const MOST_KEPT: Bytes = MiB
+const MOST_KEPT: Bytes = 4 * MiB
 
 export function storedFile(core: Core, file: FileInode): FileStore {
   const { attributes, blocks, driver, inodes, markers, metadata, uncertain } = core
