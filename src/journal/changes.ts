@@ -179,7 +179,10 @@ export class Changes {
       if (entry?.record.kind !== 'put' || entry.sending !== undefined) return TO_STORE
       if (overlay.isDirectory(source)) return TO_STORE
       const { record } = entry
-      const isFile = options.known !== undefined || record.base.is === 'absent'
+      const isKnown = options.known !== undefined
+      // Whether a directory is there, whose content is being deleted, only the store will know.
+      if (!isKnown && (overlay.hides(source) || overlay.hides(destination))) return TO_STORE
+      const isFile = isKnown || record.base.is === 'absent'
       if (!isFile && (await this.#inStore(source))?.isDir === true) return TO_STORE
       const { seq: _, ...kept } = record
       const base = await this.#baseOfTarget(destination, record, options)

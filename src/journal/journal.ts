@@ -68,8 +68,6 @@ export interface JournalListener {
   readonly settled: (seq: number) => void
   /** A record that was not on its way was replaced by a newer one of the same key. */
   readonly replaced: (old: number, by: number) => void
-  /** What is on its way was deleted. */
-  readonly unwanted: (entry: Entry) => void
 }
 
 /** What has got to the store while somebody was listing: his pages may be older. */
@@ -90,7 +88,6 @@ const NOBODY: JournalListener = {
   changed: () => undefined,
   settled: () => undefined,
   replaced: () => undefined,
-  unwanted: () => undefined,
 }
 
 export class Journal {
@@ -294,7 +291,6 @@ export class Journal {
     const wasSending = entry?.sending?.seq === old?.seq
     this.overlay.set(record)
     if (entry === undefined || old === undefined) return
-    if (record.kind === 'delete' && entry.sending?.kind === 'put') this.listener.unwanted(entry)
     this.#gone(old)
     if (!wasSending) this.listener.replaced(old.seq, record.seq)
   }

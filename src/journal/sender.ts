@@ -71,6 +71,8 @@ const LATE: Milliseconds = 60_000
 const SKEW: Milliseconds = 60_000
 /** Bytes compared at once. */
 const COMPARED: Bytes = 4 * MiB
+/** Times that a file is replaced which others replace meanwhile. */
+const TRIES = 10
 /** Names to try for what is stored beside. */
 const NAMES = 10
 
@@ -92,7 +94,7 @@ export class Sender {
     const { isDoubtful } = sending
     const isLate = isDoubtful || this.#options.clock() - record.changed > LATE
     try {
-      if (record.base.is === 'any' && isLate) return await this.#putLate(record, sending)
+      if (record.base.is === 'any') return await this.#putOver(record, { ...sending, isLate })
       const repeated = isDoubtful ? { repeated: true } : {}
       return await this.#upload(record, { ...conditionsOf(record), ...repeated }, sending)
     } catch (error) {
@@ -126,18 +128,47 @@ export class Sender {
     return { etag: undefined }
   }
 
-  /** Nothing was said of what is there, and it may be newer by now. */
-  async #putLate(record: PutRecord, sending: Sending): Promise<Sent> {
-    const { signal } = sending
-    const info = await this.#stat(record.key, signal)
-    if (info?.etag === undefined) return await this.#upload(record, { ifNoneMatch: '*' }, sending)
-    const same = await this.#takeSame(record, info, sending)
-    if (same !== undefined) return same
-    const isOwn = record.base.own?.includes(info.etag) === true
-    if (!isOwn && (info.modTime?.getTime() ?? 0) > record.changed) {
-      return await this.#beside(record, new Error(`${record.key} is newer in the store`), sending)
+  /**
+   * Replaces whatever is there, unless it may be newer. Under a condition all the same: a request that a
+   * process has left behind as it died, and that arrives late, must not replace what came after it.
+   */
+  async #putOver(
+    record: PutRecord,
+    sending: Sending & { readonly isLate: boolean },
+  ): Promise<Sent> {
+    const { isLate, signal } = sending
+    const { own = [] } = record.base
+    let expected = isLate ? undefined : own.at(-1)
+    for (let tries = 1; ; tries += 1) {
+      if (expected === undefined) {
+        const info = await this.#stat(record.key, signal)
+        const taken = await this.#judge(record, info, sending)
+        if (taken !== undefined) return taken
+        expected = info?.etag
+      }
+      const condition =
+        expected === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: expected }
+      try {
+        return await this.#upload(record, condition, sending)
+      } catch (error) {
+        if (tries === TRIES || !(error instanceof PreconditionError)) throw error
+        expected = undefined
+      }
     }
-    return await this.#upload(record, { ifMatch: info.etag }, sending)
+  }
+
+  /** Whether what is there is to stay: the same, or newer than what comes late. */
+  async #judge(
+    record: PutRecord,
+    info: FileInfo | undefined,
+    sending: Sending & { readonly isLate: boolean },
+  ): Promise<Sent | undefined> {
+    if (info?.etag === undefined || !sending.isLate) return undefined
+    const same = await this.#takeSame(record, info, sending)
+    const isOwn = record.base.own?.includes(info.etag) === true
+    const isOlder = (info.modTime?.getTime() ?? 0) <= record.changed
+    if (same !== undefined || isOwn || isOlder) return same
+    return await this.#beside(record, new Error(`${record.key} is newer in the store`), sending)
   }
 
   /** What is under the name is not what was expected there. */

@@ -53,7 +53,6 @@ export class Uploader {
   readonly #sender: Sender
   readonly #drains = new Set<Drain>()
   readonly #running = new Set<Promise<void>>()
-  readonly #underWay = new Map<Entry, AbortController>()
   readonly #stop = new AbortController()
   #puts = 0
   #isDeleting = false
@@ -81,7 +80,6 @@ export class Uploader {
       replaced: (old, by) => {
         for (const drain of this.#drains) drain.replaced(old, by)
       },
-      unwanted: entry => this.#underWay.get(entry)?.abort(new Error('it was deleted meanwhile')),
     }
     this.#pumpSoon()
   }
@@ -209,9 +207,7 @@ export class Uploader {
   async #sendPut(entry: Entry): Promise<void> {
     const { journal, log } = this.#options
     this.#puts += 1
-    const unwanted = new AbortController()
-    const signal = AbortSignal.any([this.#stop.signal, unwanted.signal])
-    this.#underWay.set(entry, unwanted)
+    const { signal } = this.#stop
     try {
       const begun = await this.#begin(entry, 'put')
       if (begun?.record.kind !== 'put') return
@@ -227,7 +223,6 @@ export class Uploader {
     } catch (error) {
       log.error({ path: entry.key, err: error }, 'the journal cannot go on with a file')
     } finally {
-      this.#underWay.delete(entry)
       this.#puts -= 1
     }
   }
@@ -343,16 +338,14 @@ export class Uploader {
 
   async #failed(entry: Entry, record: JournalRecord, error: unknown): Promise<void> {
     const { journal } = this.#options
-    const isOver = await journal.locks.run([entry.key], async () => {
-      const isUnwanted = entry.record.kind === 'delete' && record.kind === 'put'
+    await journal.locks.run([entry.key], async () => {
       if (entry.record.seq === record.seq) {
         entry.notBefore = performance.now() + pauseAfter(entry.failures)
         entry.failures += 1
       }
       journal.notSent(entry, record)
-      return isUnwanted || this.#stop.signal.aborted
     })
-    if (isOver) return
+    if (this.#stop.signal.aborted) return
     this.totals.failures += 1
     this.#failedInRow += 1
     const { serviceCode, requestId } = error instanceof DriverError ? error : {}

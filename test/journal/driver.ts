@@ -33,7 +33,10 @@ void t.test('made, renamed and deleted before it is sent: no request', async t =
   t.equal(watch.count(), 0)
   t.same(driver.gauges.journalFiles, 1, 'the copy, of which nobody has said that it is new')
   await driver.drain()
-  t.same(watch.requests, [{ method: 'putContent', path: '/copy' }])
+  t.same(watch.requests, [
+    { method: 'stat', path: '/copy' },
+    { method: 'putContent', path: '/copy' },
+  ])
 })
 
 void t.test('what is written again and moved is sent once, under its last name', async t => {
