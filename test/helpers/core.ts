@@ -2,6 +2,7 @@
 import type { StorageDriver } from '../../src/driver/driver.js'
 import { FileSystem } from '../../src/fs/core/filesystem.js'
 import type { CoreConfig } from '../../src/fs/core/core.js'
+import type { StagingOptions } from '../../src/cache/staging.js'
 import type { Ledger, Move } from '../../src/fs/core/ledger.js'
 import { silentLogger } from '../../src/util/log.js'
 import type { Logger } from '../../src/util/log.js'
@@ -11,6 +12,7 @@ export interface CoreOptions {
   config?: Partial<CoreConfig>
   cacheMemory?: number
   writeMemory?: number
+  staging?: StagingOptions
   monotonic?: () => number
   log?: Logger
   ledger?: Ledger
@@ -18,7 +20,7 @@ export interface CoreOptions {
 }
 
 export function createCore(driver: StorageDriver, options: CoreOptions = {}): FileSystem {
-  const { config, monotonic, ledger, unfinishedMoves, log = silentLogger } = options
+  const { config, monotonic, ledger, staging, unfinishedMoves, log = silentLogger } = options
   return new FileSystem({
     driver,
     config: {
@@ -38,6 +40,7 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
     writePatience: 5000,
     log,
     ...(ledger === undefined ? {} : { ledger }),
+    ...(staging === undefined ? {} : { staging }),
     ...(unfinishedMoves === undefined ? {} : { unfinishedMoves }),
     ...(monotonic === undefined ? {} : { monotonic }),
   })

@@ -8,11 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { StorageDriver } from '../../src/driver/driver.js'
-import { FileSystem } from '../../src/fs/core/filesystem.js'
 import type { Fault, FaultRule } from '../../src/server/faults.js'
-import { silentLogger } from '../../src/util/log.js'
 import { MiB } from '../../src/util/units.js'
 import { startDriverHarness } from '../driver/bos/harness.js'
+import { createCore } from '../helpers/core.js'
 import { CoreOs, O_CREAT, O_RDWR } from '../helpers/core-os.js'
 
 /** Two parts and a bit. */
@@ -84,7 +83,9 @@ for (const [weather, rule] of WEATHER) {
     for (const { name, before } of JOBS) {
       if (before !== undefined) await driver.putContent(`/${name}`, before)
     }
-    const os = new CoreOs(createFileSystem(driver, staging))
+    const os = new CoreOs(
+      createCore(driver, { staging: { directory: staging, capacity: 64 * MiB } }),
+    )
     for (const job of JOBS) {
       for (const operation of WRITES) {
         // An upload whose beginning was never answered stays, empty: nobody knows that it is his.
@@ -142,28 +143,6 @@ async function tell(work: () => Promise<void>): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   )
-}
-
-function createFileSystem(driver: StorageDriver, directory: string): FileSystem {
-  return new FileSystem({
-    driver,
-    config: {
-      attributes: 'derived',
-      uid: 0,
-      gid: 0,
-      fileMode: 0o644,
-      directoryMode: 0o755,
-      exclusiveCreate: 'close',
-      metadataTtl: 1000,
-      readAhead: 4 * MiB,
-      markerDelay: 20,
-    },
-    cacheMemory: 16 * MiB,
-    writeMemory: 16 * MiB,
-    writePatience: 5000,
-    staging: { directory, capacity: 64 * MiB },
-    log: silentLogger,
-  })
 }
 
 async function uploads(driver: StorageDriver): Promise<readonly string[]> {
