@@ -15,10 +15,9 @@ import { Contents } from './contents.js'
 import { asQuota } from './errors.js'
 import { JournalFolder } from './folder.js'
 import { OWN } from './frame.js'
-import type { Drop } from './frame.js'
 import { KeyLocks } from './key-locks.js'
 import { Log } from './log.js'
-import type { Change } from './log.js'
+import { Notes } from './notes.js'
 import { Overlay } from './overlay.js'
 import type { Entry } from './overlay.js'
 import { ABSENT, ANY, infoOf, isMarkerKey } from './record.js'
@@ -98,6 +97,7 @@ export class Journal {
   readonly locks = new KeyLocks()
   readonly contents: Contents
   readonly room: Room
+  readonly notes: Notes
   readonly clock: () => Milliseconds
   /** Records that were there when the journal was opened. */
   readonly recovered: number
@@ -110,9 +110,6 @@ export class Journal {
   readonly #watches = new Set<Map<string, JournalRecord>>()
   #seq: number
   #tidying: Promise<void> | undefined
-  readonly #notes = new Set<Promise<unknown>>()
-  /** What could not be noted. */
-  readonly #missed: Drop[] = []
 
   private constructor(
     options: JournalOptions,
@@ -122,6 +119,7 @@ export class Journal {
     this.#folder = folder
     this.#log = log
     this.#logger = options.log
+    this.notes = new Notes(log, options.log)
     this.clock = options.clock ?? Date.now
     this.contents = new Contents(options.folder)
     this.room = new Room({
@@ -202,20 +200,8 @@ export class Journal {
 
   /** Nothing of the upload is left in the store. */
   endUpload({ key, seq }: UploadNote): void {
-    this.#append({ drops: [{ key, seq }] })
+    this.notes.add({ drops: [{ key, seq }] })
     this.#log.forget(seq)
-  }
-
-  /**
-   * Resolves when the disk knows of everything that was sent: a process that dies now leaves no record
-   * that would be sent again. @throws the file system's error
-   */
-  async noted(): Promise<void> {
-    while (this.#notes.size > 0) await Promise.all(this.#notes)
-    const missed = [...this.#missed]
-    if (missed.length === 0) return
-    await this.#log.append({ drops: missed })
-    this.#missed.splice(0, missed.length)
   }
 
   /** For callers that hold the lock. @param etag  the store's name of the version */
@@ -231,7 +217,7 @@ export class Journal {
     this.listener.settled(record.seq)
     // Of the same number: written again, to another place in the log.
     if (entry.record.seq === record.seq) {
-      this.#append({ drops: [{ key, seq: record.seq }] })
+      this.notes.add({ drops: [{ key, seq: record.seq }] })
       this.#take(entry)
     } else {
       const isThere = record.kind === 'put' && etag !== undefined
@@ -334,27 +320,11 @@ export class Journal {
       .finally(() => (this.#tidying = undefined))
   }
 
-  /**
-   * Nobody waits for this: what is sent again, because it was not noted that it was sent, is recognised. But
-   * whoever changes the store past the journal must see to it first (`noted`).
-   */
-  #append(change: Change): void {
-    const noted: Promise<unknown> = this.#log.append(change).then(
-      () => this.#notes.delete(noted),
-      (error: unknown) => {
-        this.#notes.delete(noted)
-        this.#missed.push(...(change.drops ?? []))
-        this.#logger.warn({ folder: this.folder, err: error }, 'cannot note what was sent')
-      },
-    )
-    this.#notes.add(noted)
-  }
-
   async #rebase(entry: Entry, base: Base): Promise<void> {
     const updated = { ...entry.record, base }
     // Of the same number, so the same record.
     entry.record = updated
-    this.#append({ sets: [updated] })
+    this.notes.add({ sets: [updated] })
   }
 
   async #tidy(): Promise<void> {

@@ -32,7 +32,7 @@ import { forEachParallel, Semaphore } from '../util/semaphore.js'
 import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import type { Contents } from './contents.js'
 import { isMarkerKey } from './record.js'
-import type { DeleteRecord, PutRecord } from './record.js'
+import type { DeleteRecord, JournalRecord, PutRecord } from './record.js'
 import type { Uploads } from './uploads.js'
 
 export interface SenderOptions {
@@ -114,6 +114,12 @@ export class Sender {
     const info = await this.#stat(key, signal)
     if (info?.etag === undefined || base.own?.includes(info.etag) === true) return false
     return (info.modTime?.getTime() ?? 0) > changed + SKEW
+  }
+
+  /** Whether a version of this mount's own is under the key. */
+  async isOwnThere({ key, base }: JournalRecord, signal: AbortSignal): Promise<boolean> {
+    const info = await this.#stat(key, signal)
+    return info?.etag !== undefined && base.own?.includes(info.etag) === true
   }
 
   async #putMarker({ key, metadata }: PutRecord, { signal }: Sending): Promise<Sent> {

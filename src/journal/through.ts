@@ -157,7 +157,7 @@ export class Through {
         // Changed again meanwhile.
         if (isPending()) return undefined
         // What was sent before this must not be sent again after it.
-        await this.#journal.noted()
+        await this.#journal.notes.settled()
         return { value: await work() }
       })
       if (done !== undefined) return done.value

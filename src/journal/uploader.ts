@@ -8,19 +8,17 @@
  * What fails is tried again, later each time, for as long as it takes. Whoever drains is told of the first
  * failure of each record, and of all the rest when the store does not answer at all.
  */
-import { withoutSlash } from '../driver/path.js'
 import type { StorageDriver } from '../driver/driver.js'
 import { DriverError } from '../driver/errors.js'
 import { abortable } from '../util/abort.js'
-import { forEachParallel } from '../util/semaphore.js'
 import type { Logger } from '../util/log.js'
 import { formatBytes, MiB, type Bytes, type Milliseconds } from '../util/units.js'
+import { Deleter } from './deleter.js'
 import { Drain } from './drain.js'
 import type { Scope } from './drain.js'
 import { PendingError } from './errors.js'
 import type { Journal } from './journal.js'
 import type { Entry } from './overlay.js'
-import { isMarkerKey } from './record.js'
 import type { JournalRecord } from './record.js'
 import { Sender } from './sender.js'
 import type { Uploads } from './uploads.js'
@@ -51,6 +49,7 @@ export class Uploader {
   readonly totals = { uploaded: 0, failures: 0, conflicts: 0 }
   readonly #options: UploaderOptions
   readonly #sender: Sender
+  readonly #deleter: Deleter
   readonly #drains = new Set<Drain>()
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -72,6 +71,7 @@ export class Uploader {
       clock: journal.clock,
       ...(host === undefined ? {} : { host }),
     })
+    this.#deleter = new Deleter({ remote, sender: this.#sender, log })
     journal.listener = {
       changed: () => this.#pumpSoon(),
       settled: seq => {
@@ -265,7 +265,8 @@ export class Uploader {
       const wanted = begun.flatMap(({ entry, record, isDoubtful = false }) =>
         record === undefined ? [] : [{ entry, record, isDoubtful }],
       )
-      const failures = await this.#deleteAll(wanted)
+      const { failures, kept } = await this.#deleter.remove(wanted, this.#stop.signal)
+      this.totals.conflicts += kept.size
       for (const { entry, record } of wanted) {
         const error = failures.get(record.key)
         if (error !== undefined) await this.#failed(entry, record, error)
@@ -277,58 +278,6 @@ export class Uploader {
     } finally {
       this.#isDeleting = false
     }
-  }
-
-  /** @returns what could not be deleted */
-  async #deleteAll(
-    wanted: readonly { readonly record: JournalRecord; readonly isDoubtful: boolean }[],
-  ): Promise<ReadonlyMap<string, unknown>> {
-    const { remote } = this.#options
-    const { signal } = this.#stop
-    const failures = new Map<string, unknown>()
-    const kept = new Set<string>()
-    const look = async ({ record, isDoubtful }: (typeof wanted)[number]): Promise<void> => {
-      try {
-        if (await this.#isOutdated(record, isDoubtful)) kept.add(record.key)
-      } catch (error) {
-        failures.set(record.key, error)
-      }
-    }
-    await forEachParallel(wanted, look, { limit: PUTS })
-    const paths = wanted
-      .map(({ record }) => record.key)
-      .filter(key => !kept.has(key) && !failures.has(key))
-    try {
-      const [only] = paths
-      if (paths.length === 1 && only !== undefined) await this.#deleteOne(only)
-      else if (paths.length > 0) {
-        for (const { path, error } of await remote.deleteMany(paths, { signal })) {
-          failures.set(path, error)
-        }
-      }
-    } catch (error) {
-      for (const path of paths) failures.set(path, error)
-    }
-    return failures
-  }
-
-  async #deleteOne(key: string): Promise<void> {
-    const { remote } = this.#options
-    const { signal } = this.#stop
-    if (isMarkerKey(key)) await remote.removeDirectoryMarker(withoutSlash(key), { signal })
-    else await remote.deleteFile(key, { signal })
-  }
-
-  /** Decided long ago or in another life of this mount, and another host has made the file anew. */
-  async #isOutdated(record: JournalRecord, isDoubtful: boolean): Promise<boolean> {
-    if (record.kind !== 'delete') return false
-    const { signal } = this.#stop
-    if (!(await this.#sender.isOutdated(record, { isDoubtful, signal }))) return false
-    const { log } = this.#options
-    const path = record.key
-    this.totals.conflicts += 1
-    log.error({ path }, 'not deleted: another host has stored it since it was unlinked here')
-    return true
   }
 
   #succeeded(count: number): void {

@@ -1,6 +1,7 @@
 /** Two hosts and one file: neither's version is ever lost, and what is our own is no conflict. */
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { StorageDriver } from '../../src/driver/driver.js'
 import { DriverError } from '../../src/driver/errors.js'
@@ -23,7 +24,7 @@ interface Stage {
   /** The store's clock and ours. */
   now: number
   /** The process dies, and another takes over. */
-  again(): Promise<JournaledDriver>
+  readonly again: () => Promise<JournaledDriver>
 }
 
 async function setStage(t: Test): Promise<Stage> {
@@ -168,6 +169,22 @@ void t.test(
     }
   },
 )
+
+void t.test('what arrives after the delete that a dead process has left goes as well', async t => {
+  const { store, driver, watch, again } = await setStage(t)
+  watch.before = ({ method }) => {
+    if (method === 'putContent') throw new DriverError('on its way')
+  }
+  await driver.putContent('/f', bytes(10), free)
+  await driver.drain().catch(() => undefined)
+  await driver.deleteFile('/f')
+  const next = await again()
+  const drained = next.drain()
+  await sleep(300)
+  await store.putContent('/f', bytes(10))
+  await drained
+  t.same(await store.list('/'), [])
+})
 
 void t.test('attributes that were changed since are sent, though the content is there', async t => {
   const { store, driver, watch } = await setStage(t)
