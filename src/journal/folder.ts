@@ -35,6 +35,8 @@ interface Identity {
 /** Names the bucket. */
 export const IDENTITY = 'journal.json'
 const OWNER = 'owner'
+/** Permission bits that let others than the owner put something there. */
+const OTHERS_WRITE = 0o022
 const RENEWAL: Milliseconds = 10_000
 const SILENCE: Milliseconds = 60_000
 
@@ -59,6 +61,7 @@ export class JournalFolder {
   static async claim(options: FolderOptions): Promise<JournalFolder> {
     const { folder, store } = options
     await mkdir(folder, { recursive: true, mode: 0o700 })
+    await checkOwn(folder)
     const server = await takeSocket(folder)
     try {
       await refuseOwner(folder)
@@ -89,6 +92,15 @@ export async function isInUse(folder: string): Promise<boolean> {
     if (error instanceof JournalError) return true
     throw error
   }
+}
+
+/** What lies in it goes to the bucket: nobody else may put anything there. */
+async function checkOwn(folder: string): Promise<void> {
+  const stats = await stat(folder)
+  if (stats.uid === (process.getuid?.() ?? 0) && (stats.mode & OTHERS_WRITE) === 0) return
+  throw new JournalError(
+    `${folder} belongs to another user, or others can write to it: give a --journal-dir of your own`,
+  )
 }
 
 async function takeSocket(folder: string): Promise<Server> {

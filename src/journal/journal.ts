@@ -15,8 +15,10 @@ import { Contents } from './contents.js'
 import { asQuota } from './errors.js'
 import { JournalFolder } from './folder.js'
 import { OWN } from './frame.js'
+import type { Drop } from './frame.js'
 import { KeyLocks } from './key-locks.js'
 import { Log } from './log.js'
+import type { Change } from './log.js'
 import { Overlay } from './overlay.js'
 import type { Entry } from './overlay.js'
 import { ABSENT, ANY, infoOf, isMarkerKey } from './record.js'
@@ -108,6 +110,9 @@ export class Journal {
   readonly #watches = new Set<Map<string, JournalRecord>>()
   #seq: number
   #tidying: Promise<void> | undefined
+  readonly #notes = new Set<Promise<unknown>>()
+  /** What could not be noted. */
+  readonly #missed: Drop[] = []
 
   private constructor(
     options: JournalOptions,
@@ -199,6 +204,18 @@ export class Journal {
   endUpload({ key, seq }: UploadNote): void {
     this.#append({ drops: [{ key, seq }] })
     this.#log.forget(seq)
+  }
+
+  /**
+   * Resolves when the disk knows of everything that was sent: a process that dies now leaves no record
+   * that would be sent again. @throws the file system's error
+   */
+  async noted(): Promise<void> {
+    while (this.#notes.size > 0) await Promise.all(this.#notes)
+    const missed = [...this.#missed]
+    if (missed.length === 0) return
+    await this.#log.append({ drops: missed })
+    this.#missed.splice(0, missed.length)
   }
 
   /** For callers that hold the lock. @param etag  the store's name of the version */
@@ -317,11 +334,20 @@ export class Journal {
       .finally(() => (this.#tidying = undefined))
   }
 
-  /** What was sent first may be sent again when it is not noted that it was: that is found out then. */
-  #append(change: Parameters<Log['append']>[0]): void {
-    this.#log.append(change).catch((error: unknown) => {
-      this.#logger.warn({ folder: this.folder, err: error }, 'cannot note what was sent')
-    })
+  /**
+   * Nobody waits for this: what is sent again, because it was not noted that it was sent, is recognised. But
+   * whoever changes the store past the journal must see to it first (`noted`).
+   */
+  #append(change: Change): void {
+    const noted: Promise<unknown> = this.#log.append(change).then(
+      () => this.#notes.delete(noted),
+      (error: unknown) => {
+        this.#notes.delete(noted)
+        this.#missed.push(...(change.drops ?? []))
+        this.#logger.warn({ folder: this.folder, err: error }, 'cannot note what was sent')
+      },
+    )
+    this.#notes.add(noted)
   }
 
   async #rebase(entry: Entry, base: Base): Promise<void> {

@@ -61,6 +61,8 @@ export class Log {
   readonly #files: LogFile[]
   readonly #fileOf = new Map<number, LogFile>()
   readonly #queue: Waiting[] = []
+  /** Numbers of living records that are being written. */
+  readonly #queued = new Set<number>()
   /** The last of the files, if it is written to. */
   #open: OpenFile | undefined
   /** Safe on the disk up to here. */
@@ -128,12 +130,15 @@ export class Log {
   append(change: Change): Promise<readonly LogRecord[]> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...change, resolve, reject })
+      for (const { seq } of change.sets ?? []) this.#queued.add(seq)
       this.#writing ??= this.#write()
     })
   }
 
   /** A record is not living any more. */
   forget(seq: number): void {
+    // Written again without anybody waiting for it, it would live on.
+    this.#queued.delete(seq)
     this.#fileOf.get(seq)?.living.delete(seq)
     this.#fileOf.delete(seq)
   }
@@ -170,7 +175,10 @@ export class Log {
         const written = await this.#writeGroup(group)
         for (const [index, { resolve }] of group.entries()) resolve(written[index] ?? [])
       } catch (error) {
-        for (const { reject } of group) reject(error)
+        for (const { reject, sets = [] } of group) {
+          for (const { seq } of sets) this.#queued.delete(seq)
+          reject(error)
+        }
       }
     }
     // In the same turn as the last look at the queue: whoever comes next begins anew.
@@ -190,7 +198,7 @@ export class Log {
       at += head.length + contents.reduce((sum, { length }) => sum + length, 0)
     }
     await this.#append(handle, pieces, at)
-    for (const record of written.flat()) this.#settle(record.seq, file)
+    for (const { seq } of written.flat()) if (this.#queued.delete(seq)) this.#settle(seq, file)
     return written
   }
 

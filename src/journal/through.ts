@@ -156,6 +156,8 @@ export class Through {
       const done = await locks.run(locked, async () => {
         // Changed again meanwhile.
         if (isPending()) return undefined
+        // What was sent before this must not be sent again after it.
+        await this.#journal.noted()
         return { value: await work() }
       })
       if (done !== undefined) return done.value

@@ -1,5 +1,5 @@
 /** A driver with a journal: what is sent, how often, and what is there after a death. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -280,6 +280,29 @@ void t.test('a journal that was left is served, sent and empty then', async t =>
   await refuseLeftovers(refused, false, silentLogger)
 })
 
+void t.test(
+  'what was sent before the store was told directly is not sent again after it',
+  async t => {
+    const store = lasting()
+    const watch = watched(store)
+    const folder = join(scratchFolder(t), 'journal')
+    const driver = await openJournaled(t, watch.driver, { folder })
+    await store.putContent('/source', bytes(10, 1))
+    await driver.putContent('/target', bytes(10, 2))
+    const copy = join(folder, '..', 'copy')
+    watch.before = ({ method }) => {
+      if (method === 'move') cpSync(folder, copy, { recursive: true })
+    }
+    await driver.move('/source', '/target')
+    rmSync(join(copy, 'owner'))
+    const next = await openJournaled(t, store, { folder: copy })
+    t.equal(next.recovered, 0)
+    await next.drain()
+    t.same(await store.getContent('/target'), bytes(10, 1))
+    t.same(await store.list('/'), ['/target'])
+  },
+)
+
 void t.test('an upload that a dead process has left is aborted', async t => {
   const store = lasting()
   const watch = watched(store)
@@ -291,7 +314,6 @@ void t.test('an upload that a dead process has left is aborted', async t => {
   await held.reached
   const copy = join(folder, '..', 'copy')
   mkdirSync(copy)
-  const { cpSync } = await import('node:fs')
   cpSync(folder, copy, { recursive: true })
   rmSync(join(copy, 'owner'))
   const left = async (): Promise<number> => {

@@ -1,5 +1,13 @@
 /** The folder of a journal: whose it is, and that one process alone uses it. */
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { isInUse, JournalFolder } from '../../src/journal/folder.js'
@@ -53,6 +61,15 @@ void t.test(
     await (await JournalFolder.claim({ folder, store: 's', log })).release()
   },
 )
+
+void t.test('a folder that others can write to is not used', async t => {
+  const folder = join(scratchFolder(t), 'journal')
+  mkdirSync(folder)
+  chmodSync(folder, 0o770)
+  const error = await failure(JournalFolder.claim({ folder, store: 's', log }))
+  t.match(error, { code: 'JOURNAL', message: /others can write to it: give a --journal-dir/ })
+  t.same(readdirSync(folder), [])
+})
 
 void t.test('an identity of another version is left alone', async t => {
   const folder = scratchFolder(t)
