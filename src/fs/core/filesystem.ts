@@ -1,8 +1,8 @@
 /**
  * The file system: every operation that the kernel may ask for, over a storage driver.
  *
- * This file gives each operation its shape: it finds the inodes, lets lookup.ts, namespace.ts, making.ts,
- * files.ts and directories.ts do the work, and turns every error into an ErrnoError, logged once.
+ * This file gives each operation its shape: it finds the inodes, lets lookup.ts, namespace.ts, renames.ts,
+ * making.ts, files.ts and directories.ts do the work, and turns every error into an ErrnoError, logged once.
  *
  * Lookup counts are raised when an operation succeeds; the kernel's later `forget` lowers them.
  */
@@ -43,6 +43,7 @@ import { isLocal } from './inode.js'
 import { Lookup } from './lookup.js'
 import { Making } from './making.js'
 import { Namespace } from './namespace.js'
+import { Renames } from './renames.js'
 import { Replies } from './replies.js'
 import { revalidate } from './revalidation.js'
 import { SpecialFiles } from './special-files.js'
@@ -67,6 +68,7 @@ export class FileSystem implements Operations {
   readonly #directories: Directories
   readonly #lookup: Lookup
   readonly #namespace: Namespace
+  readonly #renames: Renames
   readonly #changes: AttributeChanges
   readonly #replies: Replies
   readonly #making: Making
@@ -81,6 +83,7 @@ export class FileSystem implements Operations {
     this.#files = new Files(this.#core)
     this.#lookup = new Lookup(this.#core)
     this.#namespace = new Namespace(this.#core, this.#lookup)
+    this.#renames = new Renames(this.#core, this.#lookup, this.#namespace)
     this.#specials = new SpecialFiles(this.#core, this.#namespace)
     this.#xattrs = new Xattrs(this.#core)
     this.#sync = new Sync(this.#core, this.#files)
@@ -241,7 +244,7 @@ export class FileSystem implements Operations {
   }
 
   rename(context: RequestContext, request: RenameRequest): MaybePromise<void> {
-    return this.#answer('rename', () => this.#namespace.rename(context, request))
+    return this.#answer('rename', () => this.#renames.rename(context, request))
   }
 
   link(): never {

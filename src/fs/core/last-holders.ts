@@ -85,3 +85,15 @@ export function bury(core: Core, file: FileInode, { home, version }: Carried): v
   if (version === undefined || file.version === undefined) file.version = undefined
   else follow(core, file, { ...file.version, ...version, path: home })
 }
+
+/** Whether an object may lie under the file's name. */
+export function mayBeStored(file: FileInode): boolean {
+  return file.version !== undefined || file.covers || file.dirty?.isUnsent === false
+}
+
+/** Nobody will ask for what was not stored of it. */
+export async function dropDirty(file: FileInode): Promise<void> {
+  const { dirty } = file
+  file.dirty = undefined
+  await dirty?.discard()
+}
