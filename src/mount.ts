@@ -56,7 +56,7 @@ export interface RunningMount {
   sync(signal: AbortSignal): Promise<void>
   /** Forgets what is believed of a path and all below it: what other hosts have changed is seen then. */
   invalidate(path: string): void
-  /** Asks the store for something. @throws DriverError if it does not answer */
+  /** Asks the store for something. @throws Error if it does not answer, or no more can be written */
   checkStore(signal: AbortSignal): Promise<void>
   /** @throws ErrnoError EBUSY while files are open, unless `lazy` */
   unmount(options?: { lazy?: boolean }): Promise<void>
@@ -228,6 +228,7 @@ function running({ source, mount, fileSystem, ...resources }: Running): RunningM
     },
     invalidate: path => fileSystem.invalidate(path),
     checkStore: async signal => {
+      if (journal?.isFull === true) throw new Error('the journal is full, and writers wait')
       for await (const _page of driver.entries('/', { signal })) return
     },
     unmount: async options => {

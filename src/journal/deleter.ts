@@ -93,7 +93,8 @@ export class Deleter {
   ): Promise<void> {
     const { sender } = this.#options
     const doubtful = deletions.filter(
-      ({ record, isDoubtful }) => isDoubtful && (record.base.own ?? []).length > 0,
+      ({ record, isDoubtful }) =>
+        isDoubtful && !isMarkerKey(record.key) && (record.base.own ?? []).length > 0,
     )
     if (doubtful.length === 0) return
     // Cut short, it is done again: what was not noted as sent is in the journal still.

@@ -154,6 +154,11 @@ export class JournaledDriver implements StorageDriver {
     return this.#journal.leftUploads.size > 0
   }
 
+  /** Writers wait for room. */
+  get isFull(): boolean {
+    return this.#journal.room.waiting > 0
+  }
+
   get gauges(): JournalGauges {
     const { overlay, room, clock } = this.#journal
     const { uploaded, failures, conflicts } = this.#uploader.totals
