@@ -6,6 +6,7 @@
  * full all of it holds but for what is left behind: there is no room to note it.
  */
 import { mkdir, open, readdir, readFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -205,10 +206,21 @@ async function readState(root: string, { name }: Writer): Promise<State> {
   const found = new Map<string, Buffer>()
   for (const folder of foldersOf(name)) {
     for (const file of await readdir(join(root, folder))) {
-      found.set(`${folder}/${file}`, await readFile(join(root, folder, file)))
+      found.set(`${folder}/${file}`, await readSettled(join(root, folder, file)))
     }
   }
   return found
+}
+
+/** What was on its way when its mount was killed may arrive while the file is being read, which is told. */
+async function readSettled(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if (Math.abs((error as NodeJS.ErrnoException).errno ?? 0) !== constants.errno.ESTALE)
+      throw error
+    return await readFile(path)
+  }
 }
 
 /** No unfinished upload, and no object that the mount does not show. */
