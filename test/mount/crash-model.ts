@@ -177,15 +177,17 @@ function contentOf(state: State, path: string): Buffer {
 }
 
 /** Closes the file even if the work fails; close(2) is part of what is confirmed. */
-async function closing(
+export async function closing<Value>(
   file: { close: () => Promise<void> },
-  work: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<Value>,
+): Promise<Value> {
+  let value: Value
   try {
-    await work()
+    value = await work()
   } catch (error) {
     await file.close().catch(() => undefined)
     throw error
   }
   await file.close()
+  return value
 }

@@ -5,8 +5,7 @@
  * in the environment. Confirmed is what the mode promises: by BOS, or by the journal. With the local disk
  * full all of it holds but for what is left behind: there is no room to note it.
  */
-import { mkdir, open, readdir, readFile } from 'node:fs/promises'
-import { constants } from 'node:os'
+import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -20,7 +19,7 @@ import { noFullDisk, SmallDisk } from '../helpers/full-disk.js'
 import { Cleanup } from '../helpers/owner.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
 import { fingerprint } from '../helpers/tree.js'
-import { chooseStep, foldersOf, type State } from './crash-model.js'
+import { chooseStep, closing, foldersOf, type State } from './crash-model.js'
 
 const KILLS = Number(process.env['CRASH_KILLS'] ?? 10)
 const SEED = Number(process.env['CRASH_SEED'] ?? 20_240_501)
@@ -206,20 +205,28 @@ async function readState(root: string, { name }: Writer): Promise<State> {
   const found = new Map<string, Buffer>()
   for (const folder of foldersOf(name)) {
     for (const file of await readdir(join(root, folder))) {
-      found.set(`${folder}/${file}`, await readSettled(join(root, folder, file)))
+      const content = await readConfirmed(join(root, folder, file))
+      if (content !== undefined) found.set(`${folder}/${file}`, content)
     }
   }
   return found
 }
 
-/** What was on its way when its mount was killed may arrive while the file is being read, which is told. */
-async function readSettled(path: string): Promise<Buffer> {
+/**
+ * The content of a file, confirmed: what a failed close has left is visible until the mount gives up storing
+ * it. What was on its way when its mount was killed may arrive while the file is being read, which is told.
+ */
+async function readConfirmed(path: string, tries = 5): Promise<Buffer | undefined> {
   try {
-    return await readFile(path)
+    const file = await open(path, 'r')
+    return await closing(file, async () => {
+      await file.sync()
+      return await file.readFile()
+    })
   } catch (error) {
-    if (Math.abs((error as NodeJS.ErrnoException).errno ?? 0) !== constants.errno.ESTALE)
-      throw error
-    return await readFile(path)
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (tries === 1) throw error
+    return await readConfirmed(path, tries - 1)
   }
 }
 
