@@ -23,6 +23,7 @@ import type {
 import { ConflictError, IntegrityError, PathNotFoundError, PreconditionError } from '../errors.js'
 import { childPath, isBelow } from '../path.js'
 import type { Conditions, CopySource, ObjectProperties } from './headers.js'
+import { beginUpload, dropUnanswered } from './begin.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import type { ListedPart, ObjectHead } from './documents.js'
 import { BosError } from './error.js'
@@ -98,7 +99,7 @@ async function copyInParts(
     size <= config.copyThreshold
       ? size
       : Math.max(config.copyPartSize, Math.ceil(size / limits.maxParts))
-  const uploadId = await api.uploads.initiate(key, { ...head, signal })
+  const { uploadId, lostAt } = await beginUpload(context, key, { ...head, signal })
   try {
     const ranges = evenRanges(size, largest).map((range, i) => ({ ...range, partNumber: i + 1 }))
     const parts: ListedPart[] = []
@@ -120,6 +121,8 @@ async function copyInParts(
       context.log.warn({ key, uploadId, error: failure }, 'could not abort an upload')
     })
     throw error
+  } finally {
+    await dropUnanswered(context, { key, uploadId }, lostAt)
   }
 }
 
