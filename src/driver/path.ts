@@ -59,7 +59,7 @@ export function pathProblem(path: string, limits: PathLimits = {}): string | und
 }
 
 /** Whether the key or one of its components is longer than is possible. */
-export function isTooLong(path: string, limits: PathLimits = {}): boolean {
+function isTooLong(path: string, limits: PathLimits = {}): boolean {
   return (
     Buffer.byteLength(path) - 1 > MAX_KEY_BYTES - (limits.keyPrefixBytes ?? 0) ||
     path.split('/').some(component => Buffer.byteLength(component) > MAX_COMPONENT_BYTES)
