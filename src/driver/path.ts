@@ -123,6 +123,19 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
+/** The directory that a path lies in; the root lies in itself. */
+export function parentPath(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/')))
+}
+
+/** A directory and those above it, up to the root. */
+export function* withAncestors(directory: string): Generator<string> {
+  for (let at = directory; ; at = parentPath(at)) {
+    yield at
+    if (at === '/') return
+  }
+}
+
 /** Whether `path` lies below `directory`; not so when they are equal. */
 export function isBelow(path: string, directory: string): boolean {
   return directory === '/' ? path !== '/' : path.startsWith(`${directory}/`)
