@@ -295,6 +295,7 @@ class MemoryDriver implements StorageDriver {
       const { content, etag, metadata } = this.#object(source)
       this.#publish(destination, content, { metadata, ...options }, etag)
       this.#objects.delete(keyOf(source))
+      options.onMoved?.(content.length)
       return { etag, size: content.length }
     }
     if (isBelow(destination, source)) throw this.#conflict(destination, `lies inside ${source}`)
@@ -305,6 +306,7 @@ class MemoryDriver implements StorageDriver {
       if (object === undefined) continue
       this.#objects.set(prefixOf(destination) + key.slice(prefix.length), object)
       this.#objects.delete(key)
+      options.onMoved?.(object.content.length)
     }
     this.#objects.delete(keyOf(destination))
     return undefined
