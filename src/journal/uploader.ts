@@ -108,7 +108,7 @@ export class Uploader {
     const { journal, uploads } = this.#options
     try {
       await this.drain({ below: ['/'] }, signal)
-      await uploads.dropLeft(signal)
+      await uploads.left.look(signal)
     } catch (error) {
       const files = journal.overlay.size
       if (files === 0) return
