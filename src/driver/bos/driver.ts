@@ -46,6 +46,7 @@ import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks, withoutSlash } from '../path.js'
 import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
+import { dropAbandoned } from './begin.js'
 import { assemble, NAME, type BosDriverOptions } from './assemble.js'
 import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
@@ -325,6 +326,7 @@ class BosDriver implements StorageDriver {
 
   async close(): Promise<void> {
     this.#closed = true
+    await dropAbandoned(this.#context)
     await this.#transport.close()
   }
 
