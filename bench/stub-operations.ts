@@ -3,18 +3,17 @@
  * regular files that open past the page cache. A benchmark says which names there are, how long they are,
  * and what is read and written; all else is refused.
  */
+import { ROOT_INO } from '../src/fs/operations.js'
 import type { Attributes, Entry, Fh, Ino, Operations } from '../src/fs/operations.js'
 import { ErrnoError } from '../src/util/errno.js'
 import type { Bytes } from '../src/util/units.js'
-
-export const ROOT: Ino = 1 as Ino
 
 const DIRECTORY = 0o040755
 const FILE = 0o100644
 const HOUR = 3600
 
 export interface StubFiles {
-  /** The inode of a name; not ROOT. */
+  /** The inode of a name; not the root's. */
   readonly find: (name: string) => Ino
   readonly sizeOf: (ino: Ino) => Bytes
   /** How long the kernel remembers a name, in seconds. */
@@ -29,12 +28,12 @@ export function stubOperations(
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
   const attributesOf = (ino: Ino): Attributes => ({
     ino,
-    size: ino === ROOT ? 0 : sizeOf(ino),
+    size: ino === ROOT_INO ? 0 : sizeOf(ino),
     blocks: 8,
     atime: time,
     mtime: time,
     ctime: time,
-    mode: ino === ROOT ? DIRECTORY : FILE,
+    mode: ino === ROOT_INO ? DIRECTORY : FILE,
     nlink: 1,
     uid,
     gid,
