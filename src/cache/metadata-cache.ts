@@ -3,7 +3,7 @@
  *
  * Model: one record per directory, holding what was seen of its children, and since when the record
  * is complete, if a listing was read to its end. A name that a complete and fresh record does not
- * hold is known to be absent. Records are evicted whole (least recently used, bounded by the number
+ * hold is known to be absent; so is one in a stretch of a listing of which all was told. Records are evicted whole (least recently used, bounded by the number
  * of names), so that an evicted name can never be taken for an absent one. The record of a directory
  * with very many names begins anew when they are all that is kept, with what was changed here lately.
  *
@@ -25,6 +25,7 @@ import { LRUCache } from 'lru-cache'
 import type { FileInfo } from '../driver/driver.js'
 import { baseName, parentPath, withAncestors } from '../driver/path.js'
 import type { Milliseconds } from '../util/units.js'
+import { compareUtf8 } from '../util/utf8.js'
 import { VoidedDirectories } from './voided-directories.js'
 
 export interface MetadataCacheOptions {
@@ -70,7 +71,27 @@ interface Directory {
   read: Milliseconds | undefined
   /** When somebody last read it, went below it, or removed something from it. */
   used: Milliseconds
+  /** Stretches of listings that were not read to their ends, the latest first. */
+  stretches: readonly SeenStretch[]
 }
+
+/** Of the names between two places of a listing all that there are were told. */
+export interface Stretch {
+  /** Names behind this one; the empty one is before all. */
+  readonly after: string
+  /** Names that are, with a slash behind them, at or before this. */
+  readonly upTo: string
+}
+
+interface SeenStretch extends Stretch {
+  readonly seen: Milliseconds
+}
+
+/** Stretches kept of a directory. */
+const STRETCHES = 8
+
+/** Names that are gone through in search of one. */
+const SEARCHED = 10_000
 
 export class MetadataCache {
   readonly ttl: Milliseconds
@@ -95,12 +116,31 @@ export class MetadataCache {
     const known = record.names.get(name)
     if (known !== undefined) return this.#isTrusted(directory, record, known) ? known : undefined
     const seen = record.completeSince
-    return this.#isFresh(seen) ? { info: undefined, seen } : undefined
+    if (this.#isFresh(seen)) return { info: undefined, seen }
+    const stretch = record.stretches.find(each => this.#isFresh(each.seen) && isIn(each, name))
+    return stretch && { info: undefined, seen: stretch.seen }
   }
 
   /** How many names of a directory have been seen, fresh or not. */
   namesIn(directory: string): number {
     return this.#directories.peek(directory)?.names.size ?? 0
+  }
+
+  /** Whether a listing that was not read to its end has told of a directory lately. */
+  isPartlyTold(directory: string): boolean {
+    const { stretches = [] } = this.#directories.peek(directory) ?? {}
+    return stretches.some(({ seen }) => this.#isFresh(seen))
+  }
+
+  /** Whether a name that begins so has been seen in a directory, fresh or not; of very many, whether any has. */
+  hasName(directory: string, beginning: string): boolean {
+    const { names } = this.#directories.peek(directory) ?? {}
+    if (names === undefined) return false
+    if (names.size > SEARCHED) return true
+    for (const [name, { info }] of names) {
+      if (info !== undefined && name.startsWith(beginning)) return true
+    }
+    return false
   }
 
   /** Whether all children of a directory are known. */
@@ -176,6 +216,17 @@ export class MetadataCache {
       for (const [name, info] of page) learn(record, name, info, began, asked)
     })
     if (page.length > 0) this.#confirm(directory, began, asked)
+  }
+
+  /**
+   * A page of a listing that began at `began`, put just now, has told of all names of a stretch: others
+   * in it are absent.
+   */
+  told(directory: string, { after, upTo }: Stretch, began: Milliseconds): void {
+    const record = this.#directories.peek(directory)
+    if (this.ttl <= 0 || record === undefined || this.#voided.isVoid(directory, began)) return
+    const others = record.stretches.filter(({ seen }) => this.#isFresh(seen))
+    record.stretches = [{ after, upTo, seen: began }, ...others].slice(0, STRETCHES)
   }
 
   /**
@@ -293,6 +344,7 @@ export class MetadataCache {
       completeSince: -Infinity,
       read: undefined,
       used: -Infinity,
+      stretches: [],
     }
     if (record.names.size >= this.#maxNames) this.#shrink(record)
     edit(record)
@@ -308,7 +360,12 @@ export class MetadataCache {
     const changed = [...record.names].filter(([, known]) => known.changed > since)
     record.names = new Map(changed.length < this.#maxNames ? changed : [])
     record.completeSince = -Infinity
+    record.stretches = []
   }
+}
+
+function isIn({ after, upTo }: Stretch, name: string): boolean {
+  return compareUtf8(name, after) > 0 && compareUtf8(`${name}/`, upTo) <= 0
 }
 
 /** The metadata that was told of the same version at the same time still holds. */

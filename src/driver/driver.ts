@@ -259,7 +259,15 @@ export interface EntriesPage {
   readonly entries: readonly FileInfo[]
   /** Things that exist but that no path can express, e.g. a key with an empty component. */
   readonly hidden: number
+  /**
+   * How far the listing has come: every name that is, with a slash behind it, at or before this in UTF-8
+   * byte order has been told by now, from where the listing began. Absent: not known.
+   */
+  readonly upTo?: string | undefined
 }
+
+/** Behind all names: how far a listing has come that has come to its end. */
+export const LISTING_END = '\u{10FFFF}'
 
 export interface EntriesBelowOptions extends DriverOptions {
   /** As of `EntriesOptions`; of files. */

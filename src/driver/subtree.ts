@@ -7,6 +7,7 @@
  * back while keys below a directory of its name may still come, for that directory wins over it.
  */
 import { compareUtf8 } from '../util/utf8.js'
+import { LISTING_END } from './driver.js'
 import type {
   DirectoryPage,
   DriverOptions,
@@ -53,6 +54,8 @@ export class SubtreeMerger<T extends KeyedObject> {
   readonly #options: SubtreeMergerOptions<T>
   readonly #levels: Level[]
   #closed: DirectoryPage[] = []
+  /** The last key that has come. */
+  #last: string | undefined
 
   constructor(options: SubtreeMergerOptions<T>) {
     this.#options = options
@@ -70,12 +73,14 @@ export class SubtreeMerger<T extends KeyedObject> {
   /** What a page of keys tells, `isLast` if no page comes after it. */
   add(objects: readonly T[], isLast: boolean): SubtreePage {
     for (const object of objects) this.#object(object)
+    this.#last = objects.at(-1)?.key ?? this.#last
     while (isLast && this.#levels.length > 0) this.#close()
     const directories = this.#closed
     this.#closed = []
     // Those above first, so that a directory is told of before what is in it.
     for (const open of this.#levels) {
-      if (!open.isQuiet) directories.push(report(open, false))
+      if (open.isQuiet) continue
+      directories.push({ ...report(open, false), upTo: this.#last?.slice(open.prefix.length) })
     }
     return { directories }
   }
@@ -118,7 +123,7 @@ export class SubtreeMerger<T extends KeyedObject> {
     const closed = this.#top()
     this.#levels.pop()
     closed.entries.push(...closed.held)
-    this.#closed.push(report(closed, closed.isWhole))
+    this.#closed.push({ ...report(closed, closed.isWhole), upTo: LISTING_END })
   }
 }
 

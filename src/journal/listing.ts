@@ -106,7 +106,11 @@ export async function* mergeSubtree(
     if (page.isComplete) open.delete(page.path)
     const theirs = new Set(page.entries.filter(({ isDir }) => isDir).map(each => each.path))
     const added = entries.filter(each => each.isDir && !theirs.has(each.path))
-    return [{ ...page, entries }, ...added.flatMap(each => wholly(state, each.path))]
+    // Names that are added may come later than those of the store that are behind them.
+    return [
+      { ...page, entries, upTo: undefined },
+      ...added.flatMap(each => wholly(state, each.path)),
+    ]
   }
   const root = from ?? path
   let isToldOfRoot = false

@@ -51,6 +51,45 @@ void t.test('a complete listing tells what is absent', t => {
   t.end()
 })
 
+void t.test('a stretch of a listing tells what is absent in it', t => {
+  const { clock, metadata } = cache()
+  const isAbsent = (name: string): boolean => {
+    const known = metadata.get('/d', name)
+    return known !== undefined && known.info === undefined
+  }
+  metadata.told('/d', { after: '', upTo: 'z' }, 1000)
+  t.notOk(isAbsent('b'), 'of a directory of which nothing is kept')
+  metadata.putPage('/d', [['m', file('/d/m')]], 1000)
+  t.notOk(metadata.isPartlyTold('/d'))
+  metadata.told('/d', { after: 'c', upTo: 'm' }, 1000)
+  t.ok(metadata.isPartlyTold('/d'))
+  t.equal(metadata.isComplete('/d'), false)
+  t.same(metadata.get('/d', 'm')?.info, file('/d/m'))
+  for (const name of ['c-', 'd', 'lzz']) t.ok(isAbsent(name), name)
+  // A directory m. would be listed before m/, but not before m; c itself came before.
+  for (const name of ['a', 'c', 'm.', 'n']) t.notOk(isAbsent(name), name)
+  metadata.changed('/d', 'e', file('/d/e'))
+  t.same(metadata.get('/d', 'e')?.info, file('/d/e'), 'what was made here is there')
+  clock.now = 1100
+  t.notOk(isAbsent('d'))
+  t.notOk(metadata.isPartlyTold('/d'))
+  metadata.forget('/d')
+  metadata.putPage('/d', [['m', file('/d/m')]], 1101)
+  metadata.told('/d', { after: '', upTo: 'z' }, 1050)
+  t.notOk(isAbsent('d'), 'asked for before it was forgotten')
+  t.end()
+})
+
+void t.test('names are looked for by their beginning', t => {
+  const { metadata } = cache()
+  t.notOk(metadata.hasName('/d', 'a'))
+  metadata.put('/d', 'a1', file('/d/a1'), 1000)
+  metadata.put('/d', 'b1', undefined, 1000)
+  t.ok(metadata.hasName('/d', 'a'))
+  t.notOk(metadata.hasName('/d', 'b'), 'one that is known to be absent does not count')
+  t.end()
+})
+
 void t.test('a new complete listing drops what it did not show', t => {
   const { clock, metadata } = cache()
   const first = metadata.begin('/d')

@@ -184,8 +184,8 @@ class BosDriver implements StorageDriver {
     this.#begin(options)
     if (isReserved(path)) return
     this.#checks.directory(path)
-    for await (const { entries, hidden } of this.#children(path, options)) {
-      yield { entries, hidden }
+    for await (const { entries, hidden, upTo } of this.#children(path, options)) {
+      yield { entries, hidden, upTo }
     }
   }
 

@@ -6,6 +6,7 @@
  * has passed the place where such a directory would be. What is held back are prefixes of the place
  * where the listing stands, so it is little.
  */
+import { LISTING_END } from '../driver.js'
 import type { FileInfo } from '../driver.js'
 import { childPath, componentProblem, RESERVED_NAME } from '../path.js'
 import { compareUtf8 } from '../../util/utf8.js'
@@ -78,6 +79,8 @@ export interface MergedPage {
   readonly hidden: number
   /** The page showed something of the directory itself: its marker, or a thing that is not shown. */
   readonly exists: boolean
+  /** @see EntriesPage.upTo */
+  readonly upTo: string | undefined
 }
 
 export interface MergerOptions {
@@ -138,7 +141,8 @@ export class ListingMerger {
     this.#position = later(this.#position, lastOf(page))
     this.#lastPrefix = page.prefixes.at(-1) ?? this.#lastPrefix
     entries.push(...this.#release(page.truncated))
-    return { entries, hidden, exists }
+    const upTo = page.truncated ? this.#position?.slice(this.#prefix.length) : LISTING_END
+    return { entries, hidden, exists, upTo }
   }
 
   /** The files whose directory would have come by now. */

@@ -222,9 +222,9 @@ class MemoryDriver implements StorageDriver {
     if (isReserved(path)) return
     this.#checks.directory(path)
     const pages = this.#pages(options.metadata, options.startAfter)
-    for (const entries of this.#tree.childPages(path, pages)) {
+    for (const page of this.#tree.childPages(path, pages)) {
       options.signal?.throwIfAborted()
-      yield { entries, hidden: 0 }
+      yield page
     }
   }
 

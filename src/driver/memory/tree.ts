@@ -5,7 +5,8 @@
  * no metadata, nor the time of a marker, unless they are asked to (`isTold`).
  */
 import { compareUtf8 } from '../../util/utf8.js'
-import type { FileInfo, StatOptions, SubtreePage } from '../driver.js'
+import { LISTING_END } from '../driver.js'
+import type { EntriesPage, FileInfo, StatOptions, SubtreePage } from '../driver.js'
 import { baseName, childPath, isReserved } from '../path.js'
 import { SubtreeMerger, type KeyedObject } from '../subtree.js'
 import type { ObjectMap, StoredObject } from './store.js'
@@ -64,12 +65,16 @@ export class Tree {
   }
 
   /** `children` in pages. */
-  *childPages(path: string, options: PageOptions): Iterable<readonly FileInfo[]> {
+  *childPages(path: string, options: PageOptions): Iterable<EntriesPage> {
     const { pageSize, isTold, from } = options
     const wanted = this.children(path, isTold).filter(
       entry => from === undefined || compareUtf8(baseName(entry.path), from) > 0,
     )
-    for (let at = 0; at < wanted.length; at += pageSize) yield wanted.slice(at, at + pageSize)
+    for (let at = 0; at < wanted.length; at += pageSize) {
+      const entries = wanted.slice(at, at + pageSize)
+      const last = at + pageSize < wanted.length ? entries.at(-1) : undefined
+      yield { entries, hidden: 0, upTo: last === undefined ? LISTING_END : baseName(last.path) }
+    }
   }
 
   /** All that is below a directory, each page being what there is when it is asked for. */

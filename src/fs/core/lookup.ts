@@ -6,9 +6,10 @@
  * names: an answer is held against what has happened here since it was asked for.
  */
 import { LRUCache } from 'lru-cache'
+import { LISTING_END } from '../../driver/driver.js'
 import type { FileInfo } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
-import { baseName, childPath } from '../../driver/path.js'
+import { baseName, childPath, componentProblem } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
 import type { Milliseconds } from '../../util/units.js'
 import { compareUtf8 } from '../../util/utf8.js'
@@ -20,6 +21,10 @@ import type { DirectoryInode, Inode } from './inode.js'
 
 /** Names in a directory up to which a listing, of one page, is the cheaper way to look one of them up. */
 const CROWDED = 1000
+/** Names seen in a directory that is not listed beyond which it is most likely a crowded one. */
+const MANY = 256
+/** The same of a directory in which a page ended. */
+const CUT = 100
 /** Names asked for in order that show that the next ones will be. */
 const SWEEP = 4
 /** Names to be asked for one by one after names in order turned out to be new ones. */
@@ -150,25 +155,41 @@ export class Lookup {
       earliest = Math.min(earliest, began)
       return info === undefined ? undefined : { info, began: earliest }
     }
-    if (!this.#isUnlisted(directory) && subtrees.isWorthwhile(directory)) {
+    const isCut = metadata.isPartlyTold(directory) && metadata.namesIn(directory) > CUT
+    if (!isCut && !this.#isUnlisted(directory) && subtrees.isWorthwhile(directory)) {
       const glance = this.#glance(directory, name)
       const found = await find(glance)
-      if (found !== undefined || (await glance.answer).isComplete) return found
+      if (found !== undefined || isTold(await glance.answer, name)) return found
     }
     if (this.#isUnlisted(directory)) return await this.#sweep(directory, name, find)
-    const path = childPath(directory, name)
-    if (subtrees.mayGuess(directory) && subtrees.isWorthwhile(path)) {
+    if (subtrees.mayGuess(directory) && subtrees.isWorthwhile(childPath(directory, name))) {
       // The name of a directory, most likely, and what is below it will be asked for next.
-      const guess = this.#glance(path, '')
-      const { names } = await abortable(guess.answer, signal)
-      const began = Math.min(earliest, guess.began)
-      if (names.size > 0) {
-        const info = { path, size: 0, isDir: true }
-        metadata.put(directory, name, info, guess.began)
-        return { info, began }
-      }
+      const stem = this.#stemOf(directory, name)
+      const guess = this.#glance(directory, name, stem ?? name)
+      const found = await find(guess)
+      // From a name on, its own marker is not listed, nor a file.
+      const isAnswered = stem !== undefined && isTold(await guess.answer, name)
+      if (found !== undefined || isAnswered) return found
     }
-    return await find(this.#list(directory, name))
+    const start = this.#stemOf(directory, name) ?? name.replace(/.$/su, '')
+    const ways = [() => this.#list(directory, name), () => this.#page(directory, name, start)]
+    const isLong = isCut || metadata.namesIn(directory) > MANY
+    for (const ask of isLong ? ways.toReversed() : ways) {
+      const asked = ask()
+      const found = await find(asked)
+      if (found !== undefined || isTold(await asked.answer, name)) return found
+    }
+    return undefined
+  }
+
+  /**
+   * What a numbered name begins with, if no name that is known does: those with other numbers will be
+   * asked for too.
+   */
+  #stemOf(directory: string, name: string): string | undefined {
+    const stem = name.replace(/\d+$/, '')
+    const isOne = stem !== name && componentProblem(stem) === undefined
+    return isOne && !this.#core.metadata.hasName(directory, stem) ? stem : undefined
   }
 
   #isUnlisted(directory: string): boolean {
@@ -193,10 +214,7 @@ export class Lookup {
     const length = isInOrder ? last.length + 1 : 1
     this.#sweeps.set(directory, { name, length })
     if (last === undefined || length < SWEEP) return undefined
-    const page = this.#join(this.#listings, `${directory}\0${last.name}`, { directory, name }, () =>
-      this.#readPage(directory, last.name),
-    )
-    const found = await find(page)
+    const found = await find(this.#page(directory, name, last.name))
     // New names, made in their order: no page shows them.
     if (found === undefined) this.#sweeps.set(directory, { name, length: -RESPITE })
     return found
@@ -218,21 +236,36 @@ export class Lookup {
     return rush.count > BUSY * pages
   }
 
+  /** A page of the directory's listing, from behind a name. */
+  #page(directory: string, name: string, startAfter: string): Asked<Names> {
+    return this.#join(
+      this.#listings,
+      `${directory}\0after ${startAfter}`,
+      { directory, name },
+      () => this.#readPage(directory, startAfter),
+    )
+  }
+
   async #readPage(path: string, startAfter: string): Promise<Names> {
     const { driver, metadata } = this.#core
     const began = metadata.now()
-    for await (const { entries } of driver.entries(path, { startAfter, metadata: true })) {
+    const options = { metadata: true, ...(startAfter !== '' && { startAfter }) }
+    for await (const { entries, upTo } of driver.entries(path, options)) {
       const names = byName(entries)
       metadata.putPage(path, [...names], began)
-      return { names, isComplete: false }
+      if (upTo !== undefined) metadata.told(path, { after: startAfter, upTo }, began)
+      return { names, isComplete: false, upTo }
     }
-    return { names: new Map(), isComplete: false }
+    metadata.putPage(path, [], began)
+    metadata.told(path, { after: startAfter, upTo: LISTING_END }, began)
+    return { names: new Map(), isComplete: false, upTo: LISTING_END }
   }
 
-  #glance(directory: string, name: string): Asked<Names> {
-    return this.#join(this.#glances, directory, { directory, name }, async () => {
-      const { entries, isComplete } = await this.#core.subtrees.glance(directory)
-      return { names: byName(entries), isComplete }
+  #glance(directory: string, name: string, from?: string): Asked<Names> {
+    const key = from === undefined ? directory : `${directory}\0${from}`
+    return this.#join(this.#glances, key, { directory, name }, async () => {
+      const { entries, ...told } = await this.#core.subtrees.glance(directory, from)
+      return { names: byName(entries), ...told }
     })
   }
 
@@ -253,20 +286,30 @@ export class Lookup {
     const { driver, metadata } = this.#core
     const underWay = metadata.begin(path)
     const found: FileInfo[] = []
-    for await (const { entries } of driver.entries(path, { metadata: true })) {
+    let reached: string | undefined
+    let isComplete = true
+    for await (const { entries, upTo } of driver.entries(path, { metadata: true })) {
       found.push(...entries)
-      if (found.length > most) break
+      reached = upTo
+      // A full page may be the last one: not all stores say so.
+      const isFull = upTo === undefined ? found.length > most : found.length >= most
+      isComplete = !isFull || upTo === LISTING_END
+      if (isFull) break
     }
     const names = byName(found)
-    const isComplete = found.length <= most
     metadata.putPage(path, [...names], underWay.began)
     if (isComplete) metadata.complete(path, underWay)
-    return { names, isComplete }
+    else if (reached !== undefined) {
+      metadata.told(path, { after: '', upTo: reached }, underWay.began)
+    }
+    return { names, isComplete, upTo: reached }
   }
 
   #stat(directory: string, name: string): Asked<FileInfo | undefined> {
     // A directory would have been listed; a file may be too new for the listing.
-    const options = this.#isUnlisted(directory) ? {} : { expect: 'file' as const }
+    const isListed =
+      !this.#isUnlisted(directory) || this.#core.metadata.get(directory, name) !== undefined
+    const options = isListed ? { expect: 'file' as const } : {}
     const path = childPath(directory, name)
     return this.#join(this.#stats, path, { directory, name }, async () => {
       try {
@@ -305,6 +348,8 @@ export class Lookup {
 interface Names {
   readonly names: ReadonlyMap<string, FileInfo>
   readonly isComplete: boolean
+  /** @see EntriesPage.upTo; it began before the name that was looked for. */
+  readonly upTo: string | undefined
 }
 
 interface Listed {
@@ -320,6 +365,11 @@ interface Asked<T> {
 
 function byName(entries: readonly FileInfo[]): ReadonlyMap<string, FileInfo> {
   return new Map(entries.map(info => [baseName(info.path), info]))
+}
+
+/** Whether a listing would have shown the name of a directory, and of a file that is not very new. */
+function isTold({ isComplete, upTo }: Names, name: string): boolean {
+  return isComplete || (upTo !== undefined && compareUtf8(`${name}/`, upTo) <= 0)
 }
 
 function refresh(directory: DirectoryInode, info: FileInfo): DirectoryInode {

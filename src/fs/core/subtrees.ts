@@ -17,7 +17,7 @@
 import { LRUCache } from 'lru-cache'
 import type { ListingUnderWay, MetadataCache } from '../../cache/metadata-cache.js'
 import type { DirectoryPage, FileInfo, StorageDriver, SubtreePage } from '../../driver/driver.js'
-import { baseName, isBelow } from '../../driver/path.js'
+import { baseName, childPath, isBelow } from '../../driver/path.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
 import { compareUtf8 } from '../../util/utf8.js'
@@ -32,6 +32,8 @@ export interface SubtreesOptions {
 export interface Glance {
   readonly entries: readonly FileInfo[]
   readonly isComplete: boolean
+  /** @see EntriesPage.upTo */
+  readonly upTo: string | undefined
 }
 
 /** The last child of a directory that was read, and how many were read in order before it. */
@@ -115,20 +117,37 @@ export class Subtrees {
     return true
   }
 
-  /** Reads the first page of all that is below a directory. */
-  async glance(directory: string): Promise<Glance> {
+  /** Reads the first page of all that is below a directory, or below it from one of its directories on. */
+  async glance(directory: string, from?: string): Promise<Glance> {
     const { driver, metadata } = this.#options
-    const iterator = driver.entriesBelow(directory, { metadata: true })[Symbol.asyncIterator]()
+    const start = from === undefined ? undefined : childPath(directory, from)
+    const options = { metadata: true, ...(start !== undefined && { from: start }) }
+    const iterator = driver.entriesBelow(directory, options)[Symbol.asyncIterator]()
     const asked = metadata.now()
     const page = await iterator.next()
-    if (page.done === true) return { entries: [], isComplete: false }
+    if (page.done === true) return { entries: [], isComplete: false, upTo: undefined }
     await iterator.return?.()
     const { directories } = page.value
     this.#learn(directories, new Map(), asked)
+    for (const { path, isComplete, upTo } of directories) {
+      if (isComplete) continue
+      const after = path === directory && from !== undefined ? `${from}/` : ''
+      if (upTo !== undefined) metadata.told(path, { after, upTo }, asked)
+      if (path === (start ?? directory)) this.#noteLarge(path, directories)
+    }
     const own = directories.filter(({ path }) => path === directory)
     const isComplete = own.some(part => part.isComplete)
-    if (!isComplete) this.#noteLarge(directory, directories)
-    return { entries: own.flatMap(({ entries }) => entries), isComplete }
+    const entries = own.flatMap(part => part.entries)
+    const isThere = directories.some(
+      ({ path, entries: { length } }) => path === start && length > 0,
+    )
+    if (from !== undefined && start !== undefined && isThere) {
+      // What it begins with is not listed itself, but what is in it shows it.
+      const info = { path: start, size: 0, isDir: true }
+      metadata.put(directory, from, info, asked)
+      entries.push(info)
+    }
+    return { entries, isComplete, upTo: own.at(-1)?.upTo }
   }
 
   /**

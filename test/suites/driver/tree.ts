@@ -147,6 +147,49 @@ export function listings(behaviour: Behaviour): void {
     await isNotFound(t, driver, '/many', driver.list('/many'))
   })
 
+  behaviour('a page of a listing keeps what it says of how far it has come', async (t, driver) => {
+    const nameOf = (i: number): string => `f${String(Math.floor(i / 4)).padStart(3, '0')}`
+    const kinds = ['', '-x', '.y', '0']
+    const names = Array.from({ length: 1200 }, (_, i) => `${nameOf(i)}${kinds[i % 4] ?? ''}`)
+    const paths = names.map((name, i) => (i % 3 === 0 ? `/far/${name}/x` : `/far/${name}`))
+    for (let i = 0; i < paths.length; i += 50) await put(driver, ...paths.slice(i, i + 50))
+    for (const startAfter of [undefined, 'f010', 'f010-x', 'f']) {
+      const told = new Set<string>()
+      const wanted = names.filter(name => startAfter === undefined || name > startAfter)
+      for await (const { entries, upTo } of driver.entries(
+        '/far',
+        startAfter === undefined ? {} : { startAfter },
+      )) {
+        for (const { path } of entries) told.add(path.slice(5))
+        if (upTo === undefined) continue
+        t.same(
+          wanted.filter(name => `${name}/` <= upTo && !told.has(name)),
+          [],
+          `from ${startAfter ?? 'the beginning'} up to ${upTo}`,
+        )
+      }
+      t.equal(told.size, wanted.length)
+    }
+    for (const from of [undefined, '/far/f010', '/far/f010-']) {
+      const told = new Set<string>()
+      const after = from === undefined ? '' : `${from.slice(5)}/`
+      const wanted = names.filter(name => name > after)
+      const options = from === undefined ? {} : { from }
+      for await (const { directories } of driver.entriesBelow('/far', options)) {
+        for (const { path, entries, upTo } of directories) {
+          if (path !== '/far') continue
+          for (const entry of entries) told.add(entry.path.slice(5))
+          if (upTo === undefined) continue
+          t.same(
+            wanted.filter(name => `${name}/` <= upTo && !told.has(name)),
+            [],
+            `below, from ${from ?? 'the beginning'} up to ${upTo}`,
+          )
+        }
+      }
+    }
+  })
+
   behaviour('keys that are no paths are counted, not shown', async (t, driver, subject) => {
     if (subject.plant === undefined) return
     await put(driver, '/odd/good')
