@@ -168,7 +168,8 @@ export class Uploads {
       isDone = true
       return answered
     })
-    if (!isDone) await this.abort(upload, { signal: options.signal })
+    // What is published must not fail for what it has left behind.
+    if (!isDone) await this.abort(upload, { signal: options.signal }).catch(() => undefined)
     return etag
   }
 

@@ -2,8 +2,7 @@
  * Checks the bytes of a whole object against what the service says of it: its CRC-32 if it gives one,
  * else the MD5 in Content-MD5 or, where that is one, in the etag. Parts of an object have no checksum.
  *
- * An etag is the MD5 of an object that was put in one piece (bos-api: multipart etags begin with a
- * hyphen); of appendable, symbolic and encrypted objects that is not promised, so they are not checked
+ * An etag is the MD5 of an object that was put in one piece (multipart etags begin with a hyphen); of appendable, symbolic and encrypted objects that is not promised, so they are not checked
  * by it.
  */
 import { createHash } from 'node:crypto'

@@ -1,6 +1,6 @@
 /**
  * GETs whose bodies go straight into memory that the caller owns, over connections of our own: a
- * quarter of the processor time that undici takes for the same bytes, see ARCHITECTURE.md.
+ * quarter of the processor time that undici takes for the same bytes.
  *
  * Rules:
  * - a promise settles exactly once: by the whole answer, an error, the deadline, silence or the signal.
