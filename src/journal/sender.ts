@@ -26,7 +26,7 @@ import {
 } from '../driver/errors.js'
 import { PartLayout } from '../driver/parts.js'
 import type { PartRange } from '../driver/parts.js'
-import { baseName, MAX_COMPONENT_BYTES, withoutSlash } from '../driver/path.js'
+import { baseName, MAX_COMPONENT_BYTES, parentPath, withoutSlash } from '../driver/path.js'
 import type { Logger } from '../util/log.js'
 import { forEachParallel, Semaphore } from '../util/semaphore.js'
 import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
@@ -206,8 +206,9 @@ export class Sender {
     const { clock, host = hostname(), log } = this.#options
     // Another file: nothing of it will be found under the record's name.
     const elsewhere = { ...sending, expect: async () => undefined }
+    let at = record.key
     for (let number = 1; ; number += 1) {
-      const name = conflictName(record.key, { host, time: clock(), number })
+      const name = conflictName(at, { host, time: clock(), number }) + record.key.slice(at.length)
       try {
         await this.#upload({ ...record, key: name }, { ifNoneMatch: '*' }, elsewhere)
         log.error(
@@ -216,7 +217,12 @@ export class Sender {
         )
         return { etag: undefined, beside: name }
       } catch (error) {
-        if (number === NAMES || !(error instanceof PreconditionError)) throw error
+        // Where directories are real it may be one above that has become a file.
+        const isBelowFile = error instanceof ConflictError && parentPath(at) !== '/'
+        if (isBelowFile) {
+          at = parentPath(at)
+          number = 0
+        } else if (number === NAMES || !(error instanceof PreconditionError)) throw error
       }
     }
   }

@@ -83,6 +83,7 @@ class MemoryDriver implements StorageDriver {
     serverSideCopy: true,
     redirects: false,
     listsSubtrees: true,
+    realDirectories: false,
     metadataLimit: METADATA_LIMIT,
   }
   readonly partLimits: PartLimits
