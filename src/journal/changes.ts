@@ -4,7 +4,7 @@
  * A record says what the store is believed to have under its key (`Base`). A file that is known to be new,
  * and is deleted or moved away before anything of it was sent, leaves nothing: neither a put nor a delete.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type {
   CompleteOptions,
   CopyOptions,
@@ -24,6 +24,7 @@ import {
   PathNotFoundError,
   PreconditionError,
 } from '../driver/errors.js'
+import { contentEtag } from '../driver/etag.js'
 import { metadataSize } from '../driver/metadata.js'
 import { parentPath, withAncestors, withoutSlash } from '../driver/path.js'
 import { KiB, type Bytes } from '../util/units.js'
@@ -81,7 +82,7 @@ export class Changes {
       const type = contentType === undefined ? {} : { contentType }
       const composed = { slices: size === 0 ? [] : slices, size, metadata, ...type }
       // As BOS has it: what is there after an answer got lost is known by it.
-      const etag = md5(content)
+      const etag = contentEtag(content)
       const result = await this.#record(path, composed, {
         conditions,
         etag,
@@ -412,10 +413,4 @@ function sinceOf(entry: Entry | undefined): number | undefined {
 
 function newEtag(): string {
   return `journal${randomUUID().replaceAll('-', '')}`
-}
-
-function md5(content: readonly Uint8Array[]): string {
-  const hash = createHash('md5')
-  for (const piece of content) hash.update(piece)
-  return hash.digest('hex')
 }
