@@ -304,7 +304,7 @@ class BosDriver implements StorageDriver {
       const next = await forPath({ name }, path, () => uploads.next())
       if (next.done === true) return
       const { key, uploadId, initiated } = next.value
-      const found = keys.path(key)
+      const found = path !== '/' && key === prefix ? path : keys.path(key)
       if (found === undefined || (found !== path && !isBelow(found, path))) continue
       yield { path: found, uploadId, initiated }
     }

@@ -6,7 +6,7 @@
  * by it.
  */
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
+import { crc32Of } from '../../util/checksum.js'
 import { BosError } from './error.js'
 
 /** The bytes are not those that were stored. */
@@ -46,8 +46,7 @@ function byCrc(expected: number): Verifier {
   let crc = 0
   return {
     update: chunk => {
-      // zlib starts anew when it is given no bytes.
-      if (chunk.length > 0) crc = crc32(chunk, crc)
+      crc = crc32Of([chunk], crc)
     },
     check: () => compare('CRC-32', String(crc), String(expected)),
   }
