@@ -1,4 +1,7 @@
-/** What `npm pack` puts into the package: all that it needs, and nothing else. */
+/**
+ * What `npm pack` puts into the package: all that it needs, and nothing else. And what is installed
+ * along with it: what the lock file names, byte for byte.
+ */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { projectPath } from './helpers/project.js'
@@ -13,6 +16,22 @@ interface Manifest {
 
 interface Packed {
   readonly files: readonly { readonly path: string }[]
+}
+
+interface Locked {
+  readonly packages: Readonly<
+    Record<
+      string,
+      {
+        readonly integrity?: string
+        readonly resolved?: string
+        readonly optional?: boolean
+        readonly os?: readonly string[]
+        readonly cpu?: readonly string[]
+        readonly libc?: readonly string[]
+      }
+    >
+  >
 }
 
 /** Code, its types, and what is read by people. */
@@ -47,6 +66,24 @@ void t.test('nothing runs when it is installed', t => {
   const { scripts } = JSON.parse(readFileSync(projectPath('package.json'), 'utf8')) as Manifest
   for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) {
     t.notOk(name in scripts, name)
+  }
+  t.end()
+})
+
+/** A binary for another system than Linux with glibc on x64 or arm64, where npm leaves it out. */
+function isForOthers({ optional, os, cpu, libc }: Locked['packages'][string]): boolean {
+  const isHere =
+    os?.includes('linux') !== false &&
+    (cpu?.some(each => each === 'x64' || each === 'arm64') ?? true) &&
+    (libc?.includes('glibc') ?? true)
+  return optional === true && !isHere
+}
+
+void t.test('the lock file has the hash of every package that is installed on Linux', t => {
+  const locked = JSON.parse(readFileSync(projectPath('package-lock.json'), 'utf8')) as Locked
+  for (const [path, entry] of Object.entries(locked.packages)) {
+    if (path === '' || (entry.resolved === undefined && isForOthers(entry))) continue
+    t.match(entry.integrity, /^sha512-/, path)
   }
   t.end()
 })

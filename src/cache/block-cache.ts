@@ -18,7 +18,7 @@
  */
 import { KiB, MiB, type Bytes } from '../util/units.js'
 import { blockId, type Block } from './block.js'
-import { BlockMemory } from './block-memory.js'
+import { SizedMemory } from './block-memory.js'
 import { ahead, Flight, type Prefetch, type Start } from './flight.js'
 import { Loans } from './loans.js'
 import type { ObjectId } from './object-id.js'
@@ -63,10 +63,6 @@ const DEFAULT_BLOCK_SIZE: Bytes = 128 * KiB
 const DEFAULT_MAX_FETCH: Bytes = 8 * MiB
 /** What a block costs beside its bytes: small files must not be many for free. */
 const LEAST_PER_BLOCK: Bytes = KiB
-/** Sizes of memory for short blocks that is used again: what is made anew costs 10 to 25 µs. */
-const SHORT_BLOCKS: readonly Bytes[] = [0.5, 1, 2, 4, 8, 16, 32, 64].map(size => size * KiB)
-/** Each of them has no more than this part of the capacity. */
-const SHORT_SHARE = 32
 /** What was just stored is kept if it takes no more than this part of the capacity. */
 const KEPT_SHARE = 16
 
@@ -76,9 +72,7 @@ export class BlockCache {
   readonly #maxRun: number
   readonly #maxCount: number
   readonly #fetch: FetchBlocks
-  readonly #memory: BlockMemory
-  /** For blocks of small files; by size. */
-  readonly #shortMemories: readonly BlockMemory[]
+  readonly #memory: SizedMemory
   readonly #blocks: SegmentedLru<Block>
   readonly #coming = new Map<string, Coming>()
   readonly #flights = new Set<Flight>()
@@ -97,10 +91,7 @@ export class BlockCache {
     this.#maxRun = Math.max(1, Math.floor(maxFetch / blockSize))
     this.#maxCount = Math.ceil(this.capacity / Math.min(blockSize, LEAST_PER_BLOCK))
     this.#fetch = options.fetch
-    this.#memory = new BlockMemory(blockSize, this.capacity)
-    this.#shortMemories = SHORT_BLOCKS.filter(size => size < blockSize).map(
-      size => new BlockMemory(size, Math.floor(this.capacity / SHORT_SHARE)),
-    )
+    this.#memory = new SizedMemory(blockSize, this.capacity)
     this.#blocks = new SegmentedLru(this.capacity, block => {
       block.cached = false
       if (block.cursor === -1) this.#unread += block.length
@@ -322,8 +313,7 @@ export class BlockCache {
 
   #makeBlock(object: ObjectId, index: number): Block {
     const length = Math.min(this.blockSize, object.size - index * this.blockSize)
-    const memory = this.#memoryFor(length)
-    // A short block (a small file, the end of a file) gets memory of its own size, or little more.
+    const memory = this.#memory.for(length)
     this.#makeRoom(memory.blockSize)
     const buffer = memory.take()
     this.#bytesInFlight += buffer.length
@@ -337,12 +327,6 @@ export class BlockCache {
       cursor: -1,
       waits: [],
     }
-  }
-
-  /** Memory of the least size that will do. */
-  #memoryFor(length: Bytes): BlockMemory {
-    if (length > this.blockSize / 2) return this.#memory
-    return this.#shortMemories.find(({ blockSize }) => length <= blockSize) ?? this.#memory
   }
 
   #makeRoom(bytes: Bytes): void {
@@ -386,12 +370,7 @@ export class BlockCache {
 
   #recycle(block: Block): void {
     if (block.pins > 0 || block.cached) return
-    const { length } = block.buffer
-    const isFull = length === this.blockSize
-    const memory = isFull
-      ? this.#memory
-      : this.#shortMemories.find(each => each.blockSize === length)
-    memory?.give(block.buffer)
+    this.#memory.give(block.buffer)
   }
 }
 

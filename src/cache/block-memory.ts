@@ -5,15 +5,21 @@
  * much as all the rest of a read. A slab that was never touched costs nothing. Why slabs that could be
  * shared between threads, though nobody does: V8 collects garbage after so many bytes of new memory
  * outside its heap, for each slab of 64 MiB the whole heap; shared memory it does not count.
- * ARCHITECTURE.md has the figures.
+ * docs/PERFORMANCE.md has the figures.
  *
  * More blocks than the capacity are possible for a while; those have memory of their own, which is not
  * kept. Contents are not cleared.
+ *
+ * SizedMemory has such memory for whole blocks and for shorter ones: small files, the ends of files.
  */
 import { Buffer } from 'node:buffer'
-import { MiB, type Bytes } from '../util/units.js'
+import { KiB, MiB, type Bytes } from '../util/units.js'
 
 const SLAB: Bytes = 64 * MiB
+/** Sizes of memory for short blocks that is used again: what is made anew costs 10 to 25 µs. */
+const SHORT_BLOCKS: readonly Bytes[] = [0.5, 1, 2, 4, 8, 16, 32, 64].map(size => size * KiB)
+/** Each of them has no more than this part of the capacity. */
+const SHORT_SHARE = 32
 
 export class BlockMemory {
   readonly blockSize: Bytes
@@ -52,5 +58,35 @@ export class BlockMemory {
     const from = this.#position
     this.#position += this.blockSize
     return this.#slab.subarray(from, this.#position)
+  }
+}
+
+export class SizedMemory {
+  readonly #whole: BlockMemory
+  /** By size, the least first. */
+  readonly #short: readonly BlockMemory[]
+
+  /** @param capacity  most bytes of whole blocks that are kept; short ones may add a quarter to it */
+  constructor(blockSize: Bytes, capacity: Bytes) {
+    this.#whole = new BlockMemory(blockSize, capacity)
+    this.#short = SHORT_BLOCKS.filter(size => size < blockSize).map(
+      size => new BlockMemory(size, Math.floor(capacity / SHORT_SHARE)),
+    )
+  }
+
+  /** The memory of the least size that holds so many bytes, at most those of a whole block. */
+  for(length: Bytes): BlockMemory {
+    if (length > this.#whole.blockSize / 2) return this.#whole
+    return this.#short.find(({ blockSize }) => length <= blockSize) ?? this.#whole
+  }
+
+  /** As BlockMemory.give. */
+  give(buffer: Buffer): void {
+    const { length } = buffer
+    const memory =
+      length === this.#whole.blockSize
+        ? this.#whole
+        : this.#short.find(({ blockSize }) => blockSize === length)
+    memory?.give(buffer)
   }
 }

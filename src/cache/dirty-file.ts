@@ -8,7 +8,7 @@
  * The mutex keeps flushes, cuts, copies and waiting writes apart. A write that needs no waiting takes
  * effect at once while nobody is in.
  */
-import { DriverError } from '../driver/errors.js'
+import { DriverError, NotFoundError, PreconditionError } from '../driver/errors.js'
 import { abortable } from '../util/abort.js'
 import { ErrnoError } from '../util/errno.js'
 import { Mutex } from '../util/lock.js'
@@ -17,14 +17,14 @@ import type { Bytes } from '../util/units.js'
 import type { DirtyFileOwner } from './dirty-file-owner.js'
 import { FileContents } from './file-contents.js'
 import type { FileStore } from './file-store.js'
+import { LostAnswers, originsOf, rebased } from './lost-answers.js'
 import type { ObjectId } from './object-id.js'
-import type { Source } from './origins.js'
+import type { Origin, Source } from './origins.js'
 import { isResident, resident } from './pieces.js'
 import { publish } from './publication.js'
 import { SealedParts } from './sealed-parts.js'
 import type { StagingFile } from './staging.js'
 import { UploadSession } from './upload-session.js'
-import type { SentPart } from './upload-session.js'
 import { WriteBuffer } from './write-buffer.js'
 
 /** Somebody who waits, and may stop waiting; RequestContext is one. Read only when there is a wait. */
@@ -38,8 +38,6 @@ export interface Observer {
   seen: number
 }
 
-/** Flushes whose answers were lost that are remembered; the store has at most one of them. */
-const MOST_UNANSWERED = 16
 /** Bytes handed to the staging file at a time. */
 const SPILL: Bytes = MiB
 
@@ -56,8 +54,10 @@ export class DirtyFile {
   #changed: boolean
   /** A flush was tried: if it failed without an answer, it may have succeeded all the same. */
   #attempted = false
-  /** Etags of what such flushes have made if they have succeeded, and the parts in it. */
-  readonly #unanswered = new Map<string, ReadonlySet<SentPart>>()
+  /** Such flushes, by the etags of what they have made if they have succeeded. */
+  readonly #unanswered = new LostAnswers()
+  /** How often the content was changed. */
+  #changes = 0
   #error: unknown
   #failures = 0
 
@@ -174,9 +174,10 @@ export class DirtyFile {
       piece.kind === 'memory' ? { ...piece, data: Uint8Array.from(piece.data) } : piece,
     )
     const base = this.#contents.base
-    const read = this.#contents.assemble(snapshot).catch((error: unknown) => {
+    const read = this.#contents.assemble(snapshot).catch(async (error: unknown) => {
       // Published or moved meanwhile, by this mount: the bytes are there, in another version.
-      if (this.#contents.base === base) throw error
+      const isElsewhere = this.#contents.base !== base || (await this.#isOurEcho(error))
+      if (!isElsewhere) throw error
       return this.read(offset, length, waiter)
     })
     return abortable(read, waiter?.signal)
@@ -345,7 +346,7 @@ export class DirtyFile {
         await prepare?.()
         if (this.#buffer.isSealed(start, end)) return false
         const before = this.#buffer.held
-        if (apply() !== false) this.#changed = true
+        if (apply() !== false) this.#touch()
         this.#owner.budget.release(before - this.#buffer.held)
         return true
       })
@@ -407,9 +408,17 @@ export class DirtyFile {
   /** For callers that have reserved the cost. */
   #take(offset: Bytes, data: Uint8Array): number {
     this.#buffer.write(offset, data)
-    this.#changed ||= data.length > 0
-    if (data.length > 0 && this.#store.isLinked()) this.#parts.send(offset, offset + data.length)
+    if (data.length === 0) return 0
+    this.#touch()
+    // While nobody knows what the store has made of the parts that it has, no more of them leave.
+    const maySend = this.#unanswered.isEmpty && this.#store.isLinked()
+    if (maySend) this.#parts.send(offset, offset + data.length)
     return data.length
+  }
+
+  #touch(): void {
+    this.#changed = true
+    this.#changes += 1
   }
 
   #failed(error: unknown): void {
@@ -435,35 +444,64 @@ export class DirtyFile {
     await this.#owner.settleGuarded(this.path)
     this.#attempted = true
     if (this.#contents.misplaced !== undefined) await this.#putInPlace(this.#contents.misplaced)
-    if (this.#unanswered.size > 0) await this.#lookForAnswer()
-    let version = this.#contents.base
-    if (version === undefined || !this.#isAll(version)) version = await this.#publish()
+    await this.#lookForAnswer()
+    const version = await this.#bringAll()
     this.#unanswered.clear()
     this.#changed = false
     this.#store.published(version)
   }
 
+  /** The version that is what the file is: a new one, unless there is one. */
+  async #bringAll(): Promise<ObjectId> {
+    const { base } = this.#contents
+    if (base !== undefined && this.#isAll(base)) return base
+    try {
+      return await this.#publish()
+    } catch (error) {
+      if (!isReplaced(error) || !(await this.#findOut())) throw error
+      return this.#bringAll()
+    }
+  }
+
+  /** Whether a version is missed because of what was not answered, and the file goes on from that now. */
+  async #isOurEcho(error: unknown): Promise<boolean> {
+    if (!isReplaced(error) || this.#unanswered.isEmpty) return false
+    return this.#owner.guard(() => this.#mutex.run(() => this.#findOut()))
+  }
+
+  /** As `#lookForAnswer`, for callers who have an error to tell of already. */
+  #findOut(): Promise<boolean> {
+    return this.#lookForAnswer().catch(() => false)
+  }
+
   /**
    * An answer was lost, and the file may have changed since. If what lies under its name is what was sent
    * then, this file goes on from there, as it would have with the answer.
+   *
+   * @returns whether it does
    */
-  async #lookForAnswer(): Promise<void> {
+  async #lookForAnswer(): Promise<boolean> {
+    if (this.#unanswered.isEmpty) return false
     const version = await this.#store.stat()
-    const parts = version && this.#unanswered.get(version.etag)
-    if (version === undefined || parts === undefined) return
-    const isElsewhere = this.#buffer
-      .pieces(0, this.#buffer.size)
-      .some(
-        piece => piece.kind === 'stored' && piece.source === 'base' && piece.from !== piece.offset,
-      )
-    // Sent since: nobody knows whether the upload has taken them. Moved since: the bytes may be others there.
-    const isMore = [...this.#session.sent.values()].some(part => !parts.has(part))
-    if (isElsewhere || isMore) return
-    const { held } = this.#buffer
-    await this.#session.callOff(async () => this.#buffer.adopt())
-    this.#owner.budget.release(held - this.#buffer.held)
-    this.#contents.base = version
+    const attempt = version && this.#unanswered.get(version.etag)
+    if (version === undefined || attempt?.size !== version.size) return false
+    const origins = rebased(originsOf(this.#buffer.pieces(0, this.#buffer.size)), attempt)
+    if (origins === undefined) return false
+    await this.#session.callOff(async () => {
+      this.#contents.base = version
+      if (attempt.changes === this.#changes) await this.#forgetBytes(version.size)
+      else this.#adopt(origins)
+    })
+    this.#unanswered.clear()
     this.#store.published(version)
+    return true
+  }
+
+  /** The base has all parts that have left, as none has left since; and the origins. */
+  #adopt(origins: readonly Origin[]): void {
+    const { held } = this.#buffer
+    this.#buffer.adopt(origins)
+    this.#owner.budget.release(held - this.#buffer.held)
   }
 
   /** Whether the file is what that version is. */
@@ -472,16 +510,17 @@ export class DirtyFile {
   }
 
   async #publish(): Promise<ObjectId> {
-    const parts = new Set(this.#session.sent.values())
+    const { size } = this.#buffer
+    const attempt = {
+      size,
+      changes: this.#changes,
+      origins: originsOf(this.#buffer.pieces(0, size)),
+    }
     try {
       return await this.#publishWith()
     } catch (error) {
       const attempted = error instanceof DriverError ? error.attempted : undefined
-      if (attempted !== undefined) this.#unanswered.set(attempted, parts)
-      const [oldest] = this.#unanswered.keys()
-      if (this.#unanswered.size > MOST_UNANSWERED && oldest !== undefined) {
-        this.#unanswered.delete(oldest)
-      }
+      if (attempted !== undefined) this.#unanswered.note(attempted, attempt)
       throw error
     }
   }
@@ -537,4 +576,10 @@ export class DirtyFile {
     this.#owner.budget.release(held)
     return this.#staging?.clear()
   }
+}
+
+/** The version, or the upload, that was asked for is not there, or another one is. */
+function isReplaced(error: unknown): boolean {
+  if (error instanceof ErrnoError) return error.code === 'ESTALE' || error.code === 'EEXIST'
+  return error instanceof PreconditionError || error instanceof NotFoundError
 }

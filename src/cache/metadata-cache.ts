@@ -16,14 +16,16 @@
  * itself, for those who list anew, is believed for the time-to-live from its first reader on. Names that
  * are absent are believed no longer than ever, and all of it ends after `WALKED`.
  *
- * What was forgotten on purpose (a directory that was renamed, removed or made here) is not brought back
- * by the answer of a request that began before.
+ * What was forgotten on purpose is not brought back by the answer of a request that began before
+ * (voided-directories.ts).
  *
  * A time-to-live of 0 turns all of it off but the record of changes made here.
  */
 import { LRUCache } from 'lru-cache'
 import type { FileInfo } from '../driver/driver.js'
+import { baseName, parentPath, withAncestors } from '../driver/path.js'
 import type { Milliseconds } from '../util/units.js'
+import { VoidedDirectories } from './voided-directories.js'
 
 export interface MetadataCacheOptions {
   ttl: Milliseconds
@@ -58,9 +60,6 @@ const WALKED: Milliseconds = 10_000
 /** Trees that are being walked, of which that is known. */
 const WALKS = 64
 
-/** Directories forgotten on purpose that are remembered as such. */
-const VOIDED = 1000
-
 /** Longer than any request takes. */
 const CHANGES_KEPT: Milliseconds = 5 * 60_000
 
@@ -78,9 +77,7 @@ export class MetadataCache {
   readonly now: () => Milliseconds
   readonly #directories: LRUCache<string, Directory>
   readonly #maxNames: number
-  /** When directories were forgotten on purpose; of the oldest of them, the time of the last. */
-  readonly #voided = new Map<string, Milliseconds>()
-  #voidedBefore: Milliseconds = -Infinity
+  readonly #voided = new VoidedDirectories()
   /** When the walkers of trees last came for more. */
   readonly #walks = new LRUCache<string, Milliseconds>({ max: WALKS })
 
@@ -158,7 +155,7 @@ export class MetadataCache {
 
   /** What a request that began at `began` has told of a name. */
   put(directory: string, name: string, info: FileInfo | undefined, began: Milliseconds): void {
-    if (this.ttl <= 0 || this.#isVoid(directory, began)) return
+    if (this.ttl <= 0 || this.#voided.isVoid(directory, began)) return
     this.#edit(directory, record => learn(record, name, info, began))
   }
 
@@ -174,7 +171,7 @@ export class MetadataCache {
     began: Milliseconds,
     asked: Milliseconds = began,
   ): void {
-    if (this.ttl <= 0 || this.#isVoid(directory, began)) return
+    if (this.ttl <= 0 || this.#voided.isVoid(directory, began)) return
     this.#edit(directory, record => {
       for (const [name, info] of page) learn(record, name, info, began, asked)
     })
@@ -186,7 +183,7 @@ export class MetadataCache {
    * anything it tells is put.
    */
   begin(directory: string, began: Milliseconds = this.now()): ListingUnderWay {
-    if (this.ttl <= 0 || this.#isVoid(directory, began)) return { began, names: undefined }
+    if (this.ttl <= 0 || this.#voided.isVoid(directory, began)) return { began, names: undefined }
     return { began, names: this.#edit(directory, () => undefined) }
   }
 
@@ -224,13 +221,13 @@ export class MetadataCache {
 
   /** Forgets what is known of a directory's children. */
   forget(directory: string): void {
-    this.#void(directory)
+    this.#voided.add(directory, this.now())
     this.#directories.delete(directory)
   }
 
   /** Forgets a directory and everything below it. */
   forgetTree(directory: string): void {
-    this.#void(directory)
+    this.#voided.add(directory, this.now())
     const below = directory === '/' ? '/' : `${directory}/`
     for (const path of this.#directories.keys()) {
       if (path === directory || path.startsWith(below)) this.#directories.delete(path)
@@ -239,36 +236,14 @@ export class MetadataCache {
 
   /** What is in a directory shows that the directory, and each one above, is there. */
   #confirm(directory: string, began: Milliseconds, asked: Milliseconds): void {
-    for (let at = directory; at !== '/';) {
-      const slash = at.lastIndexOf('/')
-      const above = slash === 0 ? '/' : at.slice(0, slash)
-      const names = this.#directories.peek(above)?.names
-      const name = at.slice(slash + 1)
+    for (const at of withAncestors(directory)) {
+      const names = this.#directories.peek(parentPath(at))?.names
+      const name = baseName(at)
       const known = names?.get(name)
       if (known?.info?.isDir === true && known.changed < began && known.seen < asked) {
         names?.set(name, { ...known, seen: asked })
       }
-      at = above
     }
-  }
-
-  #void(directory: string): void {
-    this.#voided.delete(directory)
-    this.#voided.set(directory, this.now())
-    const [oldest] = this.#voided
-    if (this.#voided.size <= VOIDED || oldest === undefined) return
-    this.#voided.delete(oldest[0])
-    this.#voidedBefore = oldest[1]
-  }
-
-  /** Whether what a request that began at `began` tells of a directory's children is of another one. */
-  #isVoid(directory: string, began: Milliseconds): boolean {
-    if (began < this.#voidedBefore) return true
-    if (this.#voided.size === 0) return false
-    for (const at of upwards(directory)) {
-      if (began < (this.#voided.get(at) ?? -Infinity)) return true
-    }
-    return false
   }
 
   #isFresh(since: Milliseconds): boolean {
@@ -293,7 +268,7 @@ export class MetadataCache {
   }
 
   #isWalked(directory: string): boolean {
-    for (const at of upwards(directory)) {
+    for (const at of withAncestors(directory)) {
       const last = this.#walks.peek(at)
       if (last !== undefined && this.#isFresh(last)) return true
     }
@@ -303,7 +278,7 @@ export class MetadataCache {
   /** Whoever is in a directory is in those above, if he has come through them, and walks on. */
   #use(path: string, now: Milliseconds): void {
     if (this.ttl <= 0) return
-    for (const at of upwards(path)) {
+    for (const at of withAncestors(path)) {
       const record = this.#directories.peek(at)
       if (record?.read !== undefined && this.#isFresh(record.used)) record.used = now
       const walked = this.#walks.peek(at)
@@ -333,14 +308,6 @@ export class MetadataCache {
     const changed = [...record.names].filter(([, known]) => known.changed > since)
     record.names = new Map(changed.length < this.#maxNames ? changed : [])
     record.completeSince = -Infinity
-  }
-}
-
-/** A directory and those above it. */
-function* upwards(directory: string): Generator<string> {
-  for (let at = directory; ; at = at.slice(0, Math.max(1, at.lastIndexOf('/')))) {
-    yield at
-    if (at === '/') return
   }
 }
 

@@ -208,10 +208,12 @@ export class WriteBuffer {
     return this.drop(start, end)
   }
 
-  /** The base has all that is sealed, in its place. */
-  adopt(): void {
+  /** A new base has all that is sealed, in its place; what else was not written here is as `origins` say. */
+  adopt(origins: Iterable<Origin>): void {
     const ranges = [...this.#sealed]
     this.#sealed.clear()
+    this.#origins.reset(0)
+    for (const origin of origins) this.#origins.set(origin)
     for (const { start, end } of ranges) this.copy({ start, end, source: 'base', from: start })
   }
 

@@ -29,7 +29,7 @@ export interface PathArguments extends StoreArguments {
   readonly literal: boolean
 }
 
-export const PATH_HELP =
+const PATH_HELP =
   'A path is BUCKET/PATH from the top of a bucket, or /PATH below the configured bucket and\n' +
   'rootdirectory. Patterns (quote them): * ? [a-z] within a name, ** for directories of any depth.'
 
@@ -137,7 +137,7 @@ export async function forEachPath(
 }
 
 /** The message of an error about a path, which names the path once. */
-export function tell(text: string, error: unknown): string {
+function tell(text: string, error: unknown): string {
   if (error instanceof PathNotFoundError) return `${text}: no such file or directory`
   const message = explain(error)
   return message.startsWith(text) ? message : `${text}: ${message}`

@@ -24,7 +24,8 @@ export function isDaemonChild(): boolean {
 }
 
 /**
- * A signal to this process ends the other one too, and then neither leaves a mount behind.
+ * A signal to this process ends the other one too, and then neither leaves a mount behind. Once the
+ * mount works it stays, and a signal that comes too late does not make this process say otherwise.
  *
  * @throws CommandError with the child's own message, InterruptError when a signal has ended both
  */
@@ -36,7 +37,9 @@ export async function startDaemon(): Promise<Ready> {
   })
   const ended = once(child, 'exit')
   let interrupted: InterruptError | undefined
+  let isDecided = false
   const onSignal = (signal: (typeof SIGNALS)[number]): void => {
+    if (isDecided) return
     interrupted = new InterruptError(signal)
     child.kill('SIGTERM')
   }
@@ -52,7 +55,7 @@ export async function startDaemon(): Promise<Ready> {
     await ended
     throw interrupted
   }
-  for (const signal of SIGNALS) process.off(signal, onSignal)
+  isDecided = true
   if (child.connected) child.disconnect()
   child.unref()
   if ('failure' in report) throw new CommandError(report.failure, report.exitCode)

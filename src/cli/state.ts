@@ -37,7 +37,7 @@ export function stateDirectory(): string {
  * What must outlive a reboot: the XDG base directory for state if one is set, /var/lib for root, or the
  * one below the home directory (XDG Base Directory Specification).
  */
-export function keptDirectory(): string {
+function keptDirectory(): string {
   const state = process.env['XDG_STATE_HOME']
   if (state !== undefined && state !== '') return join(state, 'bosmount')
   return process.getuid?.() === 0 ? '/var/lib/bosmount' : join(homedir(), '.local/state/bosmount')

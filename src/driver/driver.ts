@@ -288,6 +288,8 @@ export interface MoveOptions extends DriverOptions, WriteConditions {
   metadata?: Metadata
   /** What the caller knows, for a file: it is not looked for. If it is not so any more nothing is lost. */
   known?: KnownMove
+  /** Told of the size of each object once the store has moved it; not where a directory is renamed whole. */
+  onMoved?: (bytes: Bytes) => void
 }
 
 export interface MoveResult extends WriteResult {
@@ -302,7 +304,7 @@ export interface KnownMove {
   readonly isFree: boolean
 }
 
-export interface CopyOptions extends Omit<MoveOptions, 'known'> {
+export interface CopyOptions extends Omit<MoveOptions, 'known' | 'onMoved'> {
   /** The source must be this version. */
   etag?: string
 }

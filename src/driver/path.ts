@@ -59,7 +59,7 @@ export function pathProblem(path: string, limits: PathLimits = {}): string | und
 }
 
 /** Whether the key or one of its components is longer than is possible. */
-export function isTooLong(path: string, limits: PathLimits = {}): boolean {
+function isTooLong(path: string, limits: PathLimits = {}): boolean {
   return (
     Buffer.byteLength(path) - 1 > MAX_KEY_BYTES - (limits.keyPrefixBytes ?? 0) ||
     path.split('/').some(component => Buffer.byteLength(component) > MAX_COMPONENT_BYTES)
@@ -121,6 +121,19 @@ export function childPath(directory: string, name: string): string {
 /** The last component. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/** The directory that a path lies in; the root lies in itself. */
+export function parentPath(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/')))
+}
+
+/** A directory and those above it, up to the root. */
+export function* withAncestors(directory: string): Generator<string> {
+  for (let at = directory; ; at = parentPath(at)) {
+    yield at
+    if (at === '/') return
+  }
 }
 
 /** Whether `path` lies below `directory`; not so when they are equal. */

@@ -373,7 +373,9 @@ export class Changes {
 
 /** Whether the store has never had anything of it: deleted, it leaves nothing to be done. */
 function isUnknownToStore({ record, sending, attempted }: Entry): boolean {
-  return record.kind === 'put' && record.base.is === 'absent' && sending === undefined && !attempted
+  if (record.kind !== 'put' || sending !== undefined || attempted) return false
+  // An older version may be there of which no answer came.
+  return record.base.is === 'absent' && (record.base.own ?? []).length === 0
 }
 
 /** Since when the store does not have what is under the key; what is on its way does not count. */

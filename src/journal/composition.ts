@@ -20,7 +20,7 @@ import type {
 } from '../driver/driver.js'
 import { ClosedError, DriverError, IntegrityError, NotFoundError } from '../driver/errors.js'
 import type { Bytes } from '../util/units.js'
-import type { ContentFile } from './contents.js'
+import type { ContentFile } from './content-file.js'
 import { asQuota } from './errors.js'
 import type { Journal } from './journal.js'
 import { cutSlices, joinSlices } from './record.js'

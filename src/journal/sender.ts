@@ -77,6 +77,8 @@ const TRIES = 10
 const NAMES = 10
 
 const MD5 = /^[0-9a-f]{32}$/
+/** Of what was put together of parts. */
+const COMPOSED = /^-[0-9a-f]{32}$/
 
 export class Sender {
   readonly #options: SenderOptions
@@ -95,6 +97,9 @@ export class Sender {
     const isLate = isDoubtful || this.#options.clock() - record.changed > LATE
     try {
       if (record.base.is === 'any') return await this.#putOver(record, { ...sending, isLate })
+      const found =
+        isDoubtful && !this.#isSmall(record) ? await this.#find(record, sending) : undefined
+      if (found !== undefined) return found
       const repeated = isDoubtful ? { repeated: true } : {}
       return await this.#upload(record, { ...conditionsOf(record), ...repeated }, sending)
     } catch (error) {
@@ -177,6 +182,12 @@ export class Sender {
     return await this.#beside(record, new Error(`${record.key} is newer in the store`), sending)
   }
 
+  /** Looks whether it is there before much is sent again. */
+  async #find(record: PutRecord, sending: Sending): Promise<Sent | undefined> {
+    const info = await this.#stat(record.key, sending.signal)
+    return info === undefined ? undefined : await this.#takeSame(record, info, sending)
+  }
+
   /** What is under the name is not what was expected there. */
   async #resolve(record: PutRecord, error: unknown, sending: Sending): Promise<Sent> {
     const { signal } = sending
@@ -211,11 +222,14 @@ export class Sender {
   }
 
   async #upload(record: PutRecord, conditions: WriteConditions, sending: Sending): Promise<Sent> {
-    const isSmall = record.size <= this.#layout.part(1).size
-    const { etag } = await (isSmall
+    const { etag } = await (this.#isSmall(record)
       ? this.#putWhole(record, conditions, sending)
       : this.#compose(record, conditions, sending))
     return { etag }
+  }
+
+  #isSmall({ size }: PutRecord): boolean {
+    return size <= this.#layout.part(1).size
   }
 
   async #putWhole(
@@ -306,6 +320,7 @@ export class Sender {
     if (size !== record.size || etag === undefined) return false
     if (etag === record.etag) return true
     if (MD5.test(etag) && MD5.test(record.etag)) return false
+    if (COMPOSED.test(etag) && etag === (await this.#composedEtag(record, signal))) return true
     const theirs = Buffer.allocUnsafeSlow(Math.min(COMPARED, size))
     for (let offset = 0; offset < size; offset += COMPARED) {
       const length = Math.min(COMPARED, size - offset)
@@ -314,6 +329,18 @@ export class Sender {
       if (!(await this.#bytes(record, offset, length)).equals(target)) return false
     }
     return true
+  }
+
+  /** What the store calls it when it was put together of the parts that are sent now. */
+  async #composedEtag(record: PutRecord, signal: AbortSignal): Promise<string> {
+    const parts: Part[] = []
+    for (const { partNumber, offset, size } of this.#ranges(record.size)) {
+      signal.throwIfAborted()
+      const length = Math.min(size, record.size - offset)
+      const etag = md5(await this.#bytes(record, offset, length))
+      parts.push({ partNumber, etag, size: length })
+    }
+    return etagOf(parts)
   }
 }
 

@@ -32,7 +32,7 @@ export interface RecoveryOptions {
   now?: () => Milliseconds
 }
 
-export const LEDGER_SUFFIX = '.ledger'
+const LEDGER_SUFFIX = '.ledger'
 /** A mount that has not renewed its ledger for so long does not run any more. */
 const SILENCE: Milliseconds = 6 * RENEWAL
 const PARALLELISM = 8

@@ -12,7 +12,7 @@ import type { Exchange } from './exchange.js'
 import type { Content, Slice } from './store.js'
 
 /** Most that one PUT or part may carry. */
-export const MAX_BODY: Bytes = 5 * GiB
+const MAX_BODY: Bytes = 5 * GiB
 /** Collected before it is written: large writes cost less per byte. */
 const BATCH: Bytes = MiB
 /** Bodies up to this size go into the index: making a file costs more than storing them there. */

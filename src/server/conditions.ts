@@ -43,10 +43,6 @@ export function readConditions(headers: Headers, prefix = ''): Conditions {
   }
 }
 
-export function hasConditions(conditions: Conditions): boolean {
-  return Object.values(conditions).some(condition => condition !== undefined)
-}
-
 /** If-Match overrides If-Unmodified-Since, If-None-Match overrides If-Modified-Since. */
 export function judgeRead(version: Version, conditions: Conditions): ReadVerdict {
   if (!holdsForward(version, conditions)) return 'failed'

@@ -5,21 +5,13 @@
  * their last reference are unlinked after it. So a process that dies at any moment leaves at worst
  * files that no slice refers to; the next start sweeps them.
  */
-import { randomBytes } from 'node:crypto'
 import type { Bytes } from '../util/units.js'
 import type { DataFiles } from './data-files.js'
 import { ServiceError } from './errors.js'
 import { Hierarchy, type Found } from './hierarchy.js'
-import type { CursorEntry, KeyCursor } from './list.js'
-import {
-  bucketKey,
-  objectKey,
-  partKey,
-  scanBucket,
-  uploadKey,
-  type LmdbIndex,
-} from './lmdb-index.js'
-import { SliceTable, withoutBytes } from './slice-table.js'
+import type { KeyCursor } from './list.js'
+import { bucketKey, objectKey, scanBucket, type LmdbIndex } from './lmdb-index.js'
+import { SliceTable } from './slice-table.js'
 import type {
   AppendPlan,
   Attributes,
@@ -40,6 +32,7 @@ import type {
   Slice,
   UploadRecord,
 } from './store.js'
+import { UploadTable } from './upload-table.js'
 
 export interface LmdbStoreOptions {
   readonly index: LmdbIndex
@@ -54,6 +47,7 @@ const EMPTY = Buffer.alloc(0)
 export class LmdbStore implements ObjectStore {
   readonly #index: LmdbIndex
   readonly #slices: SliceTable
+  readonly #uploads: UploadTable
   readonly #hierarchy: Hierarchy
   readonly #files: DataFiles
   readonly #now: () => number
@@ -62,6 +56,7 @@ export class LmdbStore implements ObjectStore {
   constructor(options: LmdbStoreOptions) {
     this.#index = options.index
     this.#slices = new SliceTable(options.index)
+    this.#uploads = new UploadTable(options.index, this.#slices)
     this.#hierarchy = new Hierarchy(options.index)
     this.#files = options.files
     this.#now = options.now
@@ -106,7 +101,7 @@ export class LmdbStore implements ObjectStore {
       this.#requireBucket(name)
       for (const _ of this.objects(name).seek(EMPTY)) throw new ServiceError('BucketNotEmpty')
       for (const { value } of Array.from(this.uploads(name).seek(EMPTY))) {
-        this.#dropUpload(value, released)
+        this.#uploads.drop(value, released)
       }
       void this.#index.buckets.remove(bucketKey(name))
     })
@@ -238,37 +233,24 @@ export class LmdbStore implements ObjectStore {
   }
 
   async createUpload(address: ObjectAddress, attributes: Attributes): Promise<UploadRecord> {
-    const uploadId = randomBytes(16).toString('hex')
     return await this.#change(() => {
       this.#requireBucket(address.bucket)
       const { bucket, key } = address
       this.#checkPlace(address, 0)
-      const upload = { bucket, key, uploadId, initiated: this.#now(), ...attributes }
-      void this.#index.uploads.put(uploadKey(upload), upload)
-      return upload
+      return this.#uploads.create({ bucket, key, initiated: this.#now(), ...attributes })
     })
   }
 
   upload(address: ObjectAddress, uploadId: string): UploadRecord | undefined {
-    if (!/^[0-9a-f]{32}$/.test(uploadId)) return undefined
-    return this.#index.uploads.get(uploadKey({ ...address, uploadId }))
+    return this.#uploads.find(address, uploadId)
   }
 
   uploads(bucket: string): KeyCursor<UploadRecord> {
-    return { seek: from => this.#scanUploads(bucket, from) }
+    return { seek: from => this.#uploads.scan(bucket, from) }
   }
 
-  *#scanUploads(bucket: string, from: Buffer): Iterable<CursorEntry<UploadRecord>> {
-    for (const { value } of scanBucket(this.#index.uploads, bucket, from)) {
-      const key = Buffer.from(value.key)
-      if (Buffer.compare(key, from) >= 0) yield { key, value }
-    }
-  }
-
-  *parts(upload: UploadRecord, after = 0): Iterable<PartRecord> {
-    const start = partKey(upload.uploadId, after + 1)
-    const end = partKey(upload.uploadId, 0xffff)
-    for (const { value } of this.#index.parts.getRange({ start, end })) yield value
+  parts(upload: UploadRecord, after = 0): Iterable<PartRecord> {
+    return this.#uploads.parts(upload, after)
   }
 
   async putPart(
@@ -280,14 +262,7 @@ export class LmdbStore implements ObjectStore {
       this.#requireUpload(upload)
       const gone = part.slices.some(({ file }) => !this.isAlive(file))
       if (options.shared === true && gone) return undefined
-      const key = partKey(upload.uploadId, part.partNumber)
-      const replaced = this.#index.parts.get(key)
-      this.#slices.retain(part.slices)
-      if (replaced !== undefined) this.#slices.release(replaced.slices, released)
-      const slices = part.slices.map(withoutBytes)
-      const record = { ...part, slices, modified: this.#now() }
-      void this.#index.parts.put(key, record)
-      return record
+      return this.#uploads.putPart(upload, { ...part, modified: this.#now() }, released)
     })
   }
 
@@ -299,7 +274,7 @@ export class LmdbStore implements ObjectStore {
       const current = this.object(upload)
       const { content, attributes } = plan.compose(parts, current)
       const record = this.#replace({ address: upload, current, content, attributes, released })
-      this.#dropUpload(upload, released)
+      this.#uploads.drop(upload, released)
       return record
     })
   }
@@ -307,7 +282,7 @@ export class LmdbStore implements ObjectStore {
   async abortUpload(upload: UploadRecord): Promise<void> {
     await this.#change(released => {
       this.#requireUpload(upload)
-      this.#dropUpload(upload, released)
+      this.#uploads.drop(upload, released)
     })
   }
 
@@ -374,14 +349,6 @@ export class LmdbStore implements ObjectStore {
     return address.key.endsWith('/') ? 'Directory' : undefined
   }
 
-  #dropUpload(upload: UploadRecord, released: Set<string>): void {
-    for (const part of Array.from(this.parts(upload))) {
-      this.#slices.release(part.slices, released)
-      void this.#index.parts.remove(partKey(upload.uploadId, part.partNumber))
-    }
-    void this.#index.uploads.remove(uploadKey(upload))
-  }
-
   #requireBucket(name: string): BucketRecord {
     const bucket = this.bucket(name)
     if (bucket === undefined) throw new ServiceError('NoSuchBucket')
@@ -396,7 +363,6 @@ export class LmdbStore implements ObjectStore {
 
   #requireUpload(upload: UploadRecord): void {
     this.#requireBucket(upload.bucket)
-    const record = this.#index.uploads.get(uploadKey(upload))
-    if (record === undefined) throw new ServiceError('NoSuchUpload')
+    this.#uploads.require(upload)
   }
 }

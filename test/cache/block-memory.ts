@@ -1,5 +1,5 @@
 import t from 'tap'
-import { BlockMemory } from '../../src/cache/block-memory.js'
+import { BlockMemory, SizedMemory } from '../../src/cache/block-memory.js'
 import { KiB, MiB } from '../../src/util/units.js'
 
 void t.test('blocks do not overlap, and one that was given back is used again', t => {
@@ -32,5 +32,22 @@ void t.test('many blocks share few pieces of memory', t => {
   const memory = new BlockMemory(128 * KiB, 256 * MiB)
   const pieces = new Set(Array.from({ length: 2048 }, () => memory.take().buffer))
   t.equal(pieces.size, 4)
+  t.end()
+})
+
+void t.test('short blocks have memory of their size or little more, which is used again', t => {
+  const memory = new SizedMemory(128 * KiB, 8 * MiB)
+  for (const [length, size] of [
+    [1, 512],
+    [513, 1024],
+    [64 * KiB, 64 * KiB],
+    [64 * KiB + 1, 128 * KiB],
+    [128 * KiB, 128 * KiB],
+  ] as const) {
+    const buffer = memory.for(length).take()
+    t.equal(buffer.length, size)
+    memory.give(buffer)
+    t.equal(memory.for(length).take(), buffer)
+  }
   t.end()
 })

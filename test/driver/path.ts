@@ -7,8 +7,10 @@ import {
   comparePaths,
   isBelow,
   isReserved,
+  parentPath,
   pathChecks,
   pathProblem,
+  withAncestors,
 } from '../../src/driver/path.js'
 
 const PROBLEMS: readonly (readonly [string, RegExp | undefined])[] = [
@@ -85,4 +87,13 @@ void t.test('paths are compared as a walk meets them', async t => {
     }),
   )
   t.ok(comparePaths('/folder1/file', '/folder1-suffix') < 0)
+})
+
+void t.test('the directories above a path are known from it', t => {
+  t.equal(parentPath('/a/b/c'), '/a/b')
+  t.equal(parentPath('/a'), '/')
+  t.equal(parentPath('/'), '/')
+  t.same([...withAncestors('/a/b')], ['/a/b', '/a', '/'])
+  t.same([...withAncestors('/')], ['/'])
+  t.end()
 })

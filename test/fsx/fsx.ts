@@ -139,6 +139,7 @@ export class Fsx {
     } catch (error) {
       if (before === undefined || !isFailure(error)) throw error
       this.#log.push(`${this.#count} failed: ${String(error)}`)
+      checkOwn(error)
       this.#failures += 1
       this.#keep(before)
       this.#keep(this.#present())
@@ -193,6 +194,7 @@ export class Fsx {
       } catch (error) {
         const isOver = this.#options.faulty !== true || attempt === ATTEMPTS
         if (!isFailure(error) || isOver) throw error
+        if (codeOf(error) !== 'ENOENT') checkOwn(error)
         this.#failures += 1
         await delay(PAUSE)
       }
@@ -220,6 +222,7 @@ export class Fsx {
         await file.close()
       } catch (error) {
         if (!isFailure(error)) throw error
+        checkOwn(error)
       }
     }
   }
@@ -472,4 +475,13 @@ export class Fsx {
     this.#model.compare(found, 0, this.#model.limit + 1)
     return `verify ${this.#model.size}`
   }
+}
+
+/** What only somebody else can cause, and there is nobody else: no fault of the store may end so. */
+const OTHERS = new Set(['ESTALE', 'EEXIST', 'ENOENT'])
+
+/** @throws FsxError if it is a failure that a fault must not cause */
+function checkOwn(error: unknown): void {
+  if (!OTHERS.has(codeOf(error))) return
+  throw new FsxError(`nobody else is there: ${String(error)}`, { cause: error })
 }

@@ -23,7 +23,7 @@ export interface LoggingServer {
 }
 
 const LANDMARK = 'landmark-of-the-access-log'
-const DEADLINE = 20_000
+const DEADLINE = 60_000
 let landmarks = 0
 
 /** All requests logged so far; one that was answered a moment ago may be missing: see `accessesOf`. */

@@ -209,7 +209,7 @@ function hmac(key: string, message: string): string {
 }
 
 /** Percent-encodes every byte of UTF-8 but the unreserved ones. */
-export function encode(text: string): string {
+function encode(text: string): string {
   return Array.from(Buffer.from(text), byte => {
     const character = String.fromCharCode(byte)
     return /[A-Za-z0-9\-_.~]/.test(character)

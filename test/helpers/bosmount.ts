@@ -138,7 +138,7 @@ export async function until(
   holds: () => boolean,
   what: string,
   process?: Background,
-  timeout: Milliseconds = 20_000,
+  timeout: Milliseconds = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + timeout
   while (!holds()) {

@@ -96,7 +96,7 @@ export class FakeKernel implements Device {
 
   /** Waits for so many answers in all. */
   async answered(count: number): Promise<Answer[]> {
-    const until = Date.now() + 5_000
+    const until = Date.now() + 60_000
     while (this.answers.length < count) {
       if (Date.now() > until) throw new Error(`${this.answers.length} answers instead of ${count}`)
       await new Promise<void>(resolve => {
@@ -109,7 +109,7 @@ export class FakeKernel implements Device {
 
   /** The one answer to a request. */
   async answer(unique: number): Promise<Answer> {
-    const until = Date.now() + 5_000
+    const until = Date.now() + 60_000
     for (;;) {
       const found = this.answers.filter(answer => answer.unique === unique)
       if (found.length > 1) throw new Error(`${found.length} answers to ${unique}`)

@@ -41,7 +41,6 @@ const DIRENT = { length: 16, type: 18, name: 19 } as const
 const UTIME_NOW = 0x3fff_ffff
 const UTIME_OMIT = 0x3fff_fffe
 
-export const F_UNLOCK = F_UNLCK
 export const LOCK = { shared: F_RDLCK, exclusive: F_WRLCK, none: F_UNLCK } as const
 export const FLOCK = { shared: 1, exclusive: 2, nonBlocking: 4, unlock: 8 } as const
 export const SEEK = { set: 0, current: 1, end: 2, data: 3, hole: 4 } as const
@@ -79,7 +78,6 @@ const c = {
   truncate: bind('int truncate(const void *path, long length)'),
   fsync: bind('int fsync(int fd)'),
   fdatasync: bind('int fdatasync(int fd)'),
-  syncfs: bind('int syncfs(int fd)'),
   fallocate: bind('int fallocate(int fd, int mode, long offset, long length)'),
   copy: bind(
     'long copy_file_range(int from, long *at, int to, long *there, size_t n, unsigned int flags)',
@@ -146,7 +144,6 @@ export const ftruncate = (fd: number, size: number): number => c.ftruncate(fd, s
 export const truncate = (path: Path, size: number): number => c.truncate(bytesOf(path), size)
 export const fsync = (fd: number): number => c.fsync(fd)
 export const fdatasync = (fd: number): number => c.fdatasync(fd)
-export const syncfs = (fd: number): number => c.syncfs(fd)
 export const fallocate = (fd: number, mode: number, offset: number, length: number): number =>
   c.fallocate(fd, mode, offset, length)
 export const unlink = (path: Path): number => c.unlink(bytesOf(path))

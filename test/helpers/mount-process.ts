@@ -13,7 +13,7 @@ import { promisify } from 'node:util'
 import type { ServeCommand, ServeEvent, ServeSettings } from './serve-memory.js'
 
 /** Long enough for a machine under load; only a failure ever takes it. */
-const DEADLINE = 20_000
+const DEADLINE = 60_000
 const SCRIPT = fileURLToPath(new URL('./serve-memory.js', import.meta.url))
 
 export const run = promisify(execFile)

@@ -116,7 +116,7 @@ export class Background {
   }
 
   /** Waits until it has printed something that matches. @throws Error when it ends or time is up */
-  async waitFor(pattern: RegExp, timeout: Milliseconds = 20_000): Promise<RegExpExecArray> {
+  async waitFor(pattern: RegExp, timeout: Milliseconds = 60_000): Promise<RegExpExecArray> {
     const deadline = Date.now() + timeout
     for (;;) {
       const match = pattern.exec(this.#output)
@@ -135,7 +135,7 @@ export class Background {
   }
 
   /** Waits for its end. @returns exit code or signal. @throws Error when time is up */
-  async end(timeout: Milliseconds = 20_000): Promise<number | string> {
+  async end(timeout: Milliseconds = 60_000): Promise<number | string> {
     const timer = new AbortController()
     const late = sleep(timeout, 'late' as const, { signal: timer.signal }).catch(
       () => 'late' as const,

@@ -19,7 +19,7 @@ export function scratchFolder(t: Owner): string {
 }
 
 /** Mount points at or below a path, the innermost first. */
-export function mountsBelow(path: string): string[] {
+function mountsBelow(path: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .trimEnd()
     .split('\n')

@@ -1,11 +1,11 @@
 /** Signals that come while a mount begins: nothing is left mounted, and the exit code says how it was. */
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { environment, mountArguments, PROGRAM, startServer } from '../helpers/bosmount.js'
+import { environment, mountArguments, PROGRAM, startServer, until } from '../helpers/bosmount.js'
 import { Background } from '../helpers/processes.js'
 import { projectPath } from '../helpers/project.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
@@ -14,7 +14,7 @@ interface Beginning {
   readonly folder: string
   readonly mountpoint: string
   /** Starts to mount, in the foreground unless told otherwise. */
-  readonly begin: (args?: readonly string[]) => Background
+  readonly begin: (args?: readonly string[], changes?: NodeJS.ProcessEnv) => Background
 }
 
 function beginning(t: Test, folder: string, endpoint: string): Beginning {
@@ -24,12 +24,12 @@ function beginning(t: Test, folder: string, endpoint: string): Beginning {
   return {
     folder,
     mountpoint,
-    begin: (args = ['-f']) =>
+    begin: (args = ['-f'], changes = {}) =>
       new Background(
         t,
         process.execPath,
         [PROGRAM, ...mountArguments({ server, mountpoint, args })],
-        { env: environment({ XDG_STATE_HOME: join(folder, 'state') }) },
+        { env: environment({ XDG_STATE_HOME: join(folder, 'state'), ...changes }) },
       ),
   }
 }
@@ -75,12 +75,30 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   })
 }
 
+/** Keeps a mount from being told ready: a service manager is told first, and this one listens slowly. */
+function holdReady(folder: string) {
+  const [programs, released] = [join(folder, 'bin'), join(folder, 'released')]
+  mkdirSync(programs)
+  const script = `#!/bin/sh\nuntil [ -e '${released}' ]; do sleep 0.02; done\n`
+  writeFileSync(join(programs, 'systemd-notify'), script, { mode: 0o755 })
+  return {
+    environment: {
+      PATH: `${programs}:${process.env['PATH'] ?? ''}`,
+      NOTIFY_SOCKET: join(folder, 'socket'),
+    },
+    release: () => writeFileSync(released, ''),
+  }
+}
+
 void t.test('a signal to the command that mounts in the background ends both', async t => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     const { folder, mountpoint, begin } = await withServer(t)
-    const mount = begin(['--log-file', join(folder, 'log')])
+    const held = holdReady(folder)
+    const mount = begin(['--log-file', join(folder, 'log')], held.environment)
     await untilVisible(mountpoint, mount)
     mount.signal(signal)
+    await until(() => !isMounted(mountpoint), 'the mount to end')
+    held.release()
     const expected = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal]
     t.equal(await mount.end(), expected, mount.output)
     t.notOk(isMounted(mountpoint), `nothing is mounted after ${signal}`)

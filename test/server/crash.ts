@@ -16,8 +16,10 @@ import { chooseStep, UnexpectedReply, type State } from './crash-model.js'
 
 const KILLS = Number(process.env['CRASH_KILLS'] ?? 5)
 const SEED = Number(process.env['CRASH_SEED'] ?? 20_240_501)
-/** Longest time from the first step to the kill. */
-const LONGEST = 120
+/** Most steps that are confirmed before the kill … */
+const MOST_STEPS = 60
+/** … and the longest time that the next ones have until then. */
+const LONGEST = 20
 
 const PROGRAM = fileURLToPath(new URL('../helpers/server-process.js', import.meta.url))
 
@@ -31,10 +33,28 @@ interface Worker {
   pending?: { readonly name: string; readonly after: State }
 }
 
-t.setTimeout(60_000 + KILLS * 3000)
+/** Steps that were confirmed, so that a kill is as deep in the work on a slow machine as on a fast one. */
+class Progress {
+  steps = 0
+  readonly #waiting: { readonly steps: number; readonly reached: () => void }[] = []
+
+  reaches(steps: number): Promise<void> {
+    return new Promise(reached => {
+      if (this.steps >= steps) reached()
+      else this.#waiting.push({ steps, reached })
+    })
+  }
+
+  confirmed(): void {
+    this.steps += 1
+    for (const { steps, reached } of this.#waiting) if (this.steps >= steps) reached()
+  }
+}
+
+t.setTimeout(180_000 + KILLS * 3000)
 
 void t.test('after kill -9 everything is as it was before a step or after it', async t => {
-  t.setTimeout(60_000 + KILLS * 3000)
+  t.setTimeout(180_000 + KILLS * 3000)
   t.comment(`seed ${SEED}, ${KILLS} kills`)
   const random = randomFrom(SEED)
   const directory = temporaryDirectory(t)
@@ -44,23 +64,26 @@ void t.test('after kill -9 everything is as it was before a step or after it', a
       return { bucket, prefix: `w${index}/`, random, state: new Map() }
     }),
   )
-  let steps = 0
+  const progress = new Progress()
   let interrupted = 0
   for (let round = 0; round <= KILLS; round += 1) {
     const { url, kill } = await start(t, directory)
     for (const worker of workers) await settle(t, url, worker)
     if (round === 0) await Promise.all(workers.map(async worker => await prepare(url, worker)))
     if (round < KILLS) {
-      const deadline = delay(Math.floor(random() * LONGEST)).then(kill)
-      const done = await Promise.all(workers.map(async worker => await play(url, worker)))
-      await deadline
-      steps += done.reduce((sum, count) => sum + count, 0)
+      const [more, moment] = [Math.floor(random() * MOST_STEPS), Math.floor(random() * LONGEST)]
+      const killed = progress
+        .reaches(progress.steps + more)
+        .then(() => delay(moment))
+        .then(kill)
+      await Promise.all(workers.map(async worker => await play(url, worker, progress)))
+      await killed
       interrupted += workers.filter(worker => worker.pending !== undefined).length
     } else {
       await kill()
     }
   }
-  t.ok(steps > KILLS, `${steps} steps were confirmed, ${interrupted} interrupted`)
+  t.ok(progress.steps > KILLS, `${progress.steps} were confirmed, ${interrupted} interrupted`)
   await checkFiles(t, directory)
 })
 
@@ -87,20 +110,21 @@ async function prepare(url: string, worker: Worker): Promise<void> {
   worker.state = new Map([[worker.prefix, md5Of(Buffer.of())]])
 }
 
-/** Takes one step after the other until the server is gone. @returns how many were confirmed */
-async function play(url: string, worker: Worker): Promise<number> {
-  return await using(url, worker, async client => {
-    for (let count = 0; ; count += 1) {
+/** Takes one step after the other until the server is gone. */
+async function play(url: string, worker: Worker, progress: Progress): Promise<void> {
+  await using(url, worker, async client => {
+    for (;;) {
       const step = chooseStep(worker.state, worker.prefix, worker.random)
       worker.pending = step
       try {
         await step.run(client)
       } catch (error) {
         if (error instanceof UnexpectedReply) throw new Error(`${step.name}: ${error.message}`)
-        return count
+        return
       }
       worker.state = step.after
       delete worker.pending
+      progress.confirmed()
     }
   })
 }

@@ -13,6 +13,7 @@ import {
   withOperands,
 } from '../command.js'
 import type { Operand, PathArguments } from '../command.js'
+import type { Bytes } from '../../util/units.js'
 import { CommandError, EXIT } from '../errors.js'
 import { Progress } from '../progress.js'
 import { addProgressOption, showProgress } from '../progress-option.js'
@@ -46,7 +47,7 @@ export const cpCommand = command<TransferArguments>({
         describe: 'directories too, with all that is in them',
       })
       .option('no-clobber', NO_CLOBBER),
-  handler: argv => transfer(argv, copyOne),
+  handler: argv => transfer(argv, 'copied', copyOne),
 })
 
 export const mvCommand = command<TransferArguments>({
@@ -57,7 +58,7 @@ export const mvCommand = command<TransferArguments>({
     addProgressOption(addPathOptions(yargs))
       .usage('$0 mv PATH… DESTINATION')
       .option('no-clobber', NO_CLOBBER),
-  handler: argv => transfer(argv, moveOne),
+  handler: argv => transfer(argv, 'moved', moveOne),
 })
 
 interface Work {
@@ -68,7 +69,7 @@ interface Work {
 
 type TransferOne = (work: Work, source: FileInfo, to: string) => Promise<void>
 
-async function transfer(argv: TransferArguments, one: TransferOne): Promise<void> {
+async function transfer(argv: TransferArguments, title: string, one: TransferOne): Promise<void> {
   const target = argv.paths.at(-1)
   const sources = argv.paths.slice(0, -1)
   if (target === undefined || sources.length === 0) {
@@ -79,7 +80,7 @@ async function transfer(argv: TransferArguments, one: TransferOne): Promise<void
     if (last === undefined) return
     const found = await collect(store, operands.slice(0, -1), argv)
     const destination = await destinationOf(store, last, found.length)
-    const progress = new Progress({ title: 'copied', show: showProgress(argv.progress) })
+    const progress = new Progress({ title, show: showProgress(argv.progress) })
     try {
       const each = async (source: FileInfo): Promise<void> => {
         const to = arrival(destination, source.path)
@@ -111,13 +112,21 @@ async function collect(
   return found
 }
 
-async function moveOne({ argv, store }: Work, source: FileInfo, to: string): Promise<void> {
+async function moveOne(
+  { argv, store, progress }: Work,
+  source: FileInfo,
+  to: string,
+): Promise<void> {
   const { signal, driver } = store
   if (argv['no-clobber'] && source.isDir && (await exists(store, to))) {
     throw new CommandError(`${to}: exists already`)
   }
   const condition = argv['no-clobber'] ? { ifNoneMatch: '*' as const } : {}
-  await driver.move(source.path, to, { signal, ...condition })
+  const onMoved = (bytes: Bytes): void => {
+    progress.add(bytes)
+    progress.tick()
+  }
+  await driver.move(source.path, to, { signal, onMoved, ...condition })
 }
 
 async function exists({ driver, signal }: Store, path: string): Promise<boolean> {

@@ -103,6 +103,7 @@ export function assemble(
       storageClass: options.storageClass ?? parameters.storageclass,
     },
     log,
+    abandoned: new Set(),
     learned: {
       noRename: false,
       hierarchical: options.hierarchical ?? false,

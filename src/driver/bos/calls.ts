@@ -22,7 +22,7 @@ export function isCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof BosError && codes.includes(error.code ?? '')
 }
 
-export function isPrecondition(error: unknown): boolean {
+function isPrecondition(error: unknown): boolean {
   return error instanceof BosError && (error.status === 412 || error.code === 'FileAlreadyExists')
 }
 

@@ -11,21 +11,11 @@ import type {
 } from '../driver.js'
 import type { Milliseconds } from '../../util/units.js'
 import { ClosedError, DriverError, InvalidOffsetError } from '../errors.js'
+import { beginUpload, dropUnanswered, type BegunUpload } from './begin.js'
 import { bodyLength } from './http.js'
 import { forPath, type BosContext } from './context.js'
 import { BosError } from './error.js'
 import { setMetadata } from './transfer.js'
-
-/** What the attempts to begin an upload may take, and what clocks may differ. */
-const SAME_TIME: Milliseconds = 3 * 60_000
-/** How long is looked for uploads without parts. */
-const LOOK: Milliseconds = 10_000
-
-interface BegunUpload {
-  readonly uploadId: string
-  readonly metadata?: Metadata | undefined
-  readonly lostAt?: Milliseconds | undefined
-}
 
 export class BosComposition implements Composition {
   readonly path: string
@@ -36,7 +26,11 @@ export class BosComposition implements Composition {
   #lostAt: Milliseconds | undefined
   #ended = false
 
-  constructor(context: BosContext, path: string, { uploadId, metadata = {}, lostAt }: BegunUpload) {
+  constructor(
+    context: BosContext,
+    path: string,
+    { uploadId, lostAt, metadata = {} }: BegunUpload & { readonly metadata: Metadata | undefined },
+  ) {
     this.#context = context
     this.#metadata = metadata
     this.#lostAt = lostAt
@@ -95,7 +89,7 @@ export class BosComposition implements Composition {
       api.uploads.complete(this.#name, ordered, { ...plain, ...sent }),
     )
     this.#ended = true
-    await this.#dropLost()
+    await this.#dropUnanswered()
     if (metadata === undefined) return { etag, size }
     return await this.#withMetadata({ etag, size }, metadata, options)
   }
@@ -133,31 +127,13 @@ export class BosComposition implements Composition {
     const { api } = this.#context
     await this.#run(options, () => api.uploads.abort(this.#name, options))
     this.#ended = true
-    await this.#dropLost()
+    await this.#dropUnanswered()
   }
 
-  /**
-   * Drops what attempts to begin this upload have begun before, without an answer. Only now: another
-   * host's upload that was begun in the same minute has parts by now.
-   */
-  async #dropLost(): Promise<void> {
-    const { api, log } = this.#context
-    const { key } = this.#name
+  async #dropUnanswered(): Promise<void> {
     const lostAt = this.#lostAt
-    if (lostAt === undefined) return
     this.#lostAt = undefined
-    const signal = AbortSignal.timeout(LOOK)
-    try {
-      for await (const upload of api.uploads.listUploads(key, { signal })) {
-        const { uploadId, initiated } = upload
-        const isSameTime = Math.abs(initiated.getTime() - lostAt) < SAME_TIME
-        if (upload.key !== key || uploadId === this.uploadId || !isSameTime) continue
-        const name = { key, uploadId }
-        if (await api.uploads.isEmpty(name, { signal })) await api.uploads.abort(name, { signal })
-      }
-    } catch (error) {
-      log.warn({ path: this.path, error }, 'an upload without parts may be left')
-    }
+    await dropUnanswered(this.#context, this.#name, lostAt)
   }
 
   get #name(): { key: string; uploadId: string } {
@@ -198,14 +174,10 @@ export function startComposition(
   options: ComposeOptions = {},
 ): Promise<BosComposition> {
   return forPath(context, path, async () => {
-    const { api, keys, config } = context
+    const { keys, config } = context
     const properties = { storageClass: config.storageClass, ...options }
-    const begun = Date.now()
-    let lostAt: Milliseconds | undefined
-    const uploadId = await api.uploads.initiate(keys.file(path), properties, () => {
-      lostAt = begun
-    })
-    return new BosComposition(context, path, { uploadId, metadata: options.metadata, lostAt })
+    const begun = await beginUpload(context, keys.file(path), properties)
+    return new BosComposition(context, path, { ...begun, metadata: options.metadata })
   })
 }
 

@@ -24,6 +24,14 @@ export interface BosConfig {
   readonly storageClass: string | undefined
 }
 
+/** An upload whose caller gave up while it was begun. */
+export interface AbandonedUpload {
+  /** Fulfilled once it is dropped, or will not be. */
+  readonly dropped: Promise<void>
+  /** Ends the waiting for its beginning. */
+  readonly stop: AbortController
+}
+
 export interface BosContext {
   readonly name: string
   readonly api: BosApi
@@ -31,6 +39,8 @@ export interface BosContext {
   readonly limits: PartLimits
   readonly config: BosConfig
   readonly log: Logger
+  /** Dropped by the time the driver is closed. */
+  readonly abandoned: Set<AbandonedUpload>
   /** What has been found out about the service. */
   readonly learned: {
     /** It has no rename. */

@@ -46,6 +46,7 @@ import type { BosParameters } from '../parameters.js'
 import { isBelow, isReserved, pathChecks, type PathChecks, withoutSlash } from '../path.js'
 import { subtreeByDirectory, SubtreeMerger } from '../subtree.js'
 import { walk } from '../walk.js'
+import { dropAbandoned } from './begin.js'
 import { assemble, NAME, type BosDriverOptions } from './assemble.js'
 import { checkBucket } from './check.js'
 import { startComposition } from './composition.js'
@@ -303,7 +304,7 @@ class BosDriver implements StorageDriver {
       const next = await forPath({ name }, path, () => uploads.next())
       if (next.done === true) return
       const { key, uploadId, initiated } = next.value
-      const found = keys.path(key)
+      const found = path !== '/' && key === prefix ? path : keys.path(key)
       if (found === undefined || (found !== path && !isBelow(found, path))) continue
       yield { path: found, uploadId, initiated }
     }
@@ -325,6 +326,7 @@ class BosDriver implements StorageDriver {
 
   async close(): Promise<void> {
     this.#closed = true
+    await dropAbandoned(this.#context)
     await this.#transport.close()
   }
 

@@ -129,7 +129,8 @@ export class Uploads {
   }
 
   /**
-   * Publishes an upload. If an answer got lost, the object itself tells whether it was published.
+   * Publishes an upload. If an answer got lost, the object itself tells whether it was published. By
+   * another upload, maybe, an earlier attempt of whoever asks: so this one is dropped if it is still there.
    *
    * @returns the etag of the object
    */
@@ -158,12 +159,18 @@ export class Uploads {
       signal: options.signal,
     }
     const target = { conditions: options, expected: () => expected }
-    return await this.#calls.conditional(request, target, async attempt => {
+    let isDone = false
+    const etag = await this.#calls.conditional(request, target, async attempt => {
       const response = refuseErrorInOk(
         await this.#calls.transport.request(within(request, attempt)),
       )
-      return readDocumentEtag(response.body)
+      const answered = readDocumentEtag(response.body)
+      isDone = true
+      return answered
     })
+    // What is published must not fail for what it has left behind.
+    if (!isDone) await this.abort(upload, { signal: options.signal }).catch(() => undefined)
+    return etag
   }
 
   /** Drops an upload and its parts; no error if it is gone. */

@@ -29,7 +29,7 @@ export function isRefusedRange(error: unknown): boolean {
   return error.status === 416 || error.code === 'InvalidRange' || error.status === 400
 }
 
-export function integrity(message: string): BosError {
+function integrity(message: string): BosError {
   return new BosError(message, { kind: 'integrity' })
 }
 

@@ -13,7 +13,7 @@ import type { BosCredentials } from '../credentials/credentials.js'
 export const TOKEN_NAME = 'x-bce-security-token'
 
 /** Percent-encodes as bce-auth-v1 demands: everything but A-Z a-z 0-9 - _ . ~ */
-export function uriEncode(text: string): string {
+function uriEncode(text: string): string {
   if (/^[\w.~-]*$/.test(text)) return text
   return encodeURIComponent(text).replace(
     /[!'()*]/g,

@@ -23,6 +23,7 @@ import type {
 import { ConflictError, IntegrityError, PathNotFoundError, PreconditionError } from '../errors.js'
 import { childPath, isBelow } from '../path.js'
 import type { Conditions, CopySource, ObjectProperties } from './headers.js'
+import { beginUpload, dropUnanswered } from './begin.js'
 import { forPath, pagesBelow, type BosContext } from './context.js'
 import type { ListedPart, ObjectHead } from './documents.js'
 import { BosError } from './error.js'
@@ -98,7 +99,7 @@ async function copyInParts(
     size <= config.copyThreshold
       ? size
       : Math.max(config.copyPartSize, Math.ceil(size / limits.maxParts))
-  const uploadId = await api.uploads.initiate(key, { ...head, signal })
+  const { uploadId, lostAt } = await beginUpload(context, key, { ...head, signal })
   try {
     const ranges = evenRanges(size, largest).map((range, i) => ({ ...range, partNumber: i + 1 }))
     const parts: ListedPart[] = []
@@ -120,6 +121,8 @@ async function copyInParts(
       context.log.warn({ key, uploadId, error: failure }, 'could not abort an upload')
     })
     throw error
+  } finally {
+    await dropUnanswered(context, { key, uploadId }, lostAt)
   }
 }
 
@@ -259,6 +262,17 @@ export async function move(
   to: string,
   options: MoveOptions,
 ): Promise<MoveResult | undefined> {
+  const moved = await moveThere(context, from, to, options)
+  if (moved !== undefined) options.onMoved?.(moved.size)
+  return moved
+}
+
+async function moveThere(
+  context: BosContext,
+  from: string,
+  to: string,
+  options: MoveOptions,
+): Promise<MoveResult | undefined> {
   const { known, ...others } = options
   const { etag, size } = known?.source ?? {}
   if (known === undefined || etag === undefined || size === undefined || from === to) {
@@ -313,10 +327,10 @@ async function moveUnknown(
       throw new ConflictError(`${to} lies inside ${from}`, { driver, path: to })
     }
     if (learned.hierarchical) {
-      await moveRealDirectory(context, { from, to, target }, io)
+      await moveRealDirectory(context, { from, to, target }, { ...io, onMoved: options.onMoved })
       return undefined
     }
-    await moveDirectory(context, from, to, io)
+    await moveDirectory(context, from, to, { ...io, onMoved: options.onMoved })
     if (target.file !== undefined) await api.deletions.object(keys.file(to), io)
     return undefined
   }
@@ -385,12 +399,16 @@ function placed({ etag, size, modTime }: ObjectHead): MoveResult {
 /** The service has no rename. */
 class NoRename extends Error {}
 
+interface Moved {
+  readonly onMoved: MoveOptions['onMoved'] | undefined
+}
+
 /** Copies everything, and when all of it is verified deletes exactly what was copied. */
 async function moveDirectory(
   context: BosContext,
   from: string,
   to: string,
-  options: DriverOptions,
+  { onMoved, ...options }: DriverOptions & Moved,
 ): Promise<void> {
   const { api, keys, config } = context
   const [fromPrefix, toPrefix] = [keys.directory(from), keys.directory(to)]
@@ -402,6 +420,7 @@ async function moveDirectory(
         const target = toPrefix + key.slice(fromPrefix.length)
         await copyObject(context, { source: { key, etag, size }, key: target }, { signal })
         copied.push(key)
+        onMoved?.(size)
       },
       { limit: config.copiesInFlight, ...options },
     )
@@ -413,7 +432,7 @@ async function moveDirectory(
 async function moveRealDirectory(
   context: BosContext,
   { from, to, target }: { from: string; to: string; target: Found },
-  options: DriverOptions,
+  { onMoved, ...options }: DriverOptions & Moved,
 ): Promise<void> {
   const { api, keys } = context
   const [fromKey, toKey] = [keys.directory(from), keys.directory(to)]
@@ -429,7 +448,11 @@ async function moveRealDirectory(
       const files = page.objects.map(({ key }) => key)
       for (const key of [...files, ...page.prefixes]) {
         const name = key.slice(fromKey.length).replace(/\/$/, '')
-        if (name !== '') await move(context, childPath(from, name), childPath(to, name), options)
+        if (name === '') continue
+        await move(context, childPath(from, name), childPath(to, name), {
+          ...options,
+          ...(onMoved && { onMoved }),
+        })
       }
     }
     await api.deletions.tree(fromKey, options)

@@ -2,7 +2,7 @@
  * The SDK's BosClient with its wire replaced: signs with the SDK's Auth, sends through http.ts, or over
  * connections of our own (receive/) where bytes or requests are many.
  *
- * What the SDK does wrong here and this does not (bos-api 10): it verifies no certificates, closes
+ * What the SDK does wrong here and this does not: it verifies no certificates, closes
  * every connection, never times out, hangs when a body breaks off, turns keys like `a//b` into other
  * keys, and shares one clock offset among all clients. So the request's path is built from bucket and
  * key, never from the `resource` that BosClient hands over.

@@ -5,7 +5,6 @@
  */
 import { Readable } from 'node:stream'
 import { systemClock, type Clock } from '../../util/clock.js'
-import { compareUtf8 } from '../../util/utf8.js'
 import { GiB, MiB, type Bytes } from '../../util/units.js'
 import type {
   AbortUploadOptions,
@@ -52,11 +51,11 @@ import {
   PreconditionError,
 } from '../errors.js'
 import { metadataSize } from '../metadata.js'
-import { baseName, childPath, isBelow, isReserved, pathChecks, withoutSlash } from '../path.js'
-import { SubtreeMerger, type KeyedObject } from '../subtree.js'
+import { isBelow, isReserved, pathChecks, withoutSlash } from '../path.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
 import { md5, ObjectMap, type StoredObject } from './store.js'
+import { keyOf, prefixOf, Tree, type PageOptions } from './tree.js'
 import { MemoryWriter, type WriterHost, type WriterSession } from './writer.js'
 
 export interface MemoryDriverOptions {
@@ -77,14 +76,6 @@ const EMPTY = Buffer.alloc(0)
 /** As BOS has it. */
 const METADATA_LIMIT: Bytes = 2048
 
-function keyOf(path: string): string {
-  return path.slice(1)
-}
-
-function prefixOf(path: string): string {
-  return path === '/' ? '' : `${keyOf(path)}/`
-}
-
 class MemoryDriver implements StorageDriver {
   readonly name: string
   readonly capabilities: DriverCapabilities = {
@@ -99,6 +90,7 @@ class MemoryDriver implements StorageDriver {
   readonly #listsMetadata: boolean
   readonly #clock: Pick<Clock, 'now'>
   readonly #objects = new ObjectMap()
+  readonly #tree = new Tree(this.#objects)
   readonly #host: WriterHost
   readonly #checks: ReturnType<typeof pathChecks>
   #closed = false
@@ -211,7 +203,7 @@ class MemoryDriver implements StorageDriver {
   async stat(path: string, options: StatOptions = {}): Promise<FileInfo> {
     this.#begin(options)
     this.#checks.directory(path)
-    const info = this.#info(path, options.expect)
+    const info = this.#tree.info(path, options.expect)
     if (info === undefined) throw new PathNotFoundError(path, { driver: this.name })
     return info
   }
@@ -219,24 +211,20 @@ class MemoryDriver implements StorageDriver {
   async list(path: string, options: DriverOptions = {}): Promise<string[]> {
     this.#begin(options)
     this.#checks.directory(path)
-    if (this.#info(path, 'directory') === undefined) {
+    if (this.#tree.info(path, 'directory') === undefined) {
       throw new PathNotFoundError(path, { driver: this.name })
     }
-    return this.#children(path).map(entry => entry.path)
+    return this.#tree.children(path).map(entry => entry.path)
   }
 
   async *entries(path: string, options: EntriesOptions = {}): AsyncIterable<EntriesPage> {
     this.#begin(options)
     if (isReserved(path)) return
     this.#checks.directory(path)
-    const { startAfter } = options
-    const isTold = this.#listsMetadata && options.metadata === true
-    const wanted = this.#children(path, isTold).filter(
-      entry => startAfter === undefined || compareUtf8(baseName(entry.path), startAfter) > 0,
-    )
-    for (let at = 0; at < wanted.length; at += this.#pageSize) {
+    const pages = this.#pages(options.metadata, options.startAfter)
+    for (const entries of this.#tree.childPages(path, pages)) {
       options.signal?.throwIfAborted()
-      yield { entries: wanted.slice(at, at + this.#pageSize), hidden: 0 }
+      yield { entries, hidden: 0 }
     }
   }
 
@@ -244,24 +232,10 @@ class MemoryDriver implements StorageDriver {
     this.#begin(options)
     if (isReserved(path)) return
     this.#checks.directory(path)
-    const { from } = options
-    const isTold = this.#listsMetadata && options.metadata === true
-    const prefix = prefixOf(path)
-    const merger = new SubtreeMerger<KeyedObject & StoredObject>({
-      path,
-      prefix,
-      from,
-      toInfo: (at, object) => this.#listed(fileInfo(at, object), isTold),
-      toDirectory: at => this.#listed({ path: at, size: 0, isDir: true }, isTold),
-    })
-    let last = from === undefined ? '' : prefixOf(from)
-    for (let isLast = false; !isLast;) {
+    const pages = this.#pages(options.metadata, options.from)
+    for (const page of this.#tree.subtreePages(path, pages)) {
       options.signal?.throwIfAborted()
-      const left = this.#objects.below(prefix).filter(({ key }) => key > last)
-      const page = left.slice(0, this.#pageSize)
-      isLast = page.length === left.length
-      last = page.at(-1)?.key ?? last
-      yield merger.add(page, isLast)
+      yield page
     }
   }
 
@@ -311,16 +285,17 @@ class MemoryDriver implements StorageDriver {
     this.#begin(options)
     this.#checks.existing(source)
     this.#checks.target(destination)
-    const from = this.#info(source)
+    const from = this.#tree.info(source)
     if (from === undefined) throw new PathNotFoundError(source, { driver: this.name })
     if (source === destination) return undefined
-    const to = this.#info(destination)
+    const to = this.#tree.info(destination)
     if (options.ifNoneMatch === '*' && to !== undefined) throw this.#precondition(destination)
     if (!from.isDir) {
       if (to?.isDir === true) throw this.#conflict(destination, 'is a directory')
       const { content, etag, metadata } = this.#object(source)
       this.#publish(destination, content, { metadata, ...options }, etag)
       this.#objects.delete(keyOf(source))
+      options.onMoved?.(content.length)
       return { etag, size: content.length }
     }
     if (isBelow(destination, source)) throw this.#conflict(destination, `lies inside ${source}`)
@@ -331,6 +306,7 @@ class MemoryDriver implements StorageDriver {
       if (object === undefined) continue
       this.#objects.set(prefixOf(destination) + key.slice(prefix.length), object)
       this.#objects.delete(key)
+      options.onMoved?.(object.content.length)
     }
     this.#objects.delete(keyOf(destination))
     return undefined
@@ -403,6 +379,10 @@ class MemoryDriver implements StorageDriver {
     if (this.#closed) throw new ClosedError('already closed', { driver: this.name })
   }
 
+  #pages(metadata: boolean | undefined, from: string | undefined): PageOptions {
+    return { pageSize: this.#pageSize, isTold: this.#listsMetadata && metadata === true, from }
+  }
+
   #now(): Date {
     return new Date(this.#clock.now())
   }
@@ -453,58 +433,6 @@ class MemoryDriver implements StorageDriver {
   #conflict(path: string, problem: string): ConflictError {
     return new ConflictError(`${path} ${problem}`, { driver: this.name, path })
   }
-
-  #info(path: string, expect?: StatOptions['expect']): FileInfo | undefined {
-    if (expect === 'marker') return this.#markerInfo(path)
-    if (path === '/') return { path, size: 0, isDir: true }
-    if (expect !== 'file' && this.#objects.hasPrefix(prefixOf(path))) {
-      return this.#directoryInfo(path)
-    }
-    const object = expect === 'directory' ? undefined : this.#objects.get(keyOf(path))
-    return object === undefined ? undefined : fileInfo(path, object)
-  }
-
-  #markerInfo(path: string): FileInfo | undefined {
-    const marker = this.#objects.get(prefixOf(path))
-    if (marker === undefined) return undefined
-    const { modTime, metadata } = marker
-    return { path, size: 0, isDir: true, modTime, metadata }
-  }
-
-  #directoryInfo(path: string): FileInfo {
-    const marker = this.#objects.get(prefixOf(path))
-    const time = marker === undefined ? {} : { modTime: marker.modTime }
-    return { path, size: 0, isDir: true, ...time }
-  }
-
-  /** As BOS lists: without metadata, and without a marker's time, unless they are asked for. */
-  #listed({ metadata, ...info }: FileInfo, isTold: boolean): FileInfo {
-    const { path, size, isDir } = info
-    if (!isTold) return isDir ? { path, size, isDir } : info
-    if (isDir) return this.#markerInfo(path) ?? { path, size, isDir, metadata: {} }
-    return metadata === undefined ? info : { ...info, metadata }
-  }
-
-  /** The direct children in key order, directories in place of files of the same name. */
-  #children(path: string, isTold = false): FileInfo[] {
-    const prefix = prefixOf(path)
-    const found = new Map<string, FileInfo>()
-    for (const key of this.#objects.keysBelow(prefix)) {
-      const rest = key.slice(prefix.length)
-      const slash = rest.indexOf('/')
-      const name = slash === -1 ? rest : rest.slice(0, slash)
-      if (name === '') continue
-      const child = childPath(path, name)
-      if (isReserved(child)) continue
-      const info = this.#info(child, slash === -1 ? 'file' : 'directory')
-      if (info !== undefined) found.set(name, this.#listed(info, isTold))
-    }
-    return [...found.values()]
-  }
-}
-
-function fileInfo(path: string, { content, etag, modTime, metadata }: StoredObject): FileInfo {
-  return { path, size: content.length, modTime, isDir: false, etag, metadata }
 }
 
 /** Makes an empty store. */

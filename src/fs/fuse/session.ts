@@ -22,10 +22,12 @@ import { INIT_FLAG2, KERNEL_VERSION, OPCODE } from './abi.js'
 import type { Channel, RequestHandler } from './channel.js'
 import * as decode from './decode.js'
 import type { Device } from './device.js'
-import { HANDLERS, refuse, type AnyHandler } from './dispatch.js'
+import { HANDLERS, refuse } from './dispatch.js'
 import { encodeInit } from './encode.js'
+import type { AnyHandler } from './handler.js'
 import { negotiate, type NegotiationOptions } from './negotiate.js'
-import { KernelNotifier, type Activity } from './notify.js'
+import { KernelNotifier } from './notify.js'
+import { PendingRequests } from './pending-requests.js'
 import { Replies } from './reply.js'
 import { Request } from './request.js'
 
@@ -40,13 +42,6 @@ export interface SessionOptions {
   readonly interruptPatience: Milliseconds
   readonly log: Logger
 }
-
-/** Lock the directory that their header names, and another. */
-const ACROSS_DIRECTORIES: ReadonlySet<number> = new Set([
-  OPCODE.RENAME,
-  OPCODE.RENAME2,
-  OPCODE.LINK,
-])
 
 const OPCODE_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(OPCODE).map(([name, opcode]) => [opcode, name]),
@@ -65,14 +60,12 @@ export class Session implements RequestHandler {
   readonly #notifier: KernelNotifier
   readonly #reader = new ByteReader()
   readonly #replies: Replies
-  /** Requests whose promises have not settled, by `unique`. */
-  readonly #pending = new Map<number, Request>()
+  readonly #pending = new PendingRequests()
   readonly #settleStarted: Settle<SessionInfo>
   readonly #settleClosed: Settle<void>
   #state: 'new' | 'started' | 'ended' = 'new'
   #failure: Error | undefined
   #destroyed: Promise<void> | undefined
-  #onIdle: (() => void) | undefined
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -82,7 +75,7 @@ export class Session implements RequestHandler {
     this.#log = options.log
     this.#notifier = new KernelNotifier({
       device: options.device,
-      activity: () => this.#activity(),
+      activity: () => this.#pending.activity(),
       log: options.log,
     })
     ;[this.started, this.#settleStarted] = settleable<SessionInfo>()
@@ -181,7 +174,7 @@ export class Session implements RequestHandler {
   #interrupt(request: Request): void {
     let target: Request | undefined
     try {
-      target = this.#pending.get(decode.decodeInterrupt(this.#reader))
+      target = this.#pending.find(decode.decodeInterrupt(this.#reader))
     } catch (error) {
       this.#logFault(request, error)
     }
@@ -198,7 +191,7 @@ export class Session implements RequestHandler {
     }
     if (!(result instanceof Promise)) return this.#succeed(request, handler, result)
     const giveBack = handler.keepsBuffer === true ? this.#channel.keepBuffer() : undefined
-    this.#pending.set(request.unique, request)
+    this.#pending.add(request)
     result.then(
       value => {
         giveBack?.()
@@ -214,9 +207,8 @@ export class Session implements RequestHandler {
   }
 
   #settled(request: Request): void {
-    this.#pending.delete(request.unique)
+    this.#pending.remove(request)
     this.#notifier.requestSettled()
-    if (this.#pending.size === 0) this.#onIdle?.()
   }
 
   #succeed(request: Request, handler: AnyHandler, result?: unknown): void {
@@ -259,14 +251,6 @@ export class Session implements RequestHandler {
     this.#log.error({ err: error, ...describe(request) }, 'a FUSE request failed unexpectedly')
   }
 
-  #activity(): Activity {
-    const requests = [...this.#pending.values()]
-    return {
-      inodes: new Set(requests.map(({ ino }) => ino)),
-      acrossDirectories: requests.some(({ opcode }) => ACROSS_DIRECTORIES.has(opcode)),
-    }
-  }
-
   #destroy(): Promise<void> {
     this.#destroyed ??= Promise.resolve().then(() => this.#operations.destroy())
     return this.#destroyed
@@ -275,7 +259,7 @@ export class Session implements RequestHandler {
   async #finish(): Promise<void> {
     const began = this.#destroyed !== undefined || (await this.#hasStarted())
     try {
-      for (const request of this.#pending.values()) request.abort()
+      this.#pending.abort()
       await this.#drain()
       await this.#notifier.close()
       if (began) await this.#destroy()
@@ -304,18 +288,10 @@ export class Session implements RequestHandler {
 
   /** Waits for operations under way, for as long as they are given. */
   async #drain(): Promise<void> {
-    if (this.#pending.size === 0) return
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(() => {
-        const requests = [...this.#pending.values()].slice(0, 10).map(describe)
-        this.#log.warn({ requests }, 'operations still under way are given up')
-        resolve()
-      }, this.#options.drainTimeout)
-      this.#onIdle = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
+    const left = await this.#pending.drain(this.#options.drainTimeout)
+    if (left.length === 0) return
+    const requests = left.slice(0, 10).map(describe)
+    this.#log.warn({ requests }, 'operations still under way are given up')
   }
 }
 

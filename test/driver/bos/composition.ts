@@ -77,3 +77,20 @@ void t.test('metadata that was begun with and is left out at completion is gone'
     t.same((await store.stat('/less')).metadata, completed, `kept: ${keeps}`)
   }
 })
+
+void t.test('a completion that finds its result there already leaves no upload behind', async t => {
+  const { driver, log } = await startDriverHarness(t)
+  const store = await driver()
+  const content = [bytes(100, 1)]
+  const first = await store.compose('/f')
+  await first.complete([await first.uploadPart(1, content)], { ifNoneMatch: '*' })
+  const second = await store.compose('/f')
+  const part = await second.uploadPart(1, content)
+  log.length = 0
+  await second.complete([part], { ifNoneMatch: '*', repeated: true })
+  t.same(
+    log.map(({ operation }) => operation),
+    [COMPLETE, 'HeadObject', 'AbortMultipartUpload'],
+  )
+  for await (const { path } of store.uploads('/')) t.fail(`left over: ${path}`)
+})

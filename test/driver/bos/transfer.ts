@@ -113,6 +113,28 @@ void t.test('the common calls cost one request, or two at once', async t => {
   ])
 })
 
+void t.test('a move tells of each object that is at its new name', async t => {
+  const { driver } = await startDriverHarness(t)
+  for (const rename of [true, false]) {
+    const store = await driver({}, { rename })
+    await store.putContent('/from/one', bytes(1, 1))
+    await store.putContent('/from/deep/two', bytes(20, 1))
+    const moved: number[] = []
+    const onMoved = (size: number): void => void moved.push(size)
+    await store.move('/from', '/to', { onMoved })
+    t.same(
+      moved.toSorted((a, b) => a - b),
+      [1, 20],
+    )
+    await store.move('/to/deep/two', '/from/file', { onMoved })
+    t.equal(moved.at(-1), 20)
+    await store.move('/from/file', '/from/file', { onMoved })
+    t.equal(moved.length, 3, 'what stays is not told of')
+    await store.delete('/from')
+    await store.delete('/to')
+  }
+})
+
 void t.test('a directory is deleted in batches, page by page', async t => {
   const { driver, log } = await startDriverHarness(t)
   const store = await driver({}, { listPageSize: 10 })

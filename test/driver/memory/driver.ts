@@ -26,3 +26,17 @@ void t.test('a closed driver takes no calls', async t => {
   await driver.close()
   await t.rejects(driver.stat('/'), { code: 'CLOSED' })
 })
+
+void t.test('a move tells of each object that is at its new name', async t => {
+  const driver = createMemoryDriver()
+  await driver.putContent('/from/one', Buffer.from('1'))
+  await driver.putContent('/from/deep/two', Buffer.from('22'))
+  const moved: number[] = []
+  const onMoved = (size: number): void => void moved.push(size)
+  await driver.move('/from', '/to', { onMoved })
+  await driver.move('/to/one', '/one', { onMoved })
+  t.same(
+    moved.toSorted((a, b) => a - b),
+    [1, 1, 2],
+  )
+})

@@ -1,13 +1,10 @@
 /** Files that must be new at their names, and files whose base another host has taken away. */
 import t from 'tap'
-import type { WriteResult } from '../../../src/driver/driver.js'
-import { DriverError } from '../../../src/driver/errors.js'
 import { MiB } from '../../../src/util/units.js'
 import { startDriverHarness } from '../../driver/bos/harness.js'
 import { createCore } from '../../helpers/core.js'
 import { CoreOs, O_CREAT, O_EXCL, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
 import { fails, keys, scene, text } from '../../helpers/core-scene.js'
-import type { Scene } from '../../helpers/core-scene.js'
 
 const NOREPLACE = 1
 const EXCLUSIVE = O_WRONLY | O_CREAT | O_EXCL
@@ -147,70 +144,5 @@ for (const isNew of [true, false]) {
     const expected = isNew ? 'mine' : `mine${'a content of some length'.slice(4)}`
     t.equal(String(await store.getContent('/f')), expected)
     await os.fs.destroy()
-  })
-}
-
-/** The answer to the next request that stores a file is lost, but not its effect. */
-function loseAnswer({ watch }: Scene): void {
-  watch.after = ({ method, path }, result) => {
-    if (method !== 'putContent' && method !== 'complete') return
-    watch.after = () => undefined
-    throw new DriverError('no answer', { path, attempted: (result as WriteResult).etag })
-  }
-}
-
-const lost = {
-  'a file that must be new': { flags: EXCLUSIVE, before: 0, size: 100, errno: 'EEXIST' },
-  // Its upload is gone, and what it had taken with it.
-  'a large file that must be new': { flags: EXCLUSIVE, before: 0, size: 3 * MiB + 7, errno: 'EIO' },
-  'a file made from another version': {
-    flags: O_RDWR,
-    before: 5 * MiB,
-    size: 1000,
-    errno: 'ESTALE',
-  },
-  'a large change of a file': {
-    flags: O_RDWR,
-    before: 5 * MiB,
-    size: 3 * MiB + 7,
-    errno: 'ESTALE',
-  },
-} as const
-
-for (const [title, { flags, before, size, errno }] of Object.entries(lost)) {
-  scene(`${title} is our own when the answer was lost and it has changed since`, async s => {
-    const { t, os, bucket } = s
-    const expected = Buffer.alloc(Math.max(before, size + 1), 'b')
-    if (before > 0) await bucket.putContent('/f', Buffer.alloc(before, 'b'))
-    const file = await os.open('/f', flags)
-    const change = Buffer.alloc(size, 'c')
-    loseAnswer(s)
-    for (let at = 0; at < size; at += MiB) await file.write(at, change.subarray(at, at + MiB))
-    await fails(t, 'EIO', file.fsync())
-    await file.write(size - 3, text('new!'))
-    await file.fsync()
-    change.copy(expected)
-    expected.write('new!', size - 3)
-    t.ok(expected.equals(await bucket.getContent('/f')), 'all of it is stored')
-    await file.write(0, text('last'))
-    await file.close()
-    expected.write('last')
-    t.ok(expected.equals(await os.readFile('/f')))
-    t.ok(expected.equals(await bucket.getContent('/f')))
-  })
-
-  scene(`${title} is not when another host has stored something by then`, async s => {
-    const { t, os, bucket } = s
-    if (before > 0) await bucket.putContent('/f', Buffer.alloc(before, 'b'))
-    const file = await os.open('/f', flags)
-    const change = Buffer.alloc(size, 'c')
-    loseAnswer(s)
-    for (let at = 0; at < size; at += MiB) await file.write(at, change.subarray(at, at + MiB))
-    await fails(t, 'EIO', file.fsync())
-    await bucket.putContent('/f', text('theirs'))
-    await file.write(size - 3, text('new!'))
-    await fails(t, errno, file.fsync())
-    await file.close().catch(() => undefined)
-    t.equal(String(await bucket.getContent('/f')), 'theirs')
   })
 }

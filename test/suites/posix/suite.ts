@@ -118,7 +118,7 @@ async function perform(
 }
 
 /** The leaves in which one result differs from another: where, and what is found there. */
-export function differencesBetween(expected: Result, found: Result): Record<string, Result> {
+function differencesBetween(expected: Result, found: Result): Record<string, Result> {
   const differing: Record<string, Result> = {}
   const compare = (one: Result | undefined, other: Result | undefined, where: string): void => {
     if (isBranch(one) && isBranch(other)) {

@@ -1,7 +1,7 @@
 /**
  * GETs whose bodies go straight into memory that the caller owns, and PUTs of small objects, over
  * connections of our own: a quarter of the processor time that undici takes for the bytes of the former,
- * half of it for the latter, see ARCHITECTURE.md.
+ * two thirds of it for the latter.
  *
  * Rules:
  * - a promise settles exactly once: by the whole answer, an error, the deadline, silence or the signal.
