@@ -69,15 +69,17 @@ const PLACES: readonly Place[] = [
 
 for (const attributes of ['derived', 'stored'] as const) {
   for (const { title, directory, fill: make } of PLACES) {
-    for (const stem of ['missing-', 'b', 'zz']) {
+    for (const stem of attributes === 'stored' ? ['missing-'] : ['missing-', 'b', 'zz']) {
       scene(
         `a hundred missing names (${stem}…) in ${title} cost few requests, ${attributes}`,
         async s => {
           const { t, os, watch } = s
           await make(s)
+          let found = 0
           for (let i = 1; i <= MISSING; i += 1) {
-            t.notOk(await os.exists(childPath(directory, `${stem}${i}`)))
+            found += Number(await os.exists(childPath(directory, `${stem}${i}`)))
           }
+          t.equal(found, 0)
           const made = watch.requests.map(({ method, path }) => `${method} ${path}`)
           // What the directory's own attributes are.
           const extra = attributes === 'stored' && directory !== '/' ? 1 : 0
@@ -130,7 +132,7 @@ scene(
     t.ok(await os.exists('/missing-1'))
     t.ok(await os.exists('/missing-2/f'))
   },
-  { monotonic: () => clock.now },
+  { monotonic: () => clock.now, config: { metadataTtl: 1000 } },
 )
 
 scene('what is made here in a stretch that was listed is there at once', async s => {
