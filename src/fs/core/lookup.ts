@@ -5,7 +5,6 @@
  * holds fresh; then the store is asked. Lookups overlap with each other and with every change of
  * names: an answer is held against what has happened here since it was asked for.
  */
-import { LRUCache } from 'lru-cache'
 import { LISTING_END } from '../../driver/driver.js'
 import type { FileInfo } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
@@ -15,6 +14,7 @@ import type { Milliseconds } from '../../util/units.js'
 import { compareUtf8 } from '../../util/utf8.js'
 import type { RequestContext } from '../operations.js'
 import type { Core } from './core.js'
+import { Crowds } from './crowds.js'
 import { adopt, note, removedElsewhere } from './file-version.js'
 import { isLocal } from './inode.js'
 import type { DirectoryInode, Inode } from './inode.js'
@@ -25,29 +25,17 @@ const CROWDED = 1000
 const MANY = 256
 /** The same of a directory in which a page ended. */
 const CUT = 100
-/** Names asked for in order that show that the next ones will be. */
-const SWEEP = 4
-/** Names to be asked for one by one after names in order turned out to be new ones. */
-const RESPITE = 64
-/** Crowded directories in which that is watched. */
-const SWEEPS = 64
-/** Names asked for within the time-to-live, for each page of the listing, that make it the cheaper way. */
-const BUSY = 2
-/** Most pages of such a listing. */
-const BUSY_PAGES = 50
 
 export class Lookup {
   readonly #core: Core
   readonly #stats = new Map<string, Asked<FileInfo | undefined>>()
   readonly #glances = new Map<string, Asked<Names>>()
   readonly #listings = new Map<string, Asked<Names>>()
-  /** The name asked for last in a crowded directory, and how many were asked for in order. */
-  readonly #sweeps = new LRUCache<string, { name: string; length: number }>({ max: SWEEPS })
-  /** How many names were asked for one by one in a crowded directory, and since when. */
-  readonly #rushes = new LRUCache<string, { since: Milliseconds; count: number }>({ max: SWEEPS })
+  readonly #crowds: Crowds
 
   constructor(core: Core) {
     this.#core = core
+    this.#crowds = new Crowds(core.metadata)
   }
 
   /** The inode of a name, or undefined if there is no such name. */
@@ -208,32 +196,13 @@ export class Lookup {
   ): Promise<Listed | undefined> {
     const { metadata } = this.#core
     if (metadata.ttl <= 0) return undefined
-    if (this.#isBusy(directory)) return await find(this.#listWhole(directory, name))
-    const last = this.#sweeps.get(directory)
-    const isInOrder = last !== undefined && compareUtf8(last.name, name) < 0
-    const length = isInOrder ? last.length + 1 : 1
-    this.#sweeps.set(directory, { name, length })
-    if (last === undefined || length < SWEEP) return undefined
-    const found = await find(this.#page(directory, name, last.name))
-    // New names, made in their order: no page shows them.
-    if (found === undefined) this.#sweeps.set(directory, { name, length: -RESPITE })
-    return found
-  }
-
-  /**
-   * Whether so many names of a crowded directory are asked for (files that are made in it, each of which
-   * must not be there) that all of it is listed for fewer requests.
-   */
-  #isBusy(directory: string): boolean {
-    const { metadata } = this.#core
     const pages = Math.ceil(metadata.namesIn(directory) / CROWDED)
-    if (pages > BUSY_PAGES) return false
-    const now = metadata.now()
-    const before = this.#rushes.get(directory)
-    const isOver = before === undefined || now - before.since >= metadata.ttl
-    const rush = isOver ? { since: now, count: 1 } : { ...before, count: before.count + 1 }
-    this.#rushes.set(directory, rush)
-    return rush.count > BUSY * pages
+    if (this.#crowds.isBusy(directory, pages)) return await find(this.#listWhole(directory, name))
+    const last = this.#crowds.sweptTo(directory, name)
+    if (last === undefined) return undefined
+    const found = await find(this.#page(directory, name, last))
+    if (found === undefined) this.#crowds.isMissing(directory, name)
+    return found
   }
 
   /** A page of the directory's listing, from behind a name. */
