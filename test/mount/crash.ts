@@ -53,11 +53,16 @@ type Mode = (typeof MODES)[number]
 interface Variant {
   readonly mode: Mode
   readonly kills: number
+  /** Where everything lies that is kept locally. */
   readonly disk?: SmallDisk
+  /** It is full only from some time before each kill until the mount has come back. */
+  readonly isFullNowAndThen?: boolean
 }
 const CHOSEN = process.env['CRASH_DURABILITY']
+/** What a journal leaves free on its disk, and some room. */
+const JOURNAL_DISK = 64 * MiB + 40 * MiB
 
-for (const mode of MODES.filter(each => CHOSEN === undefined || CHOSEN === each)) {
+for (const mode of MODES.filter(isChosen)) {
   void t.test(`after kill -9 what was confirmed is there, and nothing else: ${mode}`, async t => {
     t.setTimeout(LIMIT)
     t.comment(`seed ${SEED}, ${KILLS} kills`)
@@ -65,20 +70,30 @@ for (const mode of MODES.filter(each => CHOSEN === undefined || CHOSEN === each)
   })
 }
 
-const skip = noFullDisk ?? false
-void t.test('with a full disk what was confirmed is there after kill -9', { skip }, async t => {
-  t.setTimeout(LIMIT)
-  const kills = Math.ceil(KILLS / 2)
-  t.comment(`seed ${SEED}, ${kills} kills`)
-  const folder = scratchFolder(t)
-  const disk = await SmallDisk.make(t, join(folder, 'disk'), MiB)
-  await mkdir(join(disk.path, 'state'))
-  disk.fill()
-  await crash(t, folder, { mode: 'bos', kills, disk })
-})
+for (const mode of MODES.filter(isChosen)) {
+  const skip = noFullDisk ?? false
+  const name = `with a full disk what was confirmed is there after kill -9: ${mode}`
+  void t.test(name, { skip }, async t => {
+    t.setTimeout(LIMIT)
+    const kills = Math.ceil(KILLS / 2)
+    t.comment(`seed ${SEED}, ${kills} kills`)
+    const folder = scratchFolder(t)
+    const isFullNowAndThen = mode === 'journal'
+    const size = isFullNowAndThen ? JOURNAL_DISK : MiB
+    const disk = await SmallDisk.make(t, join(folder, 'disk'), size)
+    await mkdir(join(disk.path, 'state'))
+    if (!isFullNowAndThen) disk.fill()
+    await crash(t, folder, { mode, kills, disk, isFullNowAndThen })
+  })
+}
+
+function isChosen(mode: Mode): boolean {
+  return CHOSEN === undefined || CHOSEN === mode
+}
 
 async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
   const { kills } = variant
+  const squeezed = variant.isFullNowAndThen === true ? variant.disk : undefined
   const random = randomFrom(SEED)
   const mountpoint = join(folder, 'mount')
   const writers = Array.from({ length: WRITERS }, (_, i): Writer => {
@@ -100,12 +115,19 @@ async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
     const stop = { asked: false }
     const playing = Promise.all(writers.map(writer => play(mountpoint, writer, stop)))
     await delay(Math.floor(random() * LONGEST))
+    if (squeezed !== undefined) {
+      squeezed.fill()
+      await delay(Math.floor(random() * LONGEST))
+    }
     if (victim !== 'mount') {
       await server.process.stop('SIGKILL')
       if (victim === 'both') await mount.kill()
       const { port } = new URL(server.endpoint)
       server = await startServer(owner, folder, ['--listen', `127.0.0.1:${port}`])
-      if (victim === 'server') await delay(AFTERWARDS)
+      if (victim === 'server') {
+        squeezed?.free()
+        await delay(AFTERWARDS)
+      }
     } else await mount.kill()
     stop.asked = true
     confirmed += (await playing).reduce((sum, count) => sum + count, 0)
@@ -115,6 +137,7 @@ async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
       if (variant.disk === undefined) await checkNothingLeft(t, server, state)
     }
     for (const writer of writers) await settle(t, mountpoint, { writer, victim, round })
+    squeezed?.free()
   }
   t.ok(confirmed > kills, `${confirmed} steps were confirmed`)
   t.equal(await mount.unmount(), 0, mount.process.output)

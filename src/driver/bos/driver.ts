@@ -86,6 +86,7 @@ class BosDriver implements StorageDriver {
       redirects: true,
       // A hierarchical bucket wants a delimiter.
       listsSubtrees: !context.learned.hierarchical,
+      realDirectories: context.learned.hierarchical,
       // 2 KB in the documents; some SDKs permit more, which no document promises.
       metadataLimit: 2 * KiB,
     }

@@ -64,19 +64,6 @@ export function checksum(body: HttpBody): string {
   return String(crc32Of(body instanceof Uint8Array ? [body] : body))
 }
 
-export function md5(body: HttpBody): string {
-  const hash = createHash('md5')
-  for (const piece of body instanceof Uint8Array ? [body] : body) hash.update(piece)
-  return hash.digest('hex')
-}
-
-/** The etag that BOS gives an object made of these parts, in this order. */
-export function multipartEtag(etags: readonly string[]): string {
-  const [first, second] = etags
-  if (first !== undefined && second === undefined) return first
-  return `-${createHash('md5').update(etags.join('')).digest('hex')}`
-}
-
 /** The headers that name what is to be copied, in which version. */
 export function copyHeaders(bucket: string, { key, etag }: CopySource): Headers {
   return {
