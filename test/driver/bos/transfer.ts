@@ -205,6 +205,40 @@ void t.test('a file that the caller knows is moved without being looked for', as
   t.ok((await store.getContent('/to')).equals(bytes(100, 1)))
 })
 
+void t.test(
+  'a move that must replace nothing is a conditional copy, also where there is a rename',
+  async t => {
+    const BY_COPY = [
+      'InitiateMultipartUpload',
+      'UploadPartCopy',
+      'CompleteMultipartUpload',
+      'DeleteObject',
+    ]
+    for (const renameObject of [false, true]) {
+      const { driver, log } = await startDriverHarness(t, { strict: { renameObject } })
+      const store = await driver()
+      const moved = async (to: string, isAllKnown: boolean, options = {}): Promise<string[]> => {
+        await store.putContent('/from', bytes(MiB, 1))
+        const { path, size, etag, ...others } = await store.stat('/from')
+        const source = { path, size, isDir: false, ...(etag && { etag }) }
+        const known = { source: isAllKnown ? { ...others, ...source } : source, isFree: true }
+        log.length = 0
+        await store.move('/from', to, { known, ...options })
+        return log.map(({ operation }) => operation)
+      }
+      const ifNew = { ifNoneMatch: '*' }
+      // A listing does not tell the type of a file, and an upload has to say it.
+      t.same(await moved('/listed', false, ifNew), ['HeadObject', ...BY_COPY])
+      t.same(await moved('/known', true, ifNew), BY_COPY)
+      t.match(await failure(moved('/known', true, ifNew)), { code: 'PRECONDITION' })
+      t.ok((await store.getContent('/from')).equals(bytes(MiB, 1)), 'nothing is lost')
+      const plain = renameObject ? ['RenameObject', 'HeadObject'] : ['CopyObject', 'DeleteObject']
+      await moved('/asked once', true)
+      t.same(await moved('/plain', false), plain)
+    }
+  },
+)
+
 void t.test('a file that is not what the caller knows any more is moved as it is', async t => {
   const { driver } = await startDriverHarness(t)
   const store = await driver()

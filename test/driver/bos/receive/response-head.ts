@@ -19,6 +19,12 @@ void t.test('a plain answer is read, names in lower case', t => {
   t.equal(parseHead(head('HTTP/1.1 200 '))?.status, 200, 'a reason may be empty')
   t.equal(parseHead(head('HTTP/1.1 503 Slow Down'))?.status, 503)
   t.equal(parseHead(head(undefined, [...LINES, 'X: a', 'x:  b ']))?.headers['x'], 'a, b')
+  // Only spaces and tabs are around a value; anything else is part of it.
+  t.equal(
+    parseHead(head(undefined, [...LINES, 'X:\t \xa0b: c\xa0\t ']))?.headers['x'],
+    '\xa0b: c\xa0',
+  )
+  t.equal(parseHead(head(undefined, [...LINES, 'X:', 'Y: \t ']))?.headers['y'], '')
   t.end()
 })
 
