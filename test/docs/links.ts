@@ -13,12 +13,14 @@ const PAGES = ['.', 'docs'].flatMap(folder =>
     .map(name => join(folder, name)),
 )
 
-const FILES: readonly string[] = ['bench', 'bin', 'docs', 'scripts', 'src', 'test'].flatMap(
-  folder =>
+/** Of the project, without what is installed below it. */
+const FILES: readonly string[] = ['bench', 'bin', 'docs', 'scripts', 'src', 'test']
+  .flatMap(folder =>
     readdirSync(projectPath(folder), { recursive: true, encoding: 'utf8' }).map(
       name => `/${folder}/${name}`,
     ),
-)
+  )
+  .filter(file => !file.includes('/node_modules/'))
 
 function read(page: string): string {
   return readFileSync(projectPath(page), 'utf8')
