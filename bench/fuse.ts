@@ -1,15 +1,15 @@
 /**
- * What the FUSE transport alone can do: a file system that answers from memory, asked in turn through
- * our own binding, through fuse-native, and through a program in C over libfuse3's low-level
- * interface, with one thread and with several.
+ * What the FUSE transport alone can do: a file system that answers from memory, asked in turn
+ * through our own binding, through fuse-native, and through a program in C over libfuse3's
+ * low-level interface, with one thread and with several.
  *
  *     npm run bench:fuse [-- SECONDS] [--rounds N] [--decay SECONDS] [--idle SECONDS]
  *
- * SECONDS per figure, default 2; medians of N rounds, default 3, of which 0 leaves the figures out. With
- * --decay also the 32-way reads for so long, the last tenth held against the first; --idle is how long
- * the mounts are watched doing nothing, default as long as a figure. Needs /dev/fuse; the program in C needs cc,
- * pkg-config and libfuse3-dev, and is left out without them. Figures depend on the machine and on what
- * else it does; compare those of one run only.
+ * SECONDS per figure, default 2; medians of N rounds, default 3, of which 0 leaves the figures out.
+ * With --decay also the 32-way reads for so long, the last tenth held against the first; --idle is
+ * how long the mounts are watched doing nothing, default as long as a figure. Needs /dev/fuse; the
+ * program in C needs cc, pkg-config and libfuse3-dev, and is left out without them. Figures depend
+ * on the machine and on what else it does; compare those of one run only.
  */
 import { mkdir } from 'node:fs/promises'
 import { release } from 'node:os'

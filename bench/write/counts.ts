@@ -1,6 +1,7 @@
 /**
- * Rows whose figures are counts: requests, bytes sent, memory. Each job is done once, by ordinary programs on a
- * mount of its own with nothing cached; what the mount has still to do when it ends is counted with it.
+ * Rows whose figures are counts: requests, bytes sent, memory. Each job is done once, by ordinary
+ * programs on a mount of its own with nothing cached; what the mount has still to do when it ends
+ * is counted with it.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

@@ -9,6 +9,14 @@ export interface Clock {
   sleep(delay: Milliseconds, signal?: AbortSignal): Promise<void>
 }
 
+/** Does `work` once, after `delay`, unless what it returns is called before. */
+export type Later = (delay: Milliseconds, work: () => void) => () => void
+
+export const systemLater: Later = (delay, work) => {
+  const timer = setTimeout(work, delay)
+  return () => clearTimeout(timer)
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (delay, signal) =>

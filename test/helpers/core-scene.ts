@@ -10,6 +10,7 @@ import { MiB } from '../../src/util/units.js'
 import { createCore } from './core.js'
 import type { CoreOptions } from './core.js'
 import { CoreOs } from './core-os.js'
+import { StillTime } from './still-time.js'
 import { watched } from './watched-driver.js'
 import type { Watched } from './watched-driver.js'
 
@@ -21,6 +22,8 @@ export interface Scene {
   readonly watch: Watched
   /** A mount of the bucket. */
   readonly os: CoreOs
+  /** After which delayed work is done: only when the test lets it pass. */
+  readonly time: StillTime
   /** Another mount of it, as of another host. */
   readonly other: () => CoreOs
 }
@@ -29,6 +32,8 @@ export interface SceneOptions extends CoreOptions {
   pageSize?: number
   /** Listings tell metadata. */
   listsMetadata?: boolean
+  /** The clock of the mounts is that time as well: nothing that is believed grows old by itself. */
+  isStill?: boolean
   /** The test breaks the store in a way that keeps the mount from ending well. */
   endsBadly?: boolean
 }
@@ -40,16 +45,20 @@ export function scene(
   options: SceneOptions = {},
 ): void {
   void t.test(title, async t => {
-    const { pageSize = 1000, listsMetadata = false, endsBadly = false, ...core } = options
+    const { pageSize = 1000, listsMetadata = false, ...others } = options
+    const { isStill = false, endsBadly = false, ...core } = others
     const bucket = createMemoryDriver({ partSize: MiB, minPartSize: MiB, pageSize, listsMetadata })
     const watch = watched(bucket)
     const mounts: CoreOs[] = []
+    const time = new StillTime()
     const mount = (): CoreOs => {
-      const os = new CoreOs(createCore(watch.driver, core))
+      const { monotonic, later } = time
+      const times = { later, ...(isStill && { monotonic }) }
+      const os = new CoreOs(createCore(watch.driver, { ...times, ...core }))
       mounts.push(os)
       return os
     }
-    await run({ t, bucket, watch, os: mount(), other: mount })
+    await run({ t, bucket, watch, time, os: mount(), other: mount })
     watch.before = () => undefined
     watch.after = () => undefined
     for (const { fs } of mounts) {

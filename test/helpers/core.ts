@@ -4,6 +4,7 @@ import { FileSystem } from '../../src/fs/core/filesystem.js'
 import type { CoreConfig } from '../../src/fs/core/core.js'
 import type { StagingOptions } from '../../src/cache/staging.js'
 import type { Ledger, Move } from '../../src/fs/core/ledger.js'
+import type { Later } from '../../src/util/clock.js'
 import { silentLogger } from '../../src/util/log.js'
 import type { Logger } from '../../src/util/log.js'
 import { MiB } from '../../src/util/units.js'
@@ -14,13 +15,14 @@ export interface CoreOptions {
   writeMemory?: number
   staging?: StagingOptions
   monotonic?: () => number
+  later?: Later
   log?: Logger
   ledger?: Ledger
   unfinishedMoves?: readonly Move[]
 }
 
 export function createCore(driver: StorageDriver, options: CoreOptions = {}): FileSystem {
-  const { config, monotonic, ledger, staging, unfinishedMoves, log = silentLogger } = options
+  const { config, monotonic, later, ledger, staging, unfinishedMoves, log = silentLogger } = options
   return new FileSystem({
     driver,
     config: {
@@ -30,7 +32,7 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
       fileMode: 0o644,
       directoryMode: 0o755,
       exclusiveCreate: 'close',
-      metadataTtl: 1000,
+      metadataTtl: 60_000,
       readAhead: 4 * MiB,
       markerDelay: 20,
       ...config,
@@ -43,5 +45,6 @@ export function createCore(driver: StorageDriver, options: CoreOptions = {}): Fi
     ...(staging === undefined ? {} : { staging }),
     ...(unfinishedMoves === undefined ? {} : { unfinishedMoves }),
     ...(monotonic === undefined ? {} : { monotonic }),
+    ...(later === undefined ? {} : { later }),
   })
 }

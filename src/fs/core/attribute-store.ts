@@ -41,7 +41,7 @@ export class AttributeStore implements AttributeKeeping {
   readonly #pending = new Set<Inode>()
   readonly #locks = new WeakMap<Inode, Mutex>()
   readonly #questions: AttributeQuestions
-  #timer: NodeJS.Timeout | undefined
+  #callOff: (() => void) | undefined
   /** Under way because it was time. */
   #late: Attempt | undefined
   #isClosed = false
@@ -176,8 +176,8 @@ export class AttributeStore implements AttributeKeeping {
   }
 
   async #flushThose(isMeant: (inode: Inode) => boolean, silence: Silence): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#callOff?.()
+    this.#callOff = undefined
     for (const inode of this.#pending) if (inode.parent === undefined) this.#pending.delete(inode)
     const ready = [...this.#pending].filter(isMeant)
     try {
@@ -190,7 +190,7 @@ export class AttributeStore implements AttributeKeeping {
   /** Nothing is stored any more unless asked for. */
   stop(): void {
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#callOff?.()
   }
 
   /** Stores what is left, and drops the rest. @throws UnsavedError */
@@ -296,8 +296,9 @@ export class AttributeStore implements AttributeKeeping {
 
   #schedule(): void {
     if (this.#isClosed) return
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
+    const { config, later } = this.#core
+    this.#callOff ??= later(config.markerDelay, () => {
+      this.#callOff = undefined
       const flush = (silence: Silence): Promise<void> =>
         this.#flushThose(inode => !isDirty(inode), silence)
       this.#late = new Attempt(flush, (error: unknown) => {
@@ -305,7 +306,7 @@ export class AttributeStore implements AttributeKeeping {
         this.#core.log.warn({ err: error, ...request }, 'cannot store attributes yet')
       })
       void this.#late.done.finally(() => (this.#late = undefined))
-    }, this.#core.config.markerDelay)
+    })
   }
 }
 

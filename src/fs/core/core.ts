@@ -4,6 +4,7 @@ import type { MetadataCache } from '../../cache/metadata-cache.js'
 import type { Prefetcher } from '../../cache/prefetch.js'
 import type { WriteBack } from '../../cache/write-back.js'
 import type { StorageDriver } from '../../driver/driver.js'
+import type { Later } from '../../util/clock.js'
 import type { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
 import type { Bytes, Milliseconds } from '../../util/units.js'
@@ -64,6 +65,7 @@ export interface Core {
   readonly tree: SharedLock
   /** Unix time. */
   readonly clock: () => Milliseconds
+  readonly later: Later
   readonly log: Logger
   notifier: Notifier
   /** A file that is open past the page cache can be mapped shared. */

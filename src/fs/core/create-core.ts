@@ -8,6 +8,7 @@ import type { StagingOptions } from '../../cache/staging.js'
 import { WriteBack } from '../../cache/write-back.js'
 import type { Metadata, StorageDriver } from '../../driver/driver.js'
 import { IntegrityError } from '../../driver/errors.js'
+import { systemLater, type Later } from '../../util/clock.js'
 import { ErrnoError } from '../../util/errno.js'
 import { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
@@ -46,6 +47,8 @@ export interface FileSystemOptions {
   clock?: () => Milliseconds
   /** A clock that never goes back; default performance.now. */
   monotonic?: () => Milliseconds
+  /** Default setTimeout. */
+  later?: Later
   /** What this mount leaves in the store if it is killed; default nowhere. */
   ledger?: Ledger
   /** What mounts before have not finished; default nothing. */
@@ -64,8 +67,8 @@ const NO_NOTIFIER: Notifier = {
 export function createCore(options: FileSystemOptions): Core {
   const { config, staging, log = silentLogger, ledger = noLedger } = options
   const { mountId = randomUUID() } = options
-  const { clock = Date.now, monotonic = () => performance.now() } = options
-  const deletes = new Deletes({ driver: options.driver, now: monotonic, log })
+  const { clock = Date.now, monotonic = () => performance.now(), later = systemLater } = options
+  const deletes = new Deletes({ driver: options.driver, now: monotonic, later, log })
   const driver = afterDeletes(options.driver, deletes)
   const reader = options.blocksFrom ?? driver
   const tree = new SharedLock()
@@ -82,6 +85,7 @@ export function createCore(options: FileSystemOptions): Core {
     inodes,
     tree,
     clock,
+    later,
     log,
     metadata,
     subtrees: new Subtrees({ driver, metadata, log }),
@@ -102,6 +106,7 @@ export function createCore(options: FileSystemOptions): Core {
       metadata,
       tree,
       delay: config.markerDelay,
+      later,
       log,
       saving: directory => attributes.saving(directory),
     }),

@@ -17,6 +17,7 @@
 import type { StorageDriver } from '../../driver/driver.js'
 import { isBelow, withoutSlash } from '../../driver/path.js'
 import { abortable } from '../../util/abort.js'
+import type { Later } from '../../util/clock.js'
 import type { Logger } from '../../util/log.js'
 import type { Milliseconds } from '../../util/units.js'
 import { throwIfAny } from './unsaved.js'
@@ -25,6 +26,7 @@ export interface DeletesOptions {
   driver: StorageDriver
   /** A clock that never goes back. */
   now: () => Milliseconds
+  later: Later
   log: Logger
 }
 
@@ -64,7 +66,7 @@ export class Deletes {
   #row = 0
   #last: Milliseconds = -Infinity
   #oldest: Milliseconds = 0
-  #timer: NodeJS.Timeout | undefined
+  #callOff: () => void = () => undefined
   #sending: Promise<void> = Promise.resolve()
 
   constructor(options: DeletesOptions) {
@@ -145,13 +147,12 @@ export class Deletes {
   }
 
   #schedule(delay: Milliseconds): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#send(), Math.max(0, delay))
+    this.#callOff()
+    this.#callOff = this.#options.later(Math.max(0, delay), () => this.#send())
   }
 
   #send(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#callOff()
     if (this.#waiting.size === 0) return
     const deletions = this.#waiting
     this.#waiting = new Map()

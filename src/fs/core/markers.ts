@@ -13,6 +13,7 @@
 import type { MetadataCache } from '../../cache/metadata-cache.js'
 import { PathNotFoundError, UnsupportedError } from '../../driver/errors.js'
 import type { StorageDriver } from '../../driver/driver.js'
+import type { Later } from '../../util/clock.js'
 import { Mutex } from '../../util/lock.js'
 import type { SharedLock } from '../../util/lock.js'
 import type { Logger } from '../../util/log.js'
@@ -28,6 +29,7 @@ export interface MarkersOptions {
   metadata: MetadataCache
   tree: SharedLock
   delay: Milliseconds
+  later: Later
   log: Logger
   /** What the marker is to say of the directory. */
   saving?: (directory: DirectoryInode) => Saving
@@ -38,7 +40,7 @@ export class Markers {
   /** With the number of removals when it was last looked at whether they go on. */
   readonly #pending = new Map<DirectoryInode, number>()
   readonly #locks = new WeakMap<DirectoryInode, Mutex>()
-  #timer: NodeJS.Timeout | undefined
+  #callOff: (() => void) | undefined
   /** Under way because it was time. */
   #late: Attempt | undefined
   #closed = false
@@ -110,8 +112,8 @@ export class Markers {
 
   /** Makes sure of all directories. @throws UnsavedError */
   async flushAll(silence = new Silence()): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#callOff?.()
+    this.#callOff = undefined
     await this.#late?.join(silence)
     await this.#flushEach([...this.#pending.keys()], silence)
   }
@@ -132,7 +134,7 @@ export class Markers {
   /** Nothing is tried any more unless asked for: it would be, for as long as the process lives. */
   close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#callOff?.()
   }
 
   /** The bucket shows the directory from now on: what was listed before is out of date. */
@@ -149,8 +151,9 @@ export class Markers {
   #schedule(directory: DirectoryInode): void {
     this.#pending.set(directory, directory.removals)
     if (this.#closed) return
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
+    const { delay, later } = this.#options
+    this.#callOff ??= later(delay, () => {
+      this.#callOff = undefined
       const flush = (silence: Silence): Promise<void> => this.#flushQuiet(silence)
       this.#late = new Attempt(flush, (error: unknown) => {
         this.#options.log.warn({ err: error }, 'cannot write a directory marker yet')
@@ -159,7 +162,7 @@ export class Markers {
         this.#late = undefined
         for (const left of this.#pending.keys()) this.#schedule(left)
       })
-    }, this.#options.delay)
+    })
   }
 
   /** But for those from which something was removed since they were looked at last. */

@@ -100,10 +100,12 @@ scene(
   { config: { markerDelay: 10_000 } },
 )
 
-scene('what is set is stored after a moment by itself', async ({ t, os, other, watch }) => {
+scene('what is set is stored after a moment by itself', async ({ t, os, other, watch, time }) => {
   await os.writeFile('/f', text('content'))
   await set(os, '/f', { mode: 0o600 })
-  for (let i = 0; i < 100 && watch.count('setMetadata') === 0; i += 1) await sleep(10)
+  t.equal(watch.count('setMetadata'), 0)
+  await time.pass(20)
+  t.equal(watch.count('setMetadata'), 1)
   t.equal((await other().stat('/f')).mode, 0o100600)
 })
 
@@ -332,7 +334,7 @@ scene(
 
 scene(
   'what could not be stored is tried again, and is not forgotten meanwhile',
-  async ({ t, os, other, watch }) => {
+  async ({ t, os, other, watch, time }) => {
     await os.writeFile('/f', text('x'))
     await set(os, '/f', { mode: 0o600 })
     let failures = 0
@@ -343,8 +345,8 @@ scene(
     }
     await fails(t, 'EIO', Promise.resolve(os.fs.syncfs(os.context)))
     t.equal((await os.stat('/f')).mode, 0o100600)
-    for (let i = 0; i < 200 && watch.count('setMetadata') < 3; i += 1) await sleep(5)
-    await os.fs.syncfs(os.context)
+    for (let i = 0; i < 2; i += 1) await time.pass(20)
+    t.equal(watch.count('setMetadata'), 3)
     t.equal((await other().stat('/f')).mode, 0o100600)
   },
 )

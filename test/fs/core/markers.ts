@@ -1,34 +1,26 @@
 /** When directories get their markers, and when they need none. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { O_CREAT, O_WRONLY } from '../../helpers/core-os.js'
 import { fails, keys, scene, text, turns } from '../../helpers/core-scene.js'
 import type { Scene } from '../../helpers/core-scene.js'
 import { hold } from '../../helpers/watched-driver.js'
 
-/** Waits until the delayed work of a mount has been done, however long the machine takes. */
-async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let i = 0; i < 500; i += 1) {
-    if (await holds()) return
-    await sleep(5)
-  }
-  throw new Error('what was waited for did not come')
-}
-
-async function hasMarker({ bucket }: Pick<Scene, 'bucket'>, path: string): Promise<boolean> {
+async function hasMarker({ bucket }: Scene, path: string): Promise<boolean> {
   return (await keys(bucket)).includes(`${path}/`)
 }
 
-/** Short enough to wait for, and long enough for work in between. */
-const DELAY = 200
+/** As the mounts of scenes have it unless told otherwise. */
+const DELAY = 20
 
 /** So long that nothing but the test writes a marker. */
 const NEVER = { config: { markerDelay: 600_000 } }
 
 scene('an empty directory has its marker after the delay', async s => {
-  const { t, os, watch } = s
+  const { t, os, watch, time } = s
   await os.mkdir('/d')
+  await time.pass(DELAY - 1)
   t.notOk(await hasMarker(s, '/d'))
-  await until(() => hasMarker(s, '/d'))
+  await time.pass(1)
+  t.ok(await hasMarker(s, '/d'))
   t.equal(watch.count('makeDirectory'), 1)
 })
 
@@ -240,16 +232,18 @@ scene(
 )
 
 scene('a marker that fails is tried again, and fsync reports it', async s => {
-  const { t, os, bucket, watch } = s
+  const { t, os, watch, time } = s
   watch.before = ({ method }) => {
     if (method === 'makeDirectory') throw new Error('no')
   }
   await os.mkdir('/d')
   await fails(t, 'EIO', os.fsyncDirectory('/d'))
-  await until(() => watch.count('makeDirectory') >= 3)
+  for (let i = 0; i < 2; i += 1) await time.pass(DELAY)
+  t.equal(watch.count('makeDirectory'), 3)
   t.ok(await os.exists('/d'))
   watch.before = () => undefined
-  await until(() => hasMarker({ bucket }, '/d'))
+  await time.pass(DELAY)
+  t.ok(await hasMarker(s, '/d'))
 })
 
 scene(
@@ -287,14 +281,14 @@ scene(
 
 scene(
   'a marker that cannot be written at the end is not tried for ever',
-  async ({ t, os, watch }) => {
+  async ({ t, os, watch, time }) => {
     await os.mkdir('/d')
     watch.before = ({ method }) => {
       if (method === 'makeDirectory') throw new Error('the store is gone')
     }
     await fails(t, 'EIO', os.fs.destroy())
     const tried = watch.count('makeDirectory')
-    await sleep(100)
+    await time.pass(5 * DELAY)
     t.equal(watch.count('makeDirectory'), tried)
   },
   { endsBadly: true },
@@ -303,16 +297,17 @@ scene(
 scene(
   'a directory in which removing goes on is looked at when that is over',
   async s => {
-    const { t, os, bucket, watch } = s
+    const { t, os, bucket, watch, time } = s
     for (let i = 0; i < 12; i += 1) await bucket.putContent(`/d/e/f${i}`, text('x'))
     await os.readdir('/d/e')
     watch.requests.length = 0
     for (let i = 0; i < 12; i += 1) {
       await os.unlink(`/d/e/f${i}`)
-      await sleep(DELAY / 2)
+      await time.pass(DELAY / 2)
     }
     t.equal(watch.count('stat', 'makeDirectory'), 0)
-    await until(() => hasMarker(s, '/d/e'))
+    await time.pass(2 * DELAY)
+    t.ok(await hasMarker(s, '/d/e'))
   },
-  { config: { markerDelay: DELAY } },
+  { isStill: true },
 )

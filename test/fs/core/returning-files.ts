@@ -8,6 +8,7 @@ import { CoreOs, O_RDONLY } from '../../helpers/core-os.js'
 import type { OpenFile } from '../../helpers/core-os.js'
 import { fails, keys, scene, text } from '../../helpers/core-scene.js'
 import type { Scene } from '../../helpers/core-scene.js'
+import { StillTime } from '../../helpers/still-time.js'
 import { watched } from '../../helpers/watched-driver.js'
 
 const HOME = '/.bosmount/unlinked'
@@ -119,7 +120,14 @@ void t.test('the ledger knows of it when the store is not back by then', async t
   const bucket = createMemoryDriver()
   const watch = watched(bucket)
   const os = new CoreOs(createCore(watch.driver, { ledger, config }))
-  const file = await unlinkWithDeath({ t, os, bucket, watch, other: () => os })
+  const file = await unlinkWithDeath({
+    t,
+    os,
+    bucket,
+    watch,
+    other: () => os,
+    time: new StillTime(),
+  })
   await file.close()
   await t.rejects(os.fs.destroy(), /\/d\/f \(its unlink had failed\): no answer/)
   const [entry, ...others] = entries.values()

@@ -100,7 +100,7 @@ scene(
     t.same((await find(os, '/t', slowly)).toSorted(), files.toSorted())
     t.ok(watch.count() <= 9, `${watch.count()} requests`)
   },
-  { monotonic: () => slow.now },
+  { monotonic: () => slow.now, config: { metadataTtl: 1000 } },
 )
 
 scene(
