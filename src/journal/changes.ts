@@ -18,34 +18,21 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../driver/driver.js'
-import {
-  ConflictError,
-  DriverError,
-  PathNotFoundError,
-  PreconditionError,
-} from '../driver/errors.js'
+import { DriverError } from '../driver/errors.js'
 import { contentEtag } from '../driver/etag.js'
 import { metadataSize } from '../driver/metadata.js'
-import { parentPath, withAncestors, withoutSlash } from '../driver/path.js'
+import { withoutSlash } from '../driver/path.js'
 import { KiB, type Bytes } from '../util/units.js'
+import { Bases } from './bases.js'
+import type { BasesOptions } from './bases.js'
 import type { Composed } from './composition.js'
 import { asQuota } from './errors.js'
 import { OWN } from './frame.js'
 import type { DeleteDraft, Draft, Journal, PutDraft } from './journal.js'
 import type { Entry } from './overlay.js'
 import { ABSENT, ANY, isMarkerKey, markerKey } from './record.js'
-import type { Base, PutRecord, Slice } from './record.js'
+import type { Base, Slice } from './record.js'
 import { RECORD } from './room.js'
-
-export interface ChangesOptions {
-  readonly journal: Journal
-  readonly remote: StorageDriver
-  /**
-   * Who decides which of two hosts has made a file that must not exist: the store, at once, or the journal
-   * for this host, and for others the upload.
-   */
-  readonly exclusive: 'store' | 'journal'
-}
 
 /** What only the store can do. */
 export const TO_STORE = Symbol('to the store')
@@ -56,12 +43,12 @@ const IN_LOG: Bytes = 512 * KiB
 export class Changes {
   readonly #journal: Journal
   readonly #remote: StorageDriver
-  readonly #exclusive: ChangesOptions['exclusive']
+  readonly #bases: Bases
 
-  constructor({ journal, remote, exclusive }: ChangesOptions) {
-    this.#journal = journal
-    this.#remote = remote
-    this.#exclusive = exclusive
+  constructor(options: BasesOptions) {
+    this.#journal = options.journal
+    this.#remote = options.remote
+    this.#bases = new Bases(options)
   }
 
   async put(
@@ -74,7 +61,7 @@ export class Changes {
     const { room } = this.#journal
     const size = content.reduce((sum, { length }) => sum + length, 0)
     if (!room.takes(size)) return TO_STORE
-    if (this.#mustAskStore(path, conditions)) return TO_STORE
+    if (this.#bases.mustAskStore(path, conditions)) return TO_STORE
     await room.reserve(size + RECORD, path, signal)
     try {
       const inLog = size <= IN_LOG
@@ -161,7 +148,8 @@ export class Changes {
       const entry = overlay.entry(path)
       if (entry?.record.kind !== 'put' || entry.sending !== undefined) return TO_STORE
       const { record } = entry
-      if (ifMatch !== undefined && ifMatch !== record.etag) throw this.#precondition(path, ifMatch)
+      if (ifMatch !== undefined && ifMatch !== record.etag)
+        throw this.#bases.precondition(path, ifMatch)
       const base = this.#journal.nextBase(entry)
       const { seq: _, ...kept } = record
       const changed = this.#journal.clock()
@@ -187,9 +175,9 @@ export class Changes {
       // Whether a directory is there, whose content is being deleted, only the store will know.
       if (!isKnown && (overlay.hides(source) || overlay.hides(destination))) return TO_STORE
       const isFile = isKnown || record.base.is === 'absent'
-      if (!isFile && (await this.#inStore(source))?.isDir === true) return TO_STORE
+      if (!isFile && (await this.#bases.inStore(source))?.isDir === true) return TO_STORE
       const { seq: _, ...kept } = record
-      const base = await this.#baseOfTarget(destination, record, options)
+      const base = await this.#bases.ofTarget(destination, record, options)
       const { metadata = record.metadata ?? {} } = options
       this.#checkMetadata(destination, metadata)
       const isGone = isUnknownToStore(entry)
@@ -217,9 +205,9 @@ export class Changes {
       const record = overlay.get(source)
       if (record?.kind !== 'put') return TO_STORE
       const { etag, metadata = record.metadata ?? {}, ...conditions } = options
-      if (etag !== undefined && etag !== record.etag) throw this.#precondition(source, etag)
+      if (etag !== undefined && etag !== record.etag) throw this.#bases.precondition(source, etag)
       this.#checkMetadata(destination, metadata)
-      const base = await this.#checkConditions(destination, record.etag, conditions)
+      const base = await this.#bases.ofWrite(destination, record.etag, conditions)
       const { seq: _, ...kept } = record
       const since = sinceOf(overlay.entry(destination)) ?? clock()
       const times = { since, modTime: clock(), changed: clock() }
@@ -244,7 +232,7 @@ export class Changes {
   ): Promise<WriteResult> {
     const { locks, overlay, clock } = this.#journal
     return await locks.run([path], async () => {
-      const base = await this.#checkConditions(path, etag, conditions)
+      const base = await this.#bases.ofWrite(path, etag, conditions)
       const modTime = clock()
       const since = sinceOf(overlay.entry(path)) ?? modTime
       const times = { since, modTime, changed: modTime }
@@ -268,74 +256,6 @@ export class Changes {
     }
   }
 
-  /** Whether the store alone can say who was first. */
-  #mustAskStore(path: string, { ifNoneMatch }: WriteConditions): boolean {
-    if (ifNoneMatch === undefined || this.#exclusive === 'journal') return false
-    return this.#journal.overlay.get(path) === undefined
-  }
-
-  /**
-   * Checks conditions, and says what the store has under the path then.
-   *
-   * @param etag  of what is to be put there
-   */
-  async #checkConditions(path: string, etag: string, conditions: WriteConditions): Promise<Base> {
-    const { aliases, overlay } = this.#journal
-    const { ifMatch, ifNoneMatch, isFree = false, repeated = false } = conditions
-    this.#checkKind(path)
-    const entry = overlay.entry(path)
-    if (entry !== undefined) {
-      const found = entry.record.kind === 'put' ? entry.record.etag : undefined
-      const isEcho = repeated && found === etag
-      if (ifNoneMatch !== undefined && found !== undefined && !isEcho) throw this.#exists(path)
-      if (ifMatch !== undefined && found !== ifMatch && !isEcho) {
-        throw this.#precondition(path, ifMatch)
-      }
-      return this.#journal.nextBase(entry)
-    }
-    const asksStore = ifNoneMatch !== undefined && this.#exclusive === 'store'
-    if (asksStore && (await this.#etagInStore(path)) !== undefined) throw this.#exists(path)
-    if (ifNoneMatch !== undefined || (isFree && ifMatch === undefined)) return ABSENT
-    const alias = aliases.get(path)
-    const own = alias === undefined ? {} : { own: [alias.remote] }
-    if (ifMatch === undefined) return { is: 'any', ...own }
-    const remote = aliases.remote(path, ifMatch)
-    if ((await this.#etagInStore(path)) !== remote) throw this.#precondition(path, ifMatch)
-    return { is: 'version', etag: remote, ...own }
-  }
-
-  async #baseOfTarget(path: string, { etag }: PutRecord, options: MoveOptions): Promise<Base> {
-    const { overlay } = this.#journal
-    const { known, ifMatch, ifNoneMatch } = options
-    if (overlay.isDirectory(path)) {
-      throw ifNoneMatch === undefined ? this.#isDirectory(path) : this.#exists(path)
-    }
-    const conditions = {
-      ...(ifMatch !== undefined && { ifMatch }),
-      ...(ifNoneMatch !== undefined && { ifNoneMatch }),
-    }
-    if (known !== undefined) {
-      return this.#checkConditions(path, etag, { ...conditions, isFree: known.isFree })
-    }
-    const found = await this.#inStore(path)
-    if (found?.isDir === true) {
-      throw ifNoneMatch === undefined ? this.#isDirectory(path) : this.#exists(path)
-    }
-    const isPending = overlay.get(path) !== undefined
-    if (!isPending && ifNoneMatch !== undefined && found !== undefined) throw this.#exists(path)
-    return this.#checkConditions(path, etag, { ...conditions, isFree: found === undefined })
-  }
-
-  /** Where directories are real: what is pending is as good as stored. Of the rest the store will tell. */
-  #checkKind(path: string): void {
-    if (!this.#remote.capabilities.realDirectories) return
-    const { overlay } = this.#journal
-    if (overlay.isDirectory(path)) throw this.#isDirectory(path)
-    for (const above of withAncestors(parentPath(path))) {
-      if (overlay.get(above)?.kind === 'put') throw this.#isFile(above)
-    }
-  }
-
   /** A real directory is not removed as long as something is in it. @param gone  goes with it */
   #staysAsDirectory(marker: string, gone: ReadonlySet<string>): boolean {
     if (!this.#remote.capabilities.realDirectories) return false
@@ -343,24 +263,6 @@ export class Changes {
       if (key !== withoutSlash(marker) && record.kind === 'put' && !gone.has(key)) return true
     }
     return false
-  }
-
-  async #inStore(path: string): Promise<{ readonly isDir: boolean } | undefined> {
-    try {
-      return await this.#remote.stat(path)
-    } catch (error) {
-      if (error instanceof PathNotFoundError) return undefined
-      throw error
-    }
-  }
-
-  async #etagInStore(path: string): Promise<string | undefined> {
-    try {
-      return (await this.#remote.stat(path, { expect: 'file' })).etag
-    } catch (error) {
-      if (error instanceof PathNotFoundError) return undefined
-      throw error
-    }
   }
 
   #deletion(key: string, entry: Entry | undefined): DeleteDraft {
@@ -379,23 +281,6 @@ export class Changes {
     const size = metadataSize(metadata)
     if (size <= this.#remote.capabilities.metadataLimit) return
     throw new DriverError(`${size} bytes of metadata`, { driver: this.#remote.name, path })
-  }
-
-  #exists(path: string): PreconditionError {
-    return new PreconditionError(`${path} exists`, { driver: this.#remote.name, path })
-  }
-
-  #precondition(path: string, etag: string): PreconditionError {
-    const message = `${path} does not hold version ${etag}`
-    return new PreconditionError(message, { driver: this.#remote.name, path })
-  }
-
-  #isFile(path: string): ConflictError {
-    return new ConflictError(`${path} is a file`, { driver: this.#remote.name, path })
-  }
-
-  #isDirectory(path: string): ConflictError {
-    return new ConflictError(`${path} is a directory`, { driver: this.#remote.name, path })
   }
 }
 

@@ -50,6 +50,8 @@ import type { Milliseconds } from '../util/units.js'
 import { Changes, TO_STORE } from './changes.js'
 import { JournalComposition } from './composition.js'
 import type { CompositionHost } from './composition.js'
+import { gaugesOf } from './gauges.js'
+import type { JournalGauges } from './gauges.js'
 import { Journal } from './journal.js'
 import type { JournalOptions } from './journal.js'
 import { Reads } from './reads.js'
@@ -68,17 +70,6 @@ export interface JournaledDriverOptions extends JournalOptions {
   /** Until an upload that was left is looked for the second time; default 1 s. */
   readonly pace?: Milliseconds
   readonly log: Logger
-}
-
-/** What is pending, for people and for metrics. */
-export interface JournalGauges {
-  readonly journalFiles: number
-  readonly journalBytes: number
-  /** Seconds since the oldest change that the store does not have. */
-  readonly journalOldestSeconds: number
-  readonly journalUploadsTotal: number
-  readonly journalFailuresTotal: number
-  readonly journalConflictsTotal: number
 }
 
 export class JournaledDriver implements StorageDriver {
@@ -157,18 +148,7 @@ export class JournaledDriver implements StorageDriver {
   }
 
   get gauges(): JournalGauges {
-    const { overlay, room, clock } = this.#journal
-    const { uploaded, failures, conflicts } = this.#uploader.totals
-    const [oldest] = overlay.entries()
-    const age = oldest === undefined ? 0 : clock() - oldest.record.since
-    return {
-      journalFiles: overlay.size,
-      journalBytes: room.used,
-      journalOldestSeconds: Math.max(0, Math.round(age / 1000)),
-      journalUploadsTotal: uploaded,
-      journalFailuresTotal: failures,
-      journalConflictsTotal: conflicts,
-    }
+    return gaugesOf(this.#journal, this.#uploader.totals)
   }
 
   /** Resolves when the store has all that is pending now. @throws PendingError that says what is left */

@@ -14,24 +14,16 @@ import { Aliases } from './aliases.js'
 import { Contents } from './contents.js'
 import { asQuota, isFull } from './errors.js'
 import { JournalFolder } from './folder.js'
-import { OWN } from './frame.js'
 import { KeyLocks } from './key-locks.js'
 import { Log } from './log.js'
 import type { Change } from './log.js'
 import { Notes } from './notes.js'
 import { Overlay } from './overlay.js'
 import type { Entry } from './overlay.js'
-import { ABSENT, ANY, infoOf, isMarkerKey } from './record.js'
-import type {
-  Base,
-  DeleteRecord,
-  JournalRecord,
-  LogRecord,
-  PutRecord,
-  Slice,
-  UploadNote,
-} from './record.js'
+import { ABSENT, ANY, infoOf, isMarkerKey, recordsOf, slicesOf } from './record.js'
+import type { Base, DeleteRecord, JournalRecord, PutRecord, Slice, UploadNote } from './record.js'
 import { freeSpace, RECORD, Room } from './room.js'
+import { Tidying } from './tidying.js'
 
 export interface JournalOptions {
   readonly folder: string
@@ -79,13 +71,8 @@ export interface Watch {
 }
 
 const ALIASES = 100_000
-/** Files of the log from which on the oldest is emptied by writing what lives in it again. */
-const MANY_FILES = 8
 /** Versions of a file that are remembered as this mount's own. */
 const OWN_VERSIONS = 8
-/** A log that holds nothing is begun anew from this size on. */
-const WORTH: Bytes = MiB
-
 const NOBODY: JournalListener = {
   changed: () => undefined,
   settled: () => undefined,
@@ -109,8 +96,10 @@ export class Journal {
   readonly #log: Log
   readonly #logger: Logger
   readonly #watches = new Set<Map<string, JournalRecord>>()
+  /** Notes of those that have not ended. */
+  readonly #uploads = new Map<number, UploadNote>()
   #seq: number
-  #tidying: Promise<void> | undefined
+  readonly #tidying: Tidying
 
   private constructor(
     options: JournalOptions,
@@ -129,9 +118,18 @@ export class Journal {
       free: options.free ?? (() => freeSpace(options.folder)),
       hurry: () => this.listener.changed(),
     })
+    this.#tidying = new Tidying({
+      log,
+      overlay: this.overlay,
+      contents: this.contents,
+      locks: this.locks,
+      uploads: () => this.#uploads.values(),
+      logger: options.log,
+    })
     const records = recordsOf(kept)
     this.recovered = records.length
     this.leftUploads = kept.filter(each => each.kind === 'upload')
+    for (const note of this.leftUploads) this.#uploads.set(note.seq, note)
     this.#seq = kept.at(-1)?.seq ?? 0
     for (const record of records) {
       const entry = this.overlay.set(record)
@@ -201,13 +199,16 @@ export class Journal {
 
   /** Notes, safe on the disk, what else is known of it. */
   async noteUploadAgain(note: UploadNote): Promise<void> {
+    this.#uploads.set(note.seq, note)
     await this.#appendIfRoom({ sets: [note] }, note.path)
   }
 
   /** Nothing of the upload is left in the store. */
   endUpload({ key, seq }: UploadNote): void {
+    this.#uploads.delete(seq)
     this.notes.add({ drops: [{ key, seq }] })
     this.#log.forget(seq)
+    this.#tidying.soon()
   }
 
   /** For callers that hold the lock. @param etag  the store's name of the version */
@@ -286,7 +287,7 @@ export class Journal {
 
   /** Gives the folder back. What is pending stays in it. */
   async close(): Promise<void> {
-    while (this.#tidying !== undefined) await this.#tidying
+    await this.#tidying.settled()
     if (this.overlay.size === 0) await this.#log.rest()
     await this.#log.prune(file => this.contents.isUsed(file))
     await this.#log.close()
@@ -319,11 +320,7 @@ export class Journal {
 
   #release(slices: readonly Slice[]): void {
     void this.contents.release(slices)
-    this.#tidying ??= this.#tidy()
-      .catch((error: unknown) => {
-        this.#logger.warn({ folder: this.folder, err: error }, 'cannot tidy up the journal')
-      })
-      .finally(() => (this.#tidying = undefined))
+    this.#tidying.soon()
   }
 
   /** Where the disk is full a note is done without: what is sent makes room there. */
@@ -342,59 +339,6 @@ export class Journal {
     entry.record = updated
     this.notes.add({ sets: [updated] })
   }
-
-  async #tidy(): Promise<void> {
-    await Promise.resolve()
-    const isUsed = (file: string): boolean => this.contents.isUsed(file)
-    if (this.overlay.size === 0 && this.#log.size > WORTH) await this.#log.rest()
-    await this.#log.prune(isUsed)
-    if (this.#log.files.length > MANY_FILES) await this.#emptyOldest()
-    await this.#log.prune(isUsed)
-  }
-
-  /** Something cannot be sent for long: it is written again, so that what came after it can go. */
-  async #emptyOldest(): Promise<void> {
-    const [oldest] = this.#log.files
-    for (const entry of this.overlay.entries()) {
-      const { record } = entry
-      const isHere = this.#log.oldest?.has(record.seq) === true
-      if (!isHere && !slicesOf(record).some(({ file }) => file === oldest)) continue
-      await this.locks.run([entry.key], () => this.#writeAgain(entry))
-    }
-  }
-
-  async #writeAgain(entry: Entry): Promise<void> {
-    const { record } = entry
-    if (this.overlay.entry(entry.key) !== entry) return
-    const contents: Buffer[] = []
-    let size = 0
-    const slices: Slice[] = []
-    for (const slice of slicesOf(record)) {
-      if (!this.#log.files.includes(slice.file)) {
-        slices.push(slice)
-        continue
-      }
-      const content = Buffer.alloc(slice.length)
-      await this.contents.read([slice], 0, [content])
-      contents.push(content)
-      slices.push({ file: OWN, offset: size, length: slice.length })
-      size += slice.length
-    }
-    const copy = record.kind === 'put' ? { ...record, slices } : record
-    const [written] = recordsOf(await this.#log.append({ sets: [copy], contents }))
-    if (written === undefined) return
-    this.contents.hold(slicesOf(written))
-    entry.record = written
-    void this.contents.release(slicesOf(record))
-  }
-}
-
-function recordsOf(kept: readonly LogRecord[]): readonly JournalRecord[] {
-  return kept.filter(each => each.kind !== 'upload')
-}
-
-export function slicesOf(record: JournalRecord): readonly Slice[] {
-  return record.kind === 'put' ? record.slices : []
 }
 
 export function sizeOf(record: JournalRecord): Bytes {

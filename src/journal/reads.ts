@@ -14,8 +14,9 @@ import type {
   StorageDriver,
   SubtreePage,
 } from '../driver/driver.js'
-import { InvalidOffsetError, PathNotFoundError, PreconditionError } from '../driver/errors.js'
+import { PathNotFoundError } from '../driver/errors.js'
 import { isReserved, isUnlinked } from '../driver/path.js'
+import { checkRead } from '../driver/read-check.js'
 import { MiB, type Bytes } from '../util/units.js'
 import type { Journal } from './journal.js'
 import { DirectoryListing, mergeEntries, mergeSubtree } from './listing.js'
@@ -60,7 +61,11 @@ export class Reads {
       return { ...opened, etag: local, ...(modTime && { modTime: new Date(modTime) }) }
     }
     const { offset = 0, length = Infinity } = options
-    this.#checkRange(record, offset, options.etag)
+    checkRead(
+      this.#remote.name,
+      { path, size: record.size, etag: record.etag },
+      { offset, etag: options.etag },
+    )
     const { size, etag, modTime } = record
     const end = Math.min(size, offset + length)
     // Held until the stream has ended, however that comes about.
@@ -81,7 +86,7 @@ export class Reads {
       return { ...result, etag: this.#journal.aliases.local(path, result.etag) }
     }
     const { offset = 0, etag, accept, filled } = options
-    this.#checkRange(record, offset, etag)
+    checkRead(this.#remote.name, { path, size: record.size, etag: record.etag }, { offset, etag })
     accept?.(record.metadata ?? {})
     const { contents } = this.#journal
     let at = offset
@@ -222,16 +227,6 @@ export class Reads {
       void contents.release(record.slices)
     }
     return bytes
-  }
-
-  #checkRange({ key, size, etag }: PutRecord, offset: Bytes, wanted: string | undefined): void {
-    const { name } = this.#remote
-    if (offset < 0) throw new InvalidOffsetError(key, offset, { driver: name })
-    if (wanted !== undefined && wanted !== etag) {
-      const message = `${key} does not hold version ${wanted}`
-      throw new PreconditionError(message, { driver: name, path: key })
-    }
-    if (offset > size) throw new InvalidOffsetError(key, offset, { driver: name })
   }
 
   #notFound(path: string): PathNotFoundError {

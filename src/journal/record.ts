@@ -81,6 +81,16 @@ export function isMarkerKey(key: string): boolean {
   return key.endsWith('/')
 }
 
+/** Those that are not notes. */
+export function recordsOf(kept: readonly LogRecord[]): readonly JournalRecord[] {
+  return kept.filter(each => each.kind !== 'upload')
+}
+
+/** Where the content of a record lies. */
+export function slicesOf(record: JournalRecord): readonly Slice[] {
+  return record.kind === 'put' ? record.slices : []
+}
+
 /** A file, or the directory of a marker, as callers see it. */
 export function infoOf(record: PutRecord): FileInfo {
   const { key, size, etag, metadata, contentType } = record

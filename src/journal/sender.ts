@@ -158,7 +158,8 @@ export class Sender {
   /** Looks whether it is there before much is sent again. */
   async #find(record: PutRecord, sending: Sending): Promise<Sent | undefined> {
     const info = await this.#stat(record.key, sending.signal)
-    return info === undefined ? undefined : await this.#takeSame(record, info, sending)
+    const isOld = record.base.is === 'version' && info?.etag === record.base.etag
+    return info === undefined || isOld ? undefined : await this.#takeSame(record, info, sending)
   }
 
   /** What is under the name is not what was expected there. */

@@ -12,12 +12,13 @@ import type { StorageDriver } from '../driver/driver.js'
 import { DriverError } from '../driver/errors.js'
 import { abortable } from '../util/abort.js'
 import type { Logger } from '../util/log.js'
-import { formatBytes, MiB, type Bytes, type Milliseconds } from '../util/units.js'
+import { formatBytes, type Milliseconds } from '../util/units.js'
 import { Deleter } from './deleter.js'
 import { Drain } from './drain.js'
 import type { Scope } from './drain.js'
 import { DamagedError, PendingError } from './errors.js'
 import type { Journal } from './journal.js'
+import { isBlocked, isLarge, pauseAfter } from './order.js'
 import type { Entry } from './overlay.js'
 import type { JournalRecord } from './record.js'
 import { Sender } from './sender.js'
@@ -37,15 +38,18 @@ export interface UploaderOptions {
 const PUTS = 8
 /** Deletes in one request: the most that BOS takes. */
 const DELETES = 1000
-/** Small contents go after older ones that are larger than this. */
-const LARGE: Bytes = MiB
-const FIRST_PAUSE: Milliseconds = 1000
-const LONGEST_PAUSE: Milliseconds = 60_000
 /** Failures in a row after which a drain does not wait for the rest. */
 const HOPELESS = 8
 
+/** What has happened since the journal was opened. */
+export interface Totals {
+  readonly uploaded: number
+  readonly failures: number
+  /** Files that another host had changed. */
+  readonly conflicts: number
+}
+
 export class Uploader {
-  /** What has happened since the journal was opened. */
   readonly totals = { uploaded: 0, failures: 0, conflicts: 0 }
   readonly #options: UploaderOptions
   readonly #sender: Sender
@@ -325,28 +329,4 @@ export class Uploader {
       'cannot upload a file yet; the journal keeps it',
     )
   }
-}
-
-/** What is damaged stays so: it is looked at again when somebody waits for it. */
-function pauseAfter(failures: number, error: unknown): Milliseconds {
-  if (error instanceof DamagedError) return Infinity
-  return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures)
-}
-
-/**
- * What refers to a large content is younger and small, and is not to be seen before it: registries write
- * a blob, and links to it then. One that fails holds up nobody.
- */
-function isLarge({ record }: Entry): boolean {
-  return record.kind === 'put' && record.size > LARGE
-}
-
-/** @param batch  what goes along in order */
-function isBlocked(
-  { record: { kind } }: Entry,
-  blockers: Iterable<Entry>,
-  batch: ReadonlySet<Entry>,
-): boolean {
-  for (const blocker of blockers) if (kind === 'put' || !batch.has(blocker)) return true
-  return false
 }

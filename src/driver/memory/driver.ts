@@ -53,6 +53,7 @@ import {
 import { metadataSize } from '../metadata.js'
 import { contentEtag } from '../etag.js'
 import { isBelow, isReserved, pathChecks, withoutSlash } from '../path.js'
+import { checkRead } from '../read-check.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
 import { ObjectMap, type StoredObject } from './store.js'
@@ -401,12 +402,9 @@ class MemoryDriver implements StorageDriver {
   }
 
   #range(path: string, offset: Bytes, etag: string | undefined): StoredObject {
-    if (offset < 0) throw new InvalidOffsetError(path, offset, { driver: this.name })
     const object = this.#object(path)
-    if (etag !== undefined && etag !== object.etag) throw this.#precondition(path, etag)
-    if (offset > object.content.length) {
-      throw new InvalidOffsetError(path, offset, { driver: this.name })
-    }
+    const known = { path, size: object.content.length, etag: object.etag }
+    checkRead(this.name, known, { offset, etag })
     return object
   }
 
