@@ -1,4 +1,5 @@
 /** What becomes of each operation when the service or the network fails under it. */
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock } from '../../../src/util/clock.js'
 import { MiB } from '../../../src/util/units.js'
@@ -339,9 +340,11 @@ void t.test('an abort during a move leaves the source', async t => {
   await store.putContent('/source', bytes(100))
   const stop = new AbortController()
   const reason = new Error('interrupted')
-  server.faults.add({ operation: 'CopyObject', fault: { kind: 'delay', delay: 2000 } })
+  const fault = { kind: 'delay', delay: 2000 } as const
+  const copy = server.faults.add({ operation: 'CopyObject', fault })
   const move = failure(store.move('/source', '/target', { signal: stop.signal }))
-  setTimeout(() => stop.abort(reason), 50)
+  while (copy.hits === 0) await turn()
+  stop.abort(reason)
   t.equal(await move, reason)
   t.same(await store.getContent('/source'), bytes(100))
 })
