@@ -33,7 +33,7 @@ function pattern(length: number): Buffer {
   return bytes
 }
 
-t.setTimeout(240_000)
+t.setTimeout(300_000)
 const { at, log, server } = await scene(t)
 
 await t.test('appending descriptors take turns and lose nothing', async t => {

@@ -3,7 +3,7 @@ import { Gate, type GiveBack, type Lane } from '../../../src/driver/bos/gate.js'
 import { failure } from '../helpers.js'
 import { startDriverHarness } from './harness.js'
 
-const OPTIONS = { timeout: 10_000 }
+const OPTIONS = { timeout: 60_000 }
 
 /** Takes places as long as there are some. */
 function fill(gate: Gate, lane: Lane): GiveBack[] {
