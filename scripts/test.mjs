@@ -18,8 +18,8 @@ const MINUTES = 60_000
 const DEADLINE = 60 * MINUTES
 
 const PHASES = [
-  { title: 'tests', jobs: 2, limit: 6 * MINUTES, holds: file => !isExclusive(file) },
-  { title: 'mounts and registries', jobs: 1, limit: 6 * MINUTES, holds: isExclusive },
+  { title: 'tests', jobs: 2, limit: 10 * MINUTES, holds: file => !isExclusive(file) },
+  { title: 'mounts and registries', jobs: 1, limit: 10 * MINUTES, holds: isExclusive },
 ]
 
 /** Folders of test/ that hold no tests of their own, or none that can run here. */

@@ -177,7 +177,7 @@ void t.test('a disk that fails turns it off, with one warning', async t => {
 })
 
 void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
-  const { disk, directory, warnings } = await opened(t, { patience: 50 })
+  const { disk, directory, warnings } = await opened(t, { patience: 500 })
   disk.write(id(1), block(1), 1)
   await disk.settled()
   const path = fileOf(directory, 1)
@@ -191,7 +191,7 @@ void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
 })
 
 void t.test('a read that comes late is written to nobody', async t => {
-  const { disk, directory } = await opened(t, { patience: 50 })
+  const { disk, directory } = await opened(t, { patience: 500 })
   for (const number of [1, 2]) disk.write(id(number), block(number), 1)
   await disk.settled()
   const path = fileOf(directory, 1)

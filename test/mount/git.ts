@@ -7,7 +7,7 @@ import { seededBytes } from '../helpers/oci-image.js'
 import { runOk } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
-t.setTimeout(300_000)
+t.setTimeout(580_000)
 
 const IDENTITY = {
   GIT_AUTHOR_NAME: 'A',

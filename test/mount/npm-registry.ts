@@ -12,7 +12,7 @@ import { Background, runOk } from '../helpers/processes.js'
 import { projectPath } from '../helpers/project.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
-t.setTimeout(300_000)
+t.setTimeout(580_000)
 
 const VERDACCIO = projectPath('test/fixtures/verdaccio/node_modules/verdaccio/bin/verdaccio')
 const CONTENT = seededBytes('package', 3_000_000)

@@ -19,7 +19,7 @@ void t.test('a request has as many attempts as maxretries allows', async t => {
 
 void t.test('an attempt ends after requesttimeout, all of them after totaltimeout', async t => {
   const { server, parameters } = await startDriverHarness(t)
-  const times = { requesttimeout: '100ms', totaltimeout: '250ms', maxretries: 100 }
+  const times = { requesttimeout: '1s', totaltimeout: '2500ms', maxretries: 100 }
   const store = createBosDriver(parameters(times))
   t.teardown(() => store.close())
   const active = server.faults.add({ fault: { kind: 'hang' } })

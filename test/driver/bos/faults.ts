@@ -230,7 +230,7 @@ void t.test(
   'a write whose answers are all lost says what it has made if it took effect',
   async t => {
     const { server, driver } = await startDriverHarness(t)
-    const store = await driver({ totaltimeout: '900ms', requesttimeout: '300ms' })
+    const store = await driver({ totaltimeout: '4s', requesttimeout: '2s' })
     const lost = { operation: ['PutObject', 'CompleteMultipartUpload', 'HeadObject'] } as const
     const rule = server.faults.add({ ...lost, fault: { kind: 'hang-response' } })
     const composition = await store.compose('/big')
