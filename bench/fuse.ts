@@ -1,17 +1,16 @@
 /**
- * What the FUSE transport alone can do: a file system that answers from memory, asked in turn through
- * our own binding, through fuse-native, and through a program in C over libfuse3's low-level
- * interface, with one thread and with several.
+ * What the FUSE transport alone can do: a file system that answers from memory, asked in turn
+ * through our own binding, through fuse-native, and through a program in C over libfuse3's
+ * low-level interface, with one thread and with several.
  *
  *     npm run bench:fuse [-- SECONDS] [--rounds N] [--decay SECONDS] [--idle SECONDS]
  *
- * SECONDS per figure, default 2; medians of N rounds, default 3, of which 0 leaves the figures out. With
- * --decay also the 32-way reads for so long, the last tenth held against the first; --idle is how long
- * the mounts are watched doing nothing, default as long as a figure. Needs /dev/fuse; the program in C needs cc,
- * pkg-config and libfuse3-dev, and is left out without them. Figures depend on the machine and on what
- * else it does; compare those of one run only.
+ * SECONDS per figure, default 2; medians of N rounds, default 3, of which 0 leaves the figures out.
+ * With --decay also the 32-way reads for so long, the last tenth held against the first; --idle is
+ * how long the mounts are watched doing nothing, default as long as a figure. Needs /dev/fuse; the
+ * program in C needs cc, pkg-config and libfuse3-dev, and is left out without them. Figures depend
+ * on the machine and on what else it does; compare those of one run only.
  */
-import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
@@ -25,11 +24,10 @@ import { isMounted, scratchFolder } from '../test/helpers/scratch.js'
 import { MiB } from '../src/util/units.js'
 import { figures, PARALLEL, type Figure } from './fuse/figures.js'
 import { median } from './measure.js'
+import { processorSeconds, residentBytes } from './process-usage.js'
 
 const SERVE = fileURLToPath(new URL('fuse/serve.js', import.meta.url))
 const SOURCE = fileURLToPath(new URL('../../bench/fuse/low-level.c', import.meta.url))
-/** Of /proc/PID/stat, on every Linux. */
-const TICKS_PER_SECOND = 100
 
 interface Server {
   readonly name: string
@@ -66,28 +64,18 @@ async function start(
   return { name, mountpoint, process: process_ }
 }
 
-/** Seconds of processor time, and bytes resident. */
-function usageOf({ process: { pid } }: Server): {
-  readonly cpu: number
-  readonly resident: number
-} {
-  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')
-  const fields = rest.split(' ').map(Number)
-  const ticks = (fields[11] ?? 0) + (fields[12] ?? 0)
-  return { cpu: ticks / TICKS_PER_SECOND, resident: (fields[21] ?? 0) * 4096 }
-}
-
 interface Sample {
   readonly rate: number
   readonly cpu: number
 }
 
 async function sample(server: Server, [, , run]: Figure, seconds: number): Promise<Sample> {
-  const before = usageOf(server).cpu
+  const { pid } = server.process
+  const before = processorSeconds(pid)
   const began = performance.now()
   const amount = await run(() => performance.now() - began > seconds * 1000)
   const took = (performance.now() - began) / 1000
-  return { rate: amount / took, cpu: (usageOf(server).cpu - before) / took }
+  return { rate: amount / took, cpu: (processorSeconds(pid) - before) / took }
 }
 
 /** Every figure of every server in turn. */
@@ -121,11 +109,11 @@ async function measure(
 }
 
 async function measureIdle(server: Server, seconds: number): Promise<void> {
-  const before = usageOf(server)
+  const { pid } = server.process
+  const before = processorSeconds(pid)
   await delay(seconds * 1000)
-  const after = usageOf(server)
-  const idle = (((after.cpu - before.cpu) / seconds) * 100).toFixed(2)
-  const resident = Math.round(after.resident / MiB)
+  const idle = (((processorSeconds(pid) - before) / seconds) * 100).toFixed(2)
+  const resident = Math.round(residentBytes(pid) / MiB)
   console.log(
     `\n${server.name}, idle: ${idle} % of a processor  (goal < 1 %); resident ${resident} MiB`,
   )

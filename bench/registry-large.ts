@@ -3,10 +3,11 @@
  *
  *     npm run bench:registry-large [-- BLOBS]
  *
- * BLOBS (300000) are of a few bytes; there is a manifest for each hundred of them, and a tenth is referred to by
- * nothing. They are put into the embedded server's data by its own code; then a server is started on it,
- * and the commands ask it over HTTP. Prints time, processor seconds and the most memory of each
- * command's process, for one of eight shards and for all: memory must not grow with their number.
+ * BLOBS (300000) are of a few bytes; there is a manifest for each hundred of them, and a tenth is
+ * referred to by nothing. They are put into the embedded server's data by its own code; then a
+ * server is started on it, and the commands ask it over HTTP. Prints time, processor seconds and
+ * the most memory of each command's process, for one of eight shards and for all: memory must not
+ * grow with their number.
  */
 import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'

@@ -2,8 +2,8 @@
  * How many requests a registry costs: a push into an empty bucket and a pull through a fresh mount,
  * counted in the server's access log. Requests of mounting and unmounting are counted apart.
  *
- * The image is the one that docs compare with: three layers of 1, 8 and 40 MiB. Counts do not depend
- * on the machine; no time is measured.
+ * The image is the one that README.md compares with: three layers of 1, 8 and 40 MiB. No time is measured;
+ * a push that takes longer costs more requests, as names are believed for a second.
  *
  *     npm run bench:registry [-- --each --journal]
  *

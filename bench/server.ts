@@ -9,7 +9,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import { silentLogger } from '../src/util/log.js'
 import { GiB, KiB, MiB, type Bytes } from '../src/util/units.js'
 import { openDataDirectory } from '../src/server/data-directory.js'
 import { TestClient, textOf } from '../test/helpers/bos-client.js'
+import { residentBytes } from './process-usage.js'
 
 const [secondsText = '3', objectsText = '300000', gibText = '5'] = process.argv.slice(2)
 const SECONDS = Number(secondsText)
@@ -225,22 +226,16 @@ async function measureLists(url: string): Promise<void> {
   client.close()
 }
 
-function memory(pid: number): { readonly now: Bytes; readonly most: Bytes } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const read = (name: string) => Number(new RegExp(`${name}:\\s*(\\d+)`).exec(status)?.[1]) * KiB
-  return { now: read('VmRSS'), most: read('VmHWM') }
-}
-
 async function measureMemory(directory: string): Promise<void> {
   const server = await start(directory)
   const client = new Client(server.url)
   await client.send({ method: 'PUT', key: 'warm', size: 256 * MiB })
   await client.send({ method: 'GET', key: 'warm' })
-  const { most: before } = memory(server.pid)
+  const before = residentBytes(server.pid, 'most')
   await client.send({ method: 'PUT', key: 'large', size: LARGE })
-  const { most: after } = memory(server.pid)
+  const after = residentBytes(server.pid, 'most')
   await client.send({ method: 'GET', key: 'large' })
-  const { most: end } = memory(server.pid)
+  const end = residentBytes(server.pid, 'most')
   const text = [before, after, end].map(bytes => (bytes / MiB).toFixed(0)).join(' / ')
   print(`most memory: 256 MiB / PUT / GET of ${LARGE / GiB} GiB`, `${text} MiB`)
   client.close()

@@ -10,7 +10,7 @@ const PROJECT = fileURLToPath(new URL('../', import.meta.url))
 
 /** Commands in the order of the page; those of a group stand behind it. */
 const COMMANDS = [
-  ['mount', 'umount', 'status', 'stats', 'sync', 'invalidate'],
+  ['mount', 'umount', 'status', 'stats', 'sync', 'invalidate', 'recover'],
   ['ls', 'stat', 'cat', 'put', 'cp', 'mv', 'rm', 'du', 'url', 'uploads'],
   ['registry tree', 'registry du', 'registry verify', 'registry gc'],
   ['config', 'doctor', 'completion', 'serve'],

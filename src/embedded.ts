@@ -23,6 +23,11 @@ export interface Embedded {
   close(): Promise<void>
 }
 
+/**
+ * Starts the server at a free port of this machine. The caller closes it, after whatever uses it.
+ *
+ * @throws Error that says what to do when the data directory cannot be used, or another server has it
+ */
 export async function openEmbedded({ directory, bos, log }: EmbeddedOptions): Promise<Embedded> {
   const credential = givenCredential(bos) ?? (await keptCredential(directory))
   const bucket = typeof bos['bucket'] === 'string' ? bos['bucket'] : EMBEDDED_BUCKET

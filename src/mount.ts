@@ -2,8 +2,9 @@
  * The composition root of a mount: driver, caches, file system and binding put together, and taken
  * apart in the right order.
  *
- * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; what the
- * journal holds is sent; the ledger and the disk cache close; the driver's connections close; the embedded server, if any, closes. Each step waits for the one before.
+ * Order of the end, whoever begins it: the kernel's session ends; what is dirty is flushed; what
+ * the journal holds is sent; the ledger and the disk cache close; the driver's connections close;
+ * the embedded server, if any, closes. Each step waits for the one before.
  */
 import { DiskCache } from './cache/disk-cache.js'
 import { readThroughDisk } from './cache/disk-tier.js'
@@ -68,7 +69,8 @@ const MARKER_DELAY: Milliseconds = 1000
 /**
  * Mounts, and resolves once the mount answers.
  *
- * @throws ParameterError, DriverError or Error whose message says what to do; when it rejects, nothing is mounted
+ * @throws ParameterError, DriverError or Error whose message says what to do; when it rejects,
+ *   nothing is mounted
  */
 export async function openMount(request: MountRequest): Promise<RunningMount> {
   const { config, mountpoint, log, signal } = request

@@ -1,4 +1,7 @@
-/** What bench/fuse.ts does to a mount: each figure is how much of one thing is done until it is told to stop. */
+/**
+ * What bench/fuse.ts does to a mount: each figure is how much of one thing is done until it is told
+ * to stop.
+ */
 import { Buffer } from 'node:buffer'
 import { closeSync, openSync, read, readSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'

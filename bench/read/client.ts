@@ -5,7 +5,6 @@
  *     first PATH…                opens each file and reads 128 KiB, prints the median time
  *     random PATH SIZE SECONDS   reads at random places past the page cache, 32 at a time
  *     streams PATH…              reads all files at once, prints the time of each
- *     pass-through FILE DIR      mounts a directory with one file, `file`, that is read from FILE
  *
  * Prints one JSON document.
  */
@@ -14,9 +13,6 @@ import { closeSync, constants, fstatSync, openSync, read, readSync, statSync } f
 import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { Pool } from 'undici'
-import { createFuseBinding } from '../../src/fs/fuse/binding.js'
-import type { Attributes, Entry, Fh, Ino, Operations } from '../../src/fs/operations.js'
-import { ErrnoError } from '../../src/util/errno.js'
 import { KiB, MiB } from '../../src/util/units.js'
 
 const CONNECTIONS = 8
@@ -97,82 +93,6 @@ async function readStreams(paths: readonly string[]): Promise<number[]> {
   )
 }
 
-/** One file, read anew from another file system each time. */
-function passThrough(source: string): Operations {
-  const fd = openSync(source, 'r')
-  const { size } = fstatSync(fd)
-  const buffer = Buffer.allocUnsafeSlow(MiB)
-  const time = { seconds: 0, nanoseconds: 0 }
-  const attributesOf = (ino: number): Attributes => ({
-    ino,
-    size: ino === 1 ? 0 : size,
-    blocks: 8,
-    atime: time,
-    mtime: time,
-    ctime: time,
-    mode: ino === 1 ? 0o040755 : 0o100644,
-    nlink: 1,
-    uid: 0,
-    gid: 0,
-    rdev: 0,
-    blksize: 4096,
-  })
-  const reply = (ino: number) => ({ attributes: attributesOf(ino), attributesValid: 3600 })
-  const entry: Entry = { ...reply(2), ino: 2 as Ino, generation: 0, entryValid: 3600 }
-  const nothing = (): void => undefined
-  const refuse = (): never => {
-    throw new ErrnoError('EPERM', 'not part of the benchmark')
-  }
-  return {
-    init: nothing,
-    destroy: () => Promise.resolve(),
-    lookup: () => entry,
-    forget: nothing,
-    getattr: (_, ino) => reply(ino),
-    setattr: refuse,
-    readlink: refuse,
-    mknod: refuse,
-    mkdir: refuse,
-    unlink: refuse,
-    rmdir: refuse,
-    symlink: refuse,
-    rename: refuse,
-    link: refuse,
-    open: () => ({ fh: 1 as Fh, directIo: true }),
-    create: refuse,
-    read: (_, __, ___, offset, length) => [
-      buffer.subarray(0, readSync(fd, buffer, 0, Math.min(length, buffer.length), offset)),
-    ],
-    write: refuse,
-    flush: nothing,
-    release: nothing,
-    fsync: nothing,
-    opendir: () => ({ fh: 1 as Fh }),
-    readdir: nothing,
-    releasedir: nothing,
-    fsyncdir: nothing,
-    syncfs: nothing,
-    statfs: refuse,
-    access: nothing,
-    getxattr: refuse,
-    listxattr: refuse,
-    setxattr: refuse,
-    removexattr: refuse,
-    fallocate: refuse,
-    lseek: refuse,
-    copyfilerange: refuse,
-  }
-}
-
-async function servePassThrough(source: string, mountpoint: string): Promise<void> {
-  const mount = await createFuseBinding().mount(passThrough(source), mountpoint, {
-    source: 'pass-through',
-  })
-  console.log('mounted')
-  process.once('SIGTERM', () => void mount.unmount())
-  await mount.closed
-}
-
 process.env['UV_THREADPOOL_SIZE'] ??= String(PARALLEL)
 const [command, ...args] = process.argv.slice(2)
 const [first = '', second = '', third = ''] = args
@@ -181,4 +101,4 @@ if (command === 'undici') print(await getByUndici(first, Number(second)))
 else if (command === 'first') print(firstBytes(args))
 else if (command === 'random') print(await readRandomly(first, Number(second), Number(third)))
 else if (command === 'streams') print(await readStreams(args))
-else await servePassThrough(first, second)
+else throw new Error(`${command ?? 'nothing'} is no command`)

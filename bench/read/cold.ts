@@ -5,24 +5,16 @@
  * Beside the speed, the processor seconds (user and system) of each GiB: where other work is done on the same
  * machine, they say more.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GiB } from '../../src/util/units.js'
 import type { MountedBucket } from '../../test/helpers/bosmount.js'
 import { runOk } from '../../test/helpers/processes.js'
 import { inRounds, rate, type Sample } from './row.js'
 import { seconds } from '../measure.js'
+import { processorSeconds } from '../process-usage.js'
 import { client, dd, type Scene } from './scene.js'
 
 const CURLS = 8
-/** Of /proc/PID/stat, on every Linux. */
-const TICKS_PER_SECOND = 100
-
-function processorSeconds(pid: number): number {
-  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')
-  const fields = rest.split(' ').map(Number)
-  return ((fields[11] ?? 0) + (fields[12] ?? 0)) / TICKS_PER_SECOND
-}
 
 /** Reads one object of the scene's size that nobody has read. */
 async function read(

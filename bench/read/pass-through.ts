@@ -1,9 +1,12 @@
 /** What warm reads are held against: a mount that does nothing but pass on a file on tmpfs. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MiB } from '../../src/util/units.js'
 import { Background, runOk } from '../../test/helpers/processes.js'
-import { CLIENT, type Scene } from './scene.js'
+import type { Scene } from './scene.js'
+
+const SERVE = fileURLToPath(new URL('serve.js', import.meta.url))
 
 /** @param work  is given a file of the big object's size */
 export async function passThrough<T>(
@@ -16,7 +19,7 @@ export async function passThrough<T>(
     const source = join(shared, 'file')
     await runOk('dd', ['if=/dev/zero', `of=${source}`, 'bs=1M', `count=${size / MiB}`])
     mkdirSync(target, { recursive: true })
-    const server = new Background(owner, process.execPath, [CLIENT, 'pass-through', source, target])
+    const server = new Background(owner, process.execPath, [SERVE, source, target])
     await server.waitFor(/mounted/)
     const result = await work(join(target, 'file'))
     await server.stop()

@@ -1,13 +1,13 @@
 /** The rows of bench/read.ts: what is measured, against what, and which ratio is wanted. */
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MiB } from '../../src/util/units.js'
 import type { MountedBucket } from '../../test/helpers/bosmount.js'
 import { cold, delayed } from './cold.js'
 import { passThrough } from './pass-through.js'
 import { inRounds, rate, type Row, type Sample } from './row.js'
 import { median, seconds } from '../measure.js'
-import { client, dd, dropPages, residentBytes, type Scene } from './scene.js'
+import { residentBytes } from '../process-usage.js'
+import { client, dd, dropPages, type Scene } from './scene.js'
 
 const CACHE_ALL = ['--cache-memory', '2GiB']
 /** What the row of that name gives the mount, and what it may take beyond that. */
@@ -117,17 +117,9 @@ async function memory(scene: Scene): Promise<readonly Sample[]> {
   for (const name of streams) await driver.copy(source, `/${name}`)
   const cache = ['--cache-memory', `${MEMORY / MiB}MiB`]
   return scene.mounted(cache, async ({ path, process: { pid } }) => {
-    let most = 0
-    let done = false
-    const paths = streams.map(name => join(path, name))
-    const reading = client('streams', ...paths).finally(() => (done = true))
-    while (!done) {
-      most = Math.max(most, residentBytes(pid))
-      await sleep(100)
-    }
-    await reading
+    await client('streams', ...streams.map(name => join(path, name)))
     return [
-      { name: 'most resident', value: most / MiB },
+      { name: 'most resident', value: residentBytes(pid, 'most') / MiB },
       { name: 'cache and 200 MB', value: (MEMORY + ALLOWANCE) / MiB },
     ]
   })

@@ -3,7 +3,7 @@
  * object and many copies of a smaller one, and fresh mounts of its bucket.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -49,7 +49,7 @@ const BIGS_PER_ROUND = 5
 /** The server looks at its rules when they change, but not at once. */
 const RULES_ARE_READ = 1500
 
-export const CLIENT = fileURLToPath(new URL('client.js', import.meta.url))
+const CLIENT = fileURLToPath(new URL('client.js', import.meta.url))
 
 /** Runs a command of client.ts. */
 export async function client<T>(...args: readonly string[]): Promise<T> {
@@ -65,11 +65,6 @@ export async function dd(path: string, blockSize = '1M'): Promise<void> {
 /** Drops what the kernel has of a file in its page cache. */
 export async function dropPages(path: string): Promise<void> {
   await runOk('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
-}
-
-export function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024
 }
 
 export async function makeScene(owner: Owner, options: SceneOptions): Promise<Scene> {

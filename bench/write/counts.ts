@@ -1,6 +1,7 @@
 /**
- * Rows whose figures are counts: requests, bytes sent, memory. Each job is done once, by ordinary programs on a
- * mount of its own with nothing cached; what the mount has still to do when it ends is counted with it.
+ * Rows whose figures are counts: requests, bytes sent, memory. Each job is done once, by ordinary
+ * programs on a mount of its own with nothing cached; what the mount has still to do when it ends
+ * is counted with it.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -10,7 +11,6 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   writeFileSync,
   writeSync,
@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path'
 import { KiB, MiB } from '../../src/util/units.js'
 import { runOk } from '../../test/helpers/processes.js'
+import { residentBytes } from '../process-usage.js'
 import type { Line, Row } from './row.js'
 import { dd, Scene, Writers, type Cost } from './scene.js'
 
@@ -146,11 +147,6 @@ async function makeMoved(root: string): Promise<void> {
 async function memory(scene: Scene): Promise<readonly Line[]> {
   const { many } = scene.sizes
   return await scene.mounted([], async mount => {
-    let peak = 0
-    const watch = setInterval(() => {
-      const status = readFileSync(`/proc/${mount.process.pid}/status`, 'utf8')
-      peak = Math.max(peak, Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * KiB)
-    }, 50)
     await Promise.all(
       Array.from({ length: MANY }, async (_, i) => {
         const of = `of=${join(mount.path, `many-${i}`)}`
@@ -158,7 +154,7 @@ async function memory(scene: Scene): Promise<readonly Line[]> {
         await once(spawn('dd', args, { stdio: 'ignore' }), 'exit')
       }),
     )
-    clearInterval(watch)
+    const peak = residentBytes(mount.process.pid, 'most')
     const what = `resident while ${MANY} files of ${many / MiB} MiB are written`
     return [{ what, value: peak / MiB, unit: 'MiB', goal: '<= 256 + 200' }]
   })

@@ -5,7 +5,7 @@
  * much as all the rest of a read. A slab that was never touched costs nothing. Why slabs that could be
  * shared between threads, though nobody does: V8 collects garbage after so many bytes of new memory
  * outside its heap, for each slab of 64 MiB the whole heap; shared memory it does not count.
- * ARCHITECTURE.md has the figures.
+ * docs/PERFORMANCE.md has the figures.
  *
  * More blocks than the capacity are possible for a while; those have memory of their own, which is not
  * kept. Contents are not cleared.

@@ -54,7 +54,10 @@ interface Known extends Knowledge {
   readonly changed: Milliseconds
 }
 
-/** The longest that anything is believed for the sake of a reader or a walk, unless the time-to-live is longer. */
+/**
+ * The longest that anything is believed for the sake of a reader or a walk, unless the time-to-live
+ * is longer.
+ */
 const WALKED: Milliseconds = 10_000
 
 /** Trees that are being walked, of which that is known. */

@@ -13,6 +13,10 @@ export interface LogSignals {
   remove(): void
 }
 
+/**
+ * Listens to SIGUSR1 (level debug) and SIGUSR2 (as configured), and to SIGHUP (file opened anew) if there
+ * is a file and no terminal whose end SIGHUP could tell.
+ */
 export function adjustLogOnSignals({ log, reopen }: ProcessLog, hasFile: boolean): LogSignals {
   const configured = log.level
   const announce = (level: string): void => {

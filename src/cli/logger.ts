@@ -29,10 +29,17 @@ export interface ProcessLog {
   readonly reopen: () => void
 }
 
+/** The log of a command that does not reopen it. @throws as `openLog` */
 export function createLogger(options: LogOptions): PinoLogger {
   return openLog(options).log
 }
 
+/**
+ * Opens the log of this process, and makes the folder of its file (0750) if there is none. Lines are
+ * written synchronously: what was logged before a crash is there.
+ *
+ * @throws the error of the system if the file cannot be opened
+ */
 export function openLog({ level, file, format = 'auto' }: LogOptions): ProcessLog {
   if (file !== undefined) mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o750 })
   const destination = pino.destination(

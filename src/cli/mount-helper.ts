@@ -24,8 +24,8 @@ export function mountHelperArguments(args: readonly string[]): string[] {
 }
 
 /**
- * mount.fuse3(8), which mount(8) calls for the type `fuse.bosmount`, runs `bosmount SPEC DIRECTORY -o OPTIONS`:
- * the name of the command is missing then.
+ * mount.fuse3(8), which mount(8) calls for the type `fuse.bosmount`, runs
+ * `bosmount SPEC DIRECTORY -o OPTIONS`: the name of the command is missing then.
  */
 export function isMountHelperCall(args: readonly string[], commands: readonly string[]): boolean {
   const [spec = '', directory = '', flag, options, ...rest] = args

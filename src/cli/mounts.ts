@@ -9,6 +9,7 @@ export interface MountEntry {
   readonly type: string
 }
 
+/** All mounts that this process can see, of any type. @see proc(5), /proc/PID/mounts */
 export async function listMounts(): Promise<MountEntry[]> {
   const text = await readFile('/proc/self/mounts', 'utf8')
   return text.split('\n').flatMap(line => {
@@ -18,6 +19,7 @@ export async function listMounts(): Promise<MountEntry[]> {
   })
 }
 
+/** Whether anything is mounted there. @param mountpoint  as `mountpointPath` gives it */
 export async function isMounted(mountpoint: string): Promise<boolean> {
   return (await listMounts()).some(entry => entry.mountpoint === mountpoint)
 }

@@ -11,7 +11,10 @@
 import { execFile } from 'node:child_process'
 import type { Milliseconds } from '../util/units.js'
 
-/** Words of systemd-notify(1), e.g. `--ready`, `--status=…`, `STOPPING=1`. Never fails: a mount works without being watched. */
+/**
+ * Words of systemd-notify(1), e.g. `--ready`, `--status=…`, `STOPPING=1`. Never fails: a mount
+ * works without being watched.
+ */
 export async function notifyServiceManager(...words: string[]): Promise<void> {
   if (process.env['NOTIFY_SOCKET'] === undefined) return
   const args = [`--pid=${process.pid}`, ...words]

@@ -1,6 +1,6 @@
 /**
- * What people type who know other tools, as the parser knows it: `version`, `-V`, `help COMMAND`, and the `-h`
- * of ls(1) and du(1). Pure.
+ * What people type who know other tools, as the parser knows it: `version`, `-V`, `help COMMAND`,
+ * and the `-h` of ls(1) and du(1). Pure.
  */
 import { STANDARD_INPUT } from './files/standard-input.js'
 

@@ -90,6 +90,7 @@ async function checkOwn(directory: string): Promise<void> {
   )
 }
 
+/** Says that this process serves a mount point. Records of others that died without a failure to tell go. */
 export async function writeRecord(record: Omit<MountRecord, 'pid' | 'started'>): Promise<void> {
   await prepareStateDirectory()
   await prune()
@@ -102,6 +103,7 @@ export async function removeRecord(mountpoint: string): Promise<void> {
   await rm(fileOf(mountpoint), { force: true })
 }
 
+/** The record of a mount point, whether its process lives or not. */
 export function readRecord(mountpoint: string): Promise<MountRecord | undefined> {
   return read(fileOf(mountpoint))
 }

@@ -29,6 +29,7 @@ export interface StopSignals {
 
 const BUSY_POLL: Milliseconds = 250
 
+/** @param options.onHangup  whether SIGHUP ends the mount, too */
 export function listenForStop({ onHangup }: { readonly onHangup: boolean }): StopSignals {
   const stop = new AbortController()
   // Everything under way listens to the one signal: many listeners are no leak.

@@ -33,6 +33,11 @@ export interface DriverCapabilities {
   /** `entriesBelow` takes one request per page of things, not one per directory. */
   readonly listsSubtrees: boolean
   /**
+   * Directories are there of themselves, and stay when they are empty; a name is that of a file or of a
+   * directory, never of both (ConflictError).
+   */
+  readonly realDirectories: boolean
+  /**
    * The most that the metadata of one object may come to, names as the store writes them and values
    * together; see `metadataSize`.
    */

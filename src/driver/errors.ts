@@ -145,3 +145,11 @@ export class NotFoundError extends DriverError {
 export class ClosedError extends DriverError {
   override readonly code = 'CLOSED'
 }
+
+/** Failures after which the request may have been executed all the same. */
+const UNCLEAR: ReadonlySet<DriverErrorCode> = new Set(['TIMEOUT', 'FAILED', 'INTEGRITY'])
+
+/** Whether what a driver was asked for may have happened although it says that it failed. */
+export function isUnclear(error: unknown): boolean {
+  return error instanceof DriverError && UNCLEAR.has(error.code)
+}

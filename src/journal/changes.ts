@@ -4,7 +4,7 @@
  * A record says what the store is believed to have under its key (`Base`). A file that is known to be new,
  * and is deleted or moved away before anything of it was sent, leaves nothing: neither a put nor a delete.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type {
   CompleteOptions,
   CopyOptions,
@@ -24,14 +24,16 @@ import {
   PathNotFoundError,
   PreconditionError,
 } from '../driver/errors.js'
+import { contentEtag } from '../driver/etag.js'
 import { metadataSize } from '../driver/metadata.js'
+import { parentPath, withAncestors, withoutSlash } from '../driver/path.js'
 import { KiB, type Bytes } from '../util/units.js'
 import type { Composed } from './composition.js'
 import { asQuota } from './errors.js'
 import { OWN } from './frame.js'
 import type { DeleteDraft, Draft, Journal, PutDraft } from './journal.js'
 import type { Entry } from './overlay.js'
-import { ABSENT, ANY, markerKey } from './record.js'
+import { ABSENT, ANY, isMarkerKey, markerKey } from './record.js'
 import type { Base, PutRecord, Slice } from './record.js'
 import { RECORD } from './room.js'
 
@@ -80,7 +82,7 @@ export class Changes {
       const type = contentType === undefined ? {} : { contentType }
       const composed = { slices: size === 0 ? [] : slices, size, metadata, ...type }
       // As BOS has it: what is there after an answer got lost is known by it.
-      const etag = md5(content)
+      const etag = contentEtag(content)
       const result = await this.#record(path, composed, {
         conditions,
         etag,
@@ -107,9 +109,11 @@ export class Changes {
     await locks.run(keys, async () => {
       const sets: Draft[] = []
       const removes: Entry[] = []
-      for (const key of new Set(keys)) {
+      const gone = new Set(keys)
+      for (const key of gone) {
         const entry = overlay.entry(key)
         if (entry?.record.kind === 'delete') continue
+        if (isMarkerKey(key) && this.#staysAsDirectory(key, gone)) continue
         if (entry !== undefined && isUnknownToStore(entry)) removes.push(entry)
         else sets.push(this.#deletion(key, entry))
       }
@@ -278,6 +282,7 @@ export class Changes {
   async #checkConditions(path: string, etag: string, conditions: WriteConditions): Promise<Base> {
     const { aliases, overlay } = this.#journal
     const { ifMatch, ifNoneMatch, isFree = false, repeated = false } = conditions
+    this.#checkKind(path)
     const entry = overlay.entry(path)
     if (entry !== undefined) {
       const found = entry.record.kind === 'put' ? entry.record.etag : undefined
@@ -319,6 +324,25 @@ export class Changes {
     const isPending = overlay.get(path) !== undefined
     if (!isPending && ifNoneMatch !== undefined && found !== undefined) throw this.#exists(path)
     return this.#checkConditions(path, etag, { ...conditions, isFree: found === undefined })
+  }
+
+  /** Where directories are real: what is pending is as good as stored. Of the rest the store will tell. */
+  #checkKind(path: string): void {
+    if (!this.#remote.capabilities.realDirectories) return
+    const { overlay } = this.#journal
+    if (overlay.isDirectory(path)) throw this.#isDirectory(path)
+    for (const above of withAncestors(parentPath(path))) {
+      if (overlay.get(above)?.kind === 'put') throw this.#isFile(above)
+    }
+  }
+
+  /** A real directory is not removed as long as something is in it. @param gone  goes with it */
+  #staysAsDirectory(marker: string, gone: ReadonlySet<string>): boolean {
+    if (!this.#remote.capabilities.realDirectories) return false
+    for (const { key, record } of this.#journal.overlay.below(withoutSlash(marker))) {
+      if (key !== withoutSlash(marker) && record.kind === 'put' && !gone.has(key)) return true
+    }
+    return false
   }
 
   async #inStore(path: string): Promise<{ readonly isDir: boolean } | undefined> {
@@ -366,6 +390,10 @@ export class Changes {
     return new PreconditionError(message, { driver: this.#remote.name, path })
   }
 
+  #isFile(path: string): ConflictError {
+    return new ConflictError(`${path} is a file`, { driver: this.#remote.name, path })
+  }
+
   #isDirectory(path: string): ConflictError {
     return new ConflictError(`${path} is a directory`, { driver: this.#remote.name, path })
   }
@@ -373,7 +401,9 @@ export class Changes {
 
 /** Whether the store has never had anything of it: deleted, it leaves nothing to be done. */
 function isUnknownToStore({ record, sending, attempted }: Entry): boolean {
-  return record.kind === 'put' && record.base.is === 'absent' && sending === undefined && !attempted
+  if (record.kind !== 'put' || sending !== undefined || attempted) return false
+  // An older version may be there of which no answer came.
+  return record.base.is === 'absent' && (record.base.own ?? []).length === 0
 }
 
 /** Since when the store does not have what is under the key; what is on its way does not count. */
@@ -383,10 +413,4 @@ function sinceOf(entry: Entry | undefined): number | undefined {
 
 function newEtag(): string {
   return `journal${randomUUID().replaceAll('-', '')}`
-}
-
-function md5(content: readonly Uint8Array[]): string {
-  const hash = createHash('md5')
-  for (const piece of content) hash.update(piece)
-  return hash.digest('hex')
 }

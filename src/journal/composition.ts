@@ -18,9 +18,10 @@ import type {
   UploadInfo,
   WriteResult,
 } from '../driver/driver.js'
-import { ClosedError, DriverError, IntegrityError, NotFoundError } from '../driver/errors.js'
+import { ClosedError, NotFoundError } from '../driver/errors.js'
+import { PartRules } from '../driver/part-rules.js'
 import type { Bytes } from '../util/units.js'
-import type { ContentFile } from './contents.js'
+import type { ContentFile } from './content-file.js'
 import { asQuota } from './errors.js'
 import type { Journal } from './journal.js'
 import { cutSlices, joinSlices } from './record.js'
@@ -60,6 +61,7 @@ export class JournalComposition implements Composition {
   readonly initiated: Date
   readonly #host: CompositionHost
   readonly #options: ComposeOptions
+  readonly #rules: PartRules
   readonly #parts = new Map<number, LocalPart>()
   /** What it refers to of contents that others own. */
   readonly #held: Slice[] = []
@@ -73,6 +75,7 @@ export class JournalComposition implements Composition {
   constructor(host: CompositionHost, path: string, options: ComposeOptions) {
     this.path = path
     this.#host = host
+    this.#rules = new PartRules({ driver: host.name, path, limits: host.remote.partLimits })
     const { signal: _, ...kept } = options
     this.#options = kept
     this.initiated = new Date(host.journal.clock())
@@ -94,12 +97,10 @@ export class JournalComposition implements Composition {
     options: DriverOptions = {},
   ): Promise<Part> {
     options.signal?.throwIfAborted()
-    this.#check(partNumber)
-    const { journal, remote } = this.#host
+    this.#checkEnded()
+    const { journal } = this.#host
     const size = data.reduce((sum, { length }) => sum + length, 0)
-    if (size > remote.partLimits.maxPartSize) {
-      throw this.#error(`a part is larger than ${remote.partLimits.maxPartSize}`)
-    }
+    this.#rules.check(partNumber, size)
     if (this.#inStore === undefined && !journal.room.takes(this.#room + size)) {
       await this.#toStore()
     }
@@ -125,7 +126,8 @@ export class JournalComposition implements Composition {
 
   async copyPart(partNumber: number, range: CopyRange, options: DriverOptions = {}): Promise<Part> {
     options.signal?.throwIfAborted()
-    this.#check(partNumber)
+    this.#checkEnded()
+    this.#rules.check(partNumber, range.length)
     const { journal } = this.#host
     const record = journal.overlay.get(range.path)
     const isPending =
@@ -146,11 +148,7 @@ export class JournalComposition implements Composition {
     options.signal?.throwIfAborted()
     this.#checkEnded()
     if (this.#inStore !== undefined) return await this.#completeInStore(parts, options)
-    const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
-    if (ordered.length === 0) throw this.#error('a composition needs at least one part')
-    const slices = joinSlices(
-      ordered.flatMap((part, i) => this.#slicesOf(part, ordered.length - i)),
-    )
+    const slices = joinSlices(this.#rules.chosen(parts, this.#parts).flatMap(part => part.slices))
     const size = slices.reduce((sum, { length }) => sum + length, 0)
     const { contentType } = this.#options
     const metadata = options.metadata ?? this.#options.metadata ?? {}
@@ -180,19 +178,6 @@ export class JournalComposition implements Composition {
     this.#checkEnded()
     this.#parts.set(partNumber, { ...part, slices })
     return part
-  }
-
-  #slicesOf(part: Part, left: number): readonly Slice[] {
-    const stored = this.#parts.get(part.partNumber)
-    if (stored?.etag !== part.etag) {
-      const message = `part ${part.partNumber} of ${this.path} is not the one that was uploaded`
-      throw new IntegrityError(message, { driver: this.#host.name, path: this.path })
-    }
-    const { minPartSize } = this.#host.remote.partLimits
-    if (left > 1 && stored.size < minPartSize) {
-      throw this.#error(`part ${part.partNumber} of ${this.path} is smaller than ${minPartSize}`)
-    }
-    return stored.slices
   }
 
   /** From now on parts go to the store, those that are here first. */
@@ -257,20 +242,9 @@ export class JournalComposition implements Composition {
     else await file.discard()
   }
 
-  #check(partNumber: number): void {
-    this.#checkEnded()
-    const { maxParts } = this.#host.remote.partLimits
-    if (Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= maxParts) return
-    throw this.#error(`part number ${partNumber} is not between 1 and ${maxParts}`)
-  }
-
   #checkEnded(): void {
     const options = { driver: this.#host.name, path: this.path }
     if (this.#aborted) throw new NotFoundError(`upload of ${this.path} is gone`, options)
     if (this.#ended) throw new ClosedError(`composition of ${this.path} has ended`, options)
-  }
-
-  #error(message: string): DriverError {
-    return new DriverError(message, { driver: this.#host.name, path: this.path })
   }
 }

@@ -65,6 +65,8 @@ export interface JournaledDriverOptions extends JournalOptions {
   readonly exclusive?: 'store' | 'journal'
   /** Of this machine, in names of conflicts; default the host's name. */
   readonly host?: string
+  /** Until an upload that was left is looked for the second time; default 1 s. */
+  readonly pace?: Milliseconds
   readonly log: Logger
 }
 
@@ -96,14 +98,14 @@ export class JournaledDriver implements StorageDriver {
   #closing: Promise<void> | undefined
 
   private constructor(remote: StorageDriver, journal: Journal, options: JournaledDriverOptions) {
-    const { delay, exclusive = 'store', host, log } = options
+    const { delay, exclusive = 'store', host, pace, log } = options
     this.name = remote.name
     this.capabilities = remote.capabilities
     this.partLimits = remote.partLimits
     this.#remote = remote
     this.#journal = journal
     const hosted = host === undefined ? {} : { host }
-    this.#uploads = new Uploads({ journal, remote, log })
+    this.#uploads = new Uploads({ journal, remote, log, ...(pace !== undefined && { pace }) })
     const uploader = new Uploader({
       journal,
       remote,
@@ -149,11 +151,6 @@ export class JournaledDriver implements StorageDriver {
     return this.#journal.recovered
   }
 
-  /** An earlier process may have left unfinished uploads in the store; draining aborts them. */
-  get hasLeftUploads(): boolean {
-    return this.#journal.leftUploads.size > 0
-  }
-
   /** Writers wait for room. */
   get isFull(): boolean {
     return this.#journal.room.waiting > 0
@@ -177,6 +174,11 @@ export class JournaledDriver implements StorageDriver {
   /** Resolves when the store has all that is pending now. @throws PendingError that says what is left */
   async drain(signal?: AbortSignal): Promise<void> {
     await this.#uploader.drainAll(signal)
+  }
+
+  /** Waits for unfinished uploads that an earlier process may have left to be aborted. Never rejects. */
+  async dropLeftUploads(signal?: AbortSignal): Promise<void> {
+    await this.#uploads.left.settled(signal)
   }
 
   checkPath(path: string): void {
@@ -349,7 +351,7 @@ export class JournaledDriver implements StorageDriver {
       if (info.path === path || isBelow(info.path, path)) yield info
     }
     for await (const upload of this.#remote.uploads(path, options)) {
-      if (!this.#uploads.owns(upload.uploadId)) yield upload
+      if (!this.#uploads.owns(upload)) yield upload
     }
   }
 
@@ -373,6 +375,7 @@ export class JournaledDriver implements StorageDriver {
   async #close(): Promise<void> {
     for (const composition of this.#compositions.values()) await composition.abort()
     await this.#uploader.close()
+    await this.#uploads.left.close()
     await this.#journal.close()
     await this.#remote.close()
   }

@@ -1,11 +1,17 @@
 /** What goes wrong with a journal itself. */
-import { QuotaError } from '../driver/errors.js'
+import { IntegrityError, QuotaError } from '../driver/errors.js'
 
 /** The journal cannot be used; the message says what to do. Nothing of it was changed. */
 export class JournalError extends Error {
   override readonly name = 'JournalError'
   readonly code = 'JOURNAL'
 }
+
+/**
+ * A content in the journal is not what was written. It is neither served nor sent, and stays where it is until
+ * what it belongs to is replaced or removed.
+ */
+export class DamagedError extends IntegrityError {}
 
 /** What could not be brought to the store; it is in the journal still. */
 export class PendingError extends Error {

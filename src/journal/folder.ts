@@ -17,7 +17,7 @@ import type { Logger } from '../util/log.js'
 import { livenessOf, ownIdentity } from '../util/process-identity.js'
 import type { ProcessIdentity } from '../util/process-identity.js'
 import type { Milliseconds } from '../util/units.js'
-import { JournalError } from './errors.js'
+import { isFull, JournalError } from './errors.js'
 import { syncFolder } from './sync-folder.js'
 
 export interface FolderOptions {
@@ -66,7 +66,7 @@ export class JournalFolder {
     try {
       await refuseOwner(folder)
       await identify(folder, store)
-      await writeSafely(join(folder, OWNER), JSON.stringify(await ownIdentity()))
+      await own(folder)
       await syncFolder(folder)
       return new JournalFolder(options, server)
     } catch (error) {
@@ -129,6 +129,25 @@ async function refuseOwner(folder: string): Promise<void> {
   throw inUse(folder, owner)
 }
 
+/** @throws JournalError if there is no room even for that */
+async function own(folder: string): Promise<void> {
+  const file = join(folder, OWNER)
+  const text = JSON.stringify(await ownIdentity())
+  try {
+    await writeSafely(file, text)
+  } catch (error) {
+    if (!isFull(error)) throw error
+    // The file that a dead process has left has room for this one.
+    await writeInPlace(file, text).catch(() => {
+      const options = { cause: error }
+      throw new JournalError(
+        `no space left for the journal ${folder}: make room on that disk`,
+        options,
+      )
+    })
+  }
+}
+
 function inUse(folder: string, owner: ProcessIdentity | undefined): JournalError {
   const who = owner === undefined ? 'another process' : `process ${owner.pid}`
   return new JournalError(
@@ -176,12 +195,22 @@ function parse(text: string): Partial<Identity> | undefined {
 
 async function writeSafely(file: string, text: string): Promise<void> {
   const draft = `${file}.new`
-  await writeFile(draft, text, { mode: 0o600 })
-  const handle = await open(draft, 'r')
   try {
+    await writeFile(draft, text, { mode: 0o600, flush: true })
+    await rename(draft, file)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+}
+
+async function writeInPlace(file: string, text: string): Promise<void> {
+  const handle = await open(file, 'r+')
+  try {
+    await handle.write(text, 0)
+    await handle.truncate(Buffer.byteLength(text))
     await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(draft, file)
 }

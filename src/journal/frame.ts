@@ -5,7 +5,7 @@
  * that was cut off, or whose blocks did not all get to the disk, says nothing. Each frame also says up to
  * where the log was safe on the disk before it: damage in front of that is damage, not an unfinished write.
  */
-import { crc32 } from 'node:zlib'
+import { crc32Of } from '../util/checksum.js'
 import type { Bytes } from '../util/units.js'
 import type { LogRecord, Slice } from './record.js'
 
@@ -55,12 +55,7 @@ export function encodeFrame(
   frame.writeBigUInt64BE(BigInt(contentsLength), 12)
   frame.writeBigUInt64BE(BigInt(confirmed), 20)
   json.copy(frame, HEAD)
-  let checksum = crc32(frame.subarray(8))
-  for (const content of contents) {
-    // Of nothing zlib says that its checksum is 0, whatever came before.
-    if (content.length > 0) checksum = crc32(content, checksum)
-  }
-  frame.writeUInt32BE(checksum, 4)
+  frame.writeUInt32BE(crc32Of([frame.subarray(8), ...contents]), 4)
   return frame
 }
 
@@ -93,7 +88,7 @@ function frameAt(
   const contents = start + HEAD + log.readUInt32BE(start + 8)
   const end = contents + Number(log.readBigUInt64BE(start + 12))
   if (end > log.length) return undefined
-  if (crc32(log.subarray(start + 8, end)) !== log.readUInt32BE(start + 4)) return undefined
+  if (crc32Of([log.subarray(start + 8, end)]) !== log.readUInt32BE(start + 4)) return undefined
   const text = JSON.parse(log.toString('utf8', start + HEAD, contents)) as FrameText
   const confirmed = Number(log.readBigUInt64BE(start + 20))
   return { frame: { ...text, start, contents, end }, confirmed }

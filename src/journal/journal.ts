@@ -12,11 +12,12 @@ import type { Logger } from '../util/log.js'
 import { MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import { Aliases } from './aliases.js'
 import { Contents } from './contents.js'
-import { asQuota } from './errors.js'
+import { asQuota, isFull } from './errors.js'
 import { JournalFolder } from './folder.js'
 import { OWN } from './frame.js'
 import { KeyLocks } from './key-locks.js'
 import { Log } from './log.js'
+import type { Change } from './log.js'
 import { Notes } from './notes.js'
 import { Overlay } from './overlay.js'
 import type { Entry } from './overlay.js'
@@ -102,7 +103,7 @@ export class Journal {
   /** Records that were there when the journal was opened. */
   readonly recovered: number
   /** Uploads that an earlier process had begun and not ended. */
-  readonly leftUploads: Set<UploadNote>
+  readonly leftUploads: readonly UploadNote[]
   listener: JournalListener = NOBODY
   readonly #folder: JournalFolder
   readonly #log: Log
@@ -130,7 +131,7 @@ export class Journal {
     })
     const records = recordsOf(kept)
     this.recovered = records.length
-    this.leftUploads = new Set(kept.filter(each => each.kind === 'upload'))
+    this.leftUploads = kept.filter(each => each.kind === 'upload')
     this.#seq = kept.at(-1)?.seq ?? 0
     for (const record of records) {
       const entry = this.overlay.set(record)
@@ -194,8 +195,13 @@ export class Journal {
   async noteUpload(path: string): Promise<UploadNote> {
     const seq = (this.#seq += 1)
     const note: UploadNote = { kind: 'upload', key: `*${seq}`, seq, path, begun: this.clock() }
-    await this.#log.append({ sets: [note] })
+    await this.noteUploadAgain(note)
     return note
+  }
+
+  /** Notes, safe on the disk, what else is known of it. */
+  async noteUploadAgain(note: UploadNote): Promise<void> {
+    await this.#appendIfRoom({ sets: [note] }, note.path)
   }
 
   /** Nothing of the upload is left in the store. */
@@ -237,7 +243,7 @@ export class Journal {
       const { base } = entry.record
       const own = [...(base.own ?? []), etag].slice(-OWN_VERSIONS)
       const updated = { ...entry.record, base: { ...base, own } }
-      await this.#log.append({ sets: [updated] })
+      await this.#appendIfRoom({ sets: [updated] }, entry.key)
       entry.record = updated
     })
   }
@@ -318,6 +324,16 @@ export class Journal {
         this.#logger.warn({ folder: this.folder, err: error }, 'cannot tidy up the journal')
       })
       .finally(() => (this.#tidying = undefined))
+  }
+
+  /** Where the disk is full a note is done without: what is sent makes room there. */
+  async #appendIfRoom(change: Change, path: string): Promise<void> {
+    try {
+      await this.#log.append(change)
+    } catch (error) {
+      if (!isFull(error)) throw error
+      this.#logger.warn({ path, err: error }, 'no room in the journal to note what is being sent')
+    }
   }
 
   async #rebase(entry: Entry, base: Base): Promise<void> {

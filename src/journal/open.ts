@@ -30,7 +30,7 @@ export async function openJournal(
   const { folder, log } = options
   const driver = await JournaledDriver.open(remote, options)
   const { recovered } = driver
-  if (recovered === 0 && !driver.hasLeftUploads) return driver
+  if (recovered === 0) return driver
   try {
     await driver.drain(AbortSignal.timeout(REPLAY))
     log.info(

@@ -63,6 +63,8 @@ export interface UploadNote {
   readonly path: string
   /** Unix time. */
   readonly begun: Milliseconds
+  /** Absent as long as the store has not said it; nothing of the upload has been sent until then. */
+  readonly uploadId?: string
 }
 
 /** What the log keeps until it is dropped. */

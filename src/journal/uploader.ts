@@ -16,7 +16,7 @@ import { formatBytes, MiB, type Bytes, type Milliseconds } from '../util/units.j
 import { Deleter } from './deleter.js'
 import { Drain } from './drain.js'
 import type { Scope } from './drain.js'
-import { PendingError } from './errors.js'
+import { DamagedError, PendingError } from './errors.js'
 import type { Journal } from './journal.js'
 import type { Entry } from './overlay.js'
 import type { JournalRecord } from './record.js'
@@ -108,7 +108,7 @@ export class Uploader {
     const { journal, uploads } = this.#options
     try {
       await this.drain({ below: ['/'] }, signal)
-      await uploads.dropLeft(signal)
+      await uploads.left.look(signal)
     } catch (error) {
       const files = journal.overlay.size
       if (files === 0) return
@@ -289,19 +289,15 @@ export class Uploader {
     const { journal } = this.#options
     await journal.locks.run([entry.key], async () => {
       if (entry.record.seq === record.seq) {
-        entry.notBefore = performance.now() + pauseAfter(entry.failures)
+        entry.notBefore = performance.now() + pauseAfter(entry.failures, error)
         entry.failures += 1
       }
       journal.notSent(entry, record)
     })
     if (this.#stop.signal.aborted) return
     this.totals.failures += 1
-    this.#failedInRow += 1
-    const { serviceCode, requestId } = error instanceof DriverError ? error : {}
-    this.#options.log.warn(
-      { path: entry.key, err: error, serviceCode, requestId },
-      'cannot upload a file yet; the journal keeps it',
-    )
+    if (!(error instanceof DamagedError)) this.#failedInRow += 1
+    this.#report(entry, error)
     const blockersOf = (seq: number): readonly number[] => {
       const waiting = journal.overlay.bySeq(seq)
       const blockers = waiting === undefined ? [] : [...journal.overlay.blockers(waiting)]
@@ -312,9 +308,28 @@ export class Uploader {
       if (this.#failedInRow >= HOPELESS) drain.giveUp(error)
     }
   }
+
+  #report({ key: path }: Entry, error: unknown): void {
+    const { log, journal } = this.#options
+    if (error instanceof DamagedError) {
+      log.error(
+        { path, err: error, folder: journal.folder },
+        'a file in the journal is damaged: it is not uploaded, and stays in the journal until it is ' +
+          'replaced or removed in the mount',
+      )
+      return
+    }
+    const { serviceCode, requestId } = error instanceof DriverError ? error : {}
+    log.warn(
+      { path, err: error, serviceCode, requestId },
+      'cannot upload a file yet; the journal keeps it',
+    )
+  }
 }
 
-function pauseAfter(failures: number): Milliseconds {
+/** What is damaged stays so: it is looked at again when somebody waits for it. */
+function pauseAfter(failures: number, error: unknown): Milliseconds {
+  if (error instanceof DamagedError) return Infinity
   return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures)
 }
 

@@ -12,10 +12,12 @@ const UNOBSERVED = new Set(['init', 'destroy', 'forget', 'checkPath', 'keyOf'])
 
 type Method = (...values: unknown[]) => unknown
 
+/** The same file system, whose calls tell the observer their name, time, error and bytes. */
 export function observeOperations(operations: Operations, observer: Observer): Operations {
   return wrap(operations, { kind: 'fuse', observer, bytes: fuseBytes })
 }
 
+/** The same driver, whose calls tell the observer their name, time, error and bytes. */
 export function observeDriver(driver: StorageDriver, observer: Observer): StorageDriver {
   return wrap(driver, { kind: 'store', observer, bytes: storeBytes })
 }

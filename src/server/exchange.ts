@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import type { AccessLogEntry } from './access-log.js'
+import { ConnectionLoss } from './connection-loss.js'
 import { ConnectionLost, type ServiceError } from './errors.js'
 import type { Fault } from './faults.js'
 import { receiveChunks, type TakeChunk } from './receive.js'
@@ -50,11 +51,9 @@ export class Exchange {
   #sabotage = new Sabotage()
   /** A fault has said what becomes of the connection. */
   #decided = false
-  #gone: AbortController | undefined
   #code: string | undefined
   #status = 0
-  #lost: ConnectionLost | undefined
-  readonly #lostListeners = new Set<(error: ConnectionLost) => void>()
+  readonly #loss = new ConnectionLoss()
 
   constructor(options: ExchangeOptions) {
     this.request = options.request
@@ -65,9 +64,9 @@ export class Exchange {
     this.#expectsContinue = options.expectsContinue
     this.#response.sendDate = false
     this.#response.once('close', () => {
-      if (!this.#response.writableFinished) this.#lose()
+      if (!this.#response.writableFinished) this.#loss.declare()
     })
-    this.#response.on('error', () => this.#lose())
+    this.#response.on('error', () => this.#loss.declare())
   }
 
   get method(): string {
@@ -103,14 +102,12 @@ export class Exchange {
   }
 
   get isLost(): boolean {
-    return this.#lost !== undefined
+    return this.#loss.isLost
   }
 
   /** Aborted when the connection is gone. */
   get lost(): AbortSignal {
-    this.#gone ??= new AbortController()
-    if (this.#lost !== undefined) this.#gone.abort()
-    return this.#gone.signal
+    return this.#loss.signal
   }
 
   /**
@@ -216,17 +213,11 @@ export class Exchange {
    */
   async write(bytes: Uint8Array): Promise<void> {
     const allowed = this.#sabotage.spoilDownload(bytes, this.bytesOut)
-    await new Promise<void>((resolve, reject) => {
-      if (this.#lost !== undefined) {
-        reject(this.#lost)
-        return
-      }
-      this.#lostListeners.add(reject)
+    await this.#loss.unlessLost(done => {
       this.#response.write(allowed, () => {
-        this.#lostListeners.delete(reject)
+        done()
         this.bytesOut += allowed.byteLength
         if (allowed.byteLength < bytes.byteLength) this.#endEarly()
-        resolve()
       })
     })
   }
@@ -237,7 +228,7 @@ export class Exchange {
 
   /** Resets the connection. */
   destroy(): void {
-    this.#lose()
+    this.#loss.declare()
     this.request.socket.resetAndDestroy()
   }
 
@@ -310,7 +301,7 @@ export class Exchange {
       this.destroy()
     } else {
       this.#decided = true
-      this.#lose()
+      this.#loss.declare()
       this.request.socket.destroySoon()
     }
   }
@@ -318,7 +309,7 @@ export class Exchange {
   /** Leaves the client without an answer until it goes or the server closes. */
   #hang(): void {
     this.#decided = true
-    this.#lose()
+    this.#loss.declare()
     this.request.resume()
   }
 
@@ -326,13 +317,5 @@ export class Exchange {
     if (this.#sabotage.has('drop-response')) this.destroy()
     if (this.#sabotage.has('hang-response')) this.#hang()
     return this.isLost
-  }
-
-  #lose(): void {
-    if (this.#lost !== undefined) return
-    this.#lost = new ConnectionLost('the connection is gone')
-    this.#gone?.abort()
-    for (const listener of this.#lostListeners) listener(this.#lost)
-    this.#lostListeners.clear()
   }
 }

@@ -72,7 +72,8 @@ const UNSUPPORTED_HEADERS = [
 
 /**
  * The attributes that a PUT, an Initiate or a replacing copy asks for.
- * @throws ServiceError MetadataTooLarge, InvalidArgument, InvalidURI, InvalidEncryptionAlgorithm, NotImplemented
+ * @throws ServiceError MetadataTooLarge, InvalidArgument, InvalidURI, InvalidEncryptionAlgorithm,
+ *   NotImplemented
  */
 export function readAttributes(
   headers: IncomingHttpHeaders,

@@ -7,9 +7,15 @@ import { KiB, parseBytes, type Bytes } from '../util/units.js'
 export interface Switches {
   /** Smallest part that is not the last, checked at Complete. Default 100 KiB; older documents say 5 MiB. */
   readonly minPartSize: Bytes
-  /** Accept `/<bucket>/<key>`. Buckets made after 2024-06-01 take the virtual-host form only. Default true. */
+  /**
+   * Accept `/<bucket>/<key>`. Buckets made after 2024-06-01 take the virtual-host form only.
+   * Default true.
+   */
   readonly pathStyle: boolean
-  /** User metadata of one object, names with prefix and values together. Default 2048; 32 KiB was seen too. */
+  /**
+   * User metadata of one object, names with prefix and values together. Default 2048; 32 KiB was
+   * seen too.
+   */
   readonly metadataLimit: Bytes
   /** Refuse keys with a leading `/`, `//`, or a `.` or `..` component. Default true. */
   readonly keyRules: boolean
@@ -25,7 +31,10 @@ export interface Switches {
   readonly listWithMetadata: boolean
   /** CopyObject heeds If-Match, If-None-Match and x-bce-forbid-overwrite on its target. Default false. */
   readonly copyTargetConditions: boolean
-  /** CompleteMultipartUpload takes `x-bce-meta-*`, as SDKs have it and no document; else they are dropped. Default true. */
+  /**
+   * CompleteMultipartUpload takes `x-bce-meta-*`, as SDKs have it and no document; else they are
+   * dropped. Default true.
+   */
   readonly completeMetadata: boolean
   /** Refuse an authorization that names signed headers but not `host`. Default true. */
   readonly hostSigned: boolean

@@ -99,22 +99,6 @@ scene('a read of uploaded parts publishes the file first', async (t, { bucket, o
   t.notOk(file.isDirty)
 })
 
-scene('an overwrite of an uploaded part publishes first, then changes', async (t, s) => {
-  const { file, store } = s.open('/f')
-  const data = pattern(4 * MiB)
-  await writeIn(file, data)
-  const change = pattern(100, 77)
-  t.equal(await file.write(10, change), 100)
-  t.ok(store.content?.equals(data))
-  change.copy(data, 10)
-  t.ok(file.isDirty)
-  const before = s.bucket.bytesSent
-  await file.flush()
-  t.ok(store.content?.equals(data))
-  t.equal(s.bucket.bytesSent - before, LIMITS.minPartSize, 'as little as a part may be')
-  t.equal(s.bucket.count('copyPart'), 2)
-})
-
 scene(
   'a few bytes changed in a big file move the smallest part; the rest is copied',
   async (t, s) => {
@@ -158,57 +142,6 @@ scene('a change of a version that was replaced meanwhile is refused', async (t, 
   s.bucket.seed('/small', pattern(50, 8))
   await t.rejects(small.file.flush(), PreconditionError)
   t.ok(small.store.content?.equals(pattern(50, 8)))
-})
-
-scene('files are cut and extended', async (t, { bucket, open }) => {
-  const base = pattern(3 * MiB + 17)
-  for (const size of [0, 1, MiB, 2 * MiB + 5, 3 * MiB + 17, 4 * MiB]) {
-    const { file, store } = open(`/to-${size}`, base)
-    await file.truncate(size)
-    t.equal(file.size, size)
-    const expected = Buffer.alloc(size)
-    base.copy(expected)
-    t.ok((await contentOf(file)).equals(expected), `${size} before it is stored`)
-    await file.flush()
-    t.ok(store.content?.equals(expected), `${size} in the store`)
-  }
-  t.equal(bucket.open.size, 0)
-})
-
-scene('a cut goes through parts that were uploaded already', async (t, s) => {
-  for (const size of [2 * MiB, 2 * MiB - 1, 100, 3 * MiB + 100]) {
-    const { file, store } = s.open(`/to-${size}`)
-    const data = pattern(3 * MiB + 1000)
-    await writeIn(file, data)
-    await file.truncate(size)
-    await file.flush()
-    t.ok(store.content?.equals(data.subarray(0, size)), `${size}`)
-  }
-})
-
-scene('a cut to nothing calls off what is being uploaded', async (t, { bucket, open }) => {
-  const { file, store } = open('/f')
-  hold(bucket, 'uploadPart')
-  await writeIn(file, pattern(3 * MiB))
-  t.equal(file.uploadsUnderWay.length, 2)
-  await file.truncate(0)
-  t.equal(bucket.count('abort'), 1)
-  t.equal(file.held, 0)
-  await file.write(0, pattern(10))
-  await file.flush()
-  t.ok(store.content?.equals(pattern(10)))
-  t.equal(bucket.count('complete'), 0)
-})
-
-scene('a cut to nothing succeeds although the upload cannot be aborted', async (t, s) => {
-  const { file, store } = s.open('/f')
-  await writeIn(file, pattern(3 * MiB))
-  failing(s.bucket, 'abort')
-  await file.truncate(0)
-  t.equal(file.size, 0)
-  await file.flush()
-  t.equal(store.content?.length, 0)
-  s.bucket.open.clear()
 })
 
 scene('discarding calls off uploads and forgets everything', async (t, { bucket, back, open }) => {
@@ -322,23 +255,6 @@ scene('two flushes at once publish once', async (t, { bucket, open }) => {
   t.notOk(file.isDirty)
 })
 
-scene('a write during a flush waits for it, and is not in it', async (t, { bucket, open }) => {
-  const { file, store } = open('/f')
-  await writeIn(file, pattern(1000))
-  const { release } = hold(bucket, 'put')
-  const flush = file.flush()
-  await until(() => bucket.count('put') === 1)
-  const write = file.write(0, pattern(10, 2))
-  t.ok(write instanceof Promise)
-  release()
-  await flush
-  t.equal(await write, 10)
-  t.ok(store.content?.equals(pattern(1000)))
-  t.ok(file.isDirty)
-  await file.flush()
-  t.ok(store.content?.equals(Buffer.concat([pattern(10, 2), pattern(1000).subarray(10)])))
-})
-
 scene('a flush given up goes on, and the next one waits for it', async (t, { bucket, open }) => {
   const { file, store } = open('/f')
   await writeIn(file, pattern(1000))
@@ -372,66 +288,6 @@ scene(
     t.ok(reads > 3, `${reads} times`)
   },
   { staged: 20 * MiB },
-)
-
-scene('a write that waits for a flush can be interrupted, and writes nothing', async (t, s) => {
-  const { file, store } = s.open('/f')
-  await writeIn(file, pattern(1000))
-  const { release } = hold(s.bucket, 'put')
-  const flush = file.flush()
-  await until(() => s.bucket.count('put') === 1)
-  const stop = new AbortController()
-  const data = pattern(10, 2)
-  const write = Promise.resolve(file.write(0, data, { signal: stop.signal }))
-  const cut = file.truncate(5, stop.signal)
-  await turns(3)
-  stop.abort(new Error('interrupted'))
-  await t.rejects(write, { message: 'interrupted' }, 'while the flush is still under way')
-  await t.rejects(cut, { message: 'interrupted' })
-  data.fill(0)
-  release()
-  await flush
-  await turns(3)
-  t.notOk(file.isDirty)
-  t.ok(store.content?.equals(pattern(1000)))
-  t.equal(file.size, 1000)
-})
-
-scene('a write that waits for memory can be interrupted', async (t, { bucket, back, open }) => {
-  const { file } = open('/f')
-  const { release } = hold(bucket, 'uploadPart')
-  const stop = new AbortController()
-  let written = 0
-  const writing = (async () => {
-    for (;;) {
-      await file.write(written, pattern(MiB), { signal: stop.signal })
-      written += MiB
-    }
-  })()
-  await until(() => back.budget.wanted > 0)
-  stop.abort(new Error('interrupted'))
-  await t.rejects(writing, { message: 'interrupted' })
-  t.equal(back.budget.wanted, 0)
-  t.ok(back.budget.reserved <= back.budget.capacity)
-  release()
-})
-
-scene(
-  'a write fails when no memory comes free',
-  async (t, { bucket, back, open }) => {
-    const { file } = open('/f')
-    const { release } = hold(bucket, 'uploadPart')
-    // The patience of a write alone does not keep a process alive.
-    const alive = setInterval(() => undefined, 1000)
-    await t.rejects(writeIn(file, pattern(10 * MiB), 0, MiB), {
-      code: 'EIO',
-      message: /\/f: no memory came free within 30 ms/,
-    })
-    clearInterval(alive)
-    t.equal(back.budget.wanted, 0)
-    release()
-  },
-  { memory: 3 * MiB, patience: 30 },
 )
 
 scene(
@@ -542,89 +398,6 @@ scene('an unlinked file is written and read, and never sent', async (t, { bucket
   t.ok((await contentOf(file)).equals(pattern(3 * MiB)))
   await t.rejects(file.flush(), { code: 'ESTALE' })
   t.equal(bucket.requests.length, 0)
-})
-
-scene('larger than all parts together is EFBIG', async (t, { open }) => {
-  const { file } = open('/f')
-  t.throws(() => file.write(64 * MiB, Buffer.alloc(1)), { code: 'EFBIG' })
-  await t.rejects(file.truncate(64 * MiB + 1), { code: 'EFBIG' })
-  t.equal(file.size, 0)
-})
-
-scene('renamed before anything was sent, a file is stored under its new name', async (t, s) => {
-  const { file, store } = s.open('/old')
-  await writeIn(file, pattern(1000))
-  store.renameTo('/new')
-  await file.flush()
-  t.same([...s.bucket.objects.keys()], ['/new'])
-})
-
-scene('renamed after parts were sent, a file is moved where it belongs', async (t, s) => {
-  const { file, store } = s.open('/old')
-  const data = pattern(3 * MiB)
-  await writeIn(file, data)
-  await until(() => s.bucket.count('uploadPart') === 2)
-  store.renameTo('/new')
-  await file.flush()
-  t.same([...s.bucket.objects.keys()], ['/new'])
-  t.ok(store.content?.equals(data))
-  t.match(store.versions, [{ path: '/new', size: 3 * MiB }])
-  await file.write(0, pattern(10, 2))
-  await file.flush()
-  pattern(10, 2).copy(data)
-  t.ok(store.content?.equals(data), 'and goes on from there')
-})
-
-scene(
-  'renamed after its parts have failed, a file begins again under its new name',
-  async (t, s) => {
-    const { file, store } = s.open('/old')
-    const data = pattern(2 * MiB)
-    failing(s.bucket, 'uploadPart')
-    await writeIn(file, data)
-    await until(() => file.uploadsUnderWay.length === 0)
-    t.ok(file.isUnsent)
-    store.renameTo('/new')
-    s.bucket.seed('/old', pattern(10, 9))
-    await file.flush()
-    t.ok(store.content?.equals(data))
-    t.ok(
-      s.bucket.objects.get('/old')?.content.equals(pattern(10, 9)),
-      'the old name is not touched',
-    )
-  },
-)
-
-scene('what has the old name meanwhile is not replaced', async (t, { bucket, open }) => {
-  const { file, store } = open('/old')
-  await writeIn(file, pattern(3 * MiB))
-  await until(() => bucket.count('uploadPart') === 2)
-  store.renameTo('/new')
-  const other = pattern(10, 9)
-  bucket.seed('/old', other)
-  await t.rejects(file.flush(), PreconditionError)
-  t.ok(bucket.objects.get('/old')?.content.equals(other))
-  t.ok(file.isDirty)
-  bucket.objects.delete('/old')
-  await file.flush()
-  t.ok(store.content?.equals(pattern(3 * MiB)))
-})
-
-scene('a move to where the file belongs is tried again', async (t, { bucket, open }) => {
-  const { file, store } = open('/old')
-  const data = pattern(3 * MiB)
-  await writeIn(file, data)
-  await until(() => bucket.count('uploadPart') === 2)
-  store.renameTo('/new')
-  failing(bucket, 'moveHere')
-  await t.rejects(file.flush(), { message: 'moveHere failed' })
-  t.ok(file.isDirty)
-  await file.write(100, pattern(10, 2))
-  pattern(10, 2).copy(data, 100)
-  t.ok((await contentOf(file)).equals(data))
-  await file.flush()
-  t.same([...bucket.objects.keys()], ['/new'])
-  t.ok(store.content?.equals(data))
 })
 
 scene('a read that crosses a flush gets its bytes all the same', async (t, { bucket, open }) => {

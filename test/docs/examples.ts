@@ -1,6 +1,6 @@
-/** What the pages and examples say must be so: links lead somewhere, and commands have the flags that they show. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+/** Commands, mount options and services that the pages and examples show are those of the program. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { OPTIONS } from '../../src/config.js'
@@ -23,45 +23,6 @@ const EXAMPLES = ['Dockerfile', 'compose.yml', 'bosmount@.service'].map(name =>
 function text(path: string): string {
   return readFileSync(projectPath(path), 'utf8')
 }
-
-/** What GitHub makes of a heading. */
-function anchor(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-    .trim()
-    .replaceAll(/\s/g, '-')
-}
-
-void t.test('links lead to files and headings that are there', t => {
-  let count = 0
-  for (const page of PAGES) {
-    for (const [, link = ''] of text(page).matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(link)) continue
-      const [path = '', heading] = link.split('#')
-      const target = path === '' ? page : join(dirname(page), path)
-      count += 1
-      t.ok(existsSync(projectPath(target)), `${page}: ${link}`)
-      if (heading === undefined || !target.endsWith('.md')) continue
-      const headings = [...text(target).matchAll(/^#+ (.*)$/gm)].map(match =>
-        anchor(match[1] ?? ''),
-      )
-      t.ok(headings.includes(heading), `${page}: ${link}`)
-    }
-  }
-  t.ok(count > 30, 'links were found')
-  t.end()
-})
-
-void t.test('files that are named are there', t => {
-  const named = /`((?:src|test|scripts|bench|bin|docs)\/[\w/.@-]+)`/g
-  const places = PAGES.flatMap(page =>
-    [...text(page).matchAll(named)].map(([, path = '']) => ({ page, path })),
-  )
-  t.ok(places.length > 30, 'some are named')
-  for (const { page, path } of places) t.ok(existsSync(projectPath(path)), `${page}: ${path}`)
-  t.end()
-})
 
 interface Call {
   readonly where: string

@@ -55,7 +55,9 @@ for (const page of PAGES) {
   })
 
   void t.test(`the files that ${page} names are there`, t => {
-    for (const [, name = ''] of prose(page).matchAll(/`([\w./@-]+\.(?:c?ts|mjs|md))`/g)) {
+    for (const [, name = ''] of prose(page).matchAll(
+      /`([\w./@-]+\.(?:c?ts|mjs|md)|(?:src|test|scripts|bench|bin|docs)\/[\w./@-]+)`/g,
+    )) {
       t.ok(existsSync(projectPath(name)) || FILES.some(file => file.endsWith(`/${name}`)), name)
     }
     t.end()

@@ -16,6 +16,12 @@ export const CORE_ROUNDS: readonly Round[] = [
   { title: 'core, small files', maxSize: 256 * KiB, maxLength: 64 * KiB },
   { title: 'core, files of several parts', maxSize: 6 * MiB, maxLength: MiB },
   { title: 'core, small files, 2 % faults', maxSize: 96 * KiB, maxLength: 32 * KiB, faults: 0.02 },
+  {
+    title: 'core, files of several parts, 2 % faults',
+    maxSize: 3 * MiB,
+    maxLength: 512 * KiB,
+    faults: 0.02,
+  },
 ]
 
 /** Parts so small that most changes meet several. */

@@ -1,7 +1,7 @@
 /** A small disk for what a mount keeps locally: a tmpfs, which only root can make. */
-import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { KiB, type Bytes } from '../../src/util/units.js'
+import { KiB, MiB, type Bytes } from '../../src/util/units.js'
 import type { Owner } from './owner.js'
 import { runOk } from './processes.js'
 
@@ -9,11 +9,17 @@ import { runOk } from './processes.js'
 export const noFullDisk: string | undefined =
   process.getuid?.() === 0 ? undefined : 'a small disk can be mounted by root alone'
 
+/** What a tmpfs gives at once. */
+const PAGE: Bytes = 4 * KiB
+
 export class SmallDisk {
   readonly path: string
 
+  readonly #filler: string
+
   private constructor(path: string) {
     this.path = path
+    this.#filler = join(path, 'full')
   }
 
   /** Gone at the end of the owner. */
@@ -24,10 +30,30 @@ export class SmallDisk {
     return new SmallDisk(path)
   }
 
-  /** Leaves room for nothing; names can still be made. */
+  /** Leaves room for nothing, whoever else is writing; names can still be made. */
   fill(): void {
-    const { bavail, bsize } = statfsSync(this.path)
-    writeFileSync(join(this.path, 'full'), Buffer.alloc(bavail * bsize))
-    if (statfsSync(this.path).bavail * bsize >= 4 * KiB) throw new Error('the disk is not full')
+    const file = openSync(this.#filler, 'a')
+    try {
+      for (let piece = Buffer.alloc(MiB); piece.length >= PAGE;) {
+        if (!append(file, piece)) piece = piece.subarray(0, piece.length / 2)
+      }
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  /** Takes back what `fill` has taken. */
+  free(): void {
+    rmSync(this.#filler, { force: true })
+  }
+}
+
+/** @returns whether there was room for it, or some of it */
+function append(file: number, piece: Buffer): boolean {
+  try {
+    return writeSync(file, piece) > 0
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false
+    throw error
   }
 }

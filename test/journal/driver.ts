@@ -323,9 +323,26 @@ void t.test('an upload that a dead process has left is aborted', async t => {
   }
   t.equal(await left(), 1)
   const next = await openJournaled(t, store, { folder: copy })
-  t.ok(next.hasLeftUploads)
   await next.drain()
   t.equal(await left(), 0)
   t.ok((await store.getContent('/f')).equals(bytes(11 * MiB)))
   held.release()
+})
+
+void t.test('what may have got to the store is deleted there, however often replaced', async t => {
+  const store = lasting()
+  const watch = watched(store)
+  const driver = await openJournaled(t, watch.driver)
+  watch.after = ({ method }) => {
+    if (method === 'putContent') throw new DriverError('lost')
+  }
+  for (const path of ['/deleted', '/moved']) await driver.putContent(path, bytes(10, 1), free)
+  await failure(driver.drain())
+  t.same((await store.list('/')).toSorted(), ['/deleted', '/moved'])
+  watch.after = () => undefined
+  for (const path of ['/deleted', '/moved']) await driver.putContent(path, bytes(20, 2), free)
+  await driver.deleteFile('/deleted')
+  await driver.move('/moved', '/target')
+  await driver.drain()
+  t.same(await store.list('/'), ['/target'])
 })

@@ -9,13 +9,12 @@ import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { PathNotFoundError } from '../../src/driver/errors.js'
-import { RESERVED_NAME } from '../../src/driver/path.js'
 import { MiB } from '../../src/util/units.js'
 import { environment, MountedBucket, startServer } from '../helpers/bosmount.js'
 import type { MountOptions, Server } from '../helpers/bosmount.js'
-import { bucketContents, openBucket, unfinishedUploads } from '../helpers/bucket.js'
+import { bucketContents } from '../helpers/bucket.js'
 import { noFullDisk, SmallDisk } from '../helpers/full-disk.js'
+import { explainLeft, leftBehind } from '../helpers/left-behind.js'
 import { Cleanup } from '../helpers/owner.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
 import { fingerprint } from '../helpers/tree.js'
@@ -28,6 +27,8 @@ const WRITERS = 3
 const LONGEST = 500
 /** How long writers go on when only the server was killed and is back. */
 const AFTERWARDS = 200
+/** From the start of a mount. */
+const REMOVED_WITHIN = 30_000
 const LIMIT = 60_000 + KILLS * 10_000
 
 const VICTIMS = ['mount', 'mount', 'server', 'both'] as const
@@ -52,11 +53,16 @@ type Mode = (typeof MODES)[number]
 interface Variant {
   readonly mode: Mode
   readonly kills: number
+  /** Where everything lies that is kept locally. */
   readonly disk?: SmallDisk
+  /** It is full only from some time before each kill until the mount has come back. */
+  readonly isFullNowAndThen?: boolean
 }
 const CHOSEN = process.env['CRASH_DURABILITY']
+/** What a journal leaves free on its disk, and some room. */
+const JOURNAL_DISK = 64 * MiB + 40 * MiB
 
-for (const mode of MODES.filter(each => CHOSEN === undefined || CHOSEN === each)) {
+for (const mode of MODES.filter(isChosen)) {
   void t.test(`after kill -9 what was confirmed is there, and nothing else: ${mode}`, async t => {
     t.setTimeout(LIMIT)
     t.comment(`seed ${SEED}, ${KILLS} kills`)
@@ -64,20 +70,30 @@ for (const mode of MODES.filter(each => CHOSEN === undefined || CHOSEN === each)
   })
 }
 
-const skip = noFullDisk ?? false
-void t.test('with a full disk what was confirmed is there after kill -9', { skip }, async t => {
-  t.setTimeout(LIMIT)
-  const kills = Math.ceil(KILLS / 2)
-  t.comment(`seed ${SEED}, ${kills} kills`)
-  const folder = scratchFolder(t)
-  const disk = await SmallDisk.make(t, join(folder, 'disk'), MiB)
-  await mkdir(join(disk.path, 'state'))
-  disk.fill()
-  await crash(t, folder, { mode: 'bos', kills, disk })
-})
+for (const mode of MODES.filter(isChosen)) {
+  const skip = noFullDisk ?? false
+  const name = `with a full disk what was confirmed is there after kill -9: ${mode}`
+  void t.test(name, { skip }, async t => {
+    t.setTimeout(LIMIT)
+    const kills = Math.ceil(KILLS / 2)
+    t.comment(`seed ${SEED}, ${kills} kills`)
+    const folder = scratchFolder(t)
+    const isFullNowAndThen = mode === 'journal'
+    const size = isFullNowAndThen ? JOURNAL_DISK : MiB
+    const disk = await SmallDisk.make(t, join(folder, 'disk'), size)
+    await mkdir(join(disk.path, 'state'))
+    if (!isFullNowAndThen) disk.fill()
+    await crash(t, folder, { mode, kills, disk, isFullNowAndThen })
+  })
+}
+
+function isChosen(mode: Mode): boolean {
+  return CHOSEN === undefined || CHOSEN === mode
+}
 
 async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
   const { kills } = variant
+  const squeezed = variant.isFullNowAndThen === true ? variant.disk : undefined
   const random = randomFrom(SEED)
   const mountpoint = join(folder, 'mount')
   const writers = Array.from({ length: WRITERS }, (_, i): Writer => {
@@ -91,6 +107,7 @@ async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
   let server = await startServer(owner, folder)
   const options = (): MountOptions => mountOptions(server, mountpoint, variant)
   let mount = await MountedBucket.mount(owner, options())
+  const state = join(folder, 'state')
   await prepare(mountpoint, writers)
   let confirmed = 0
   for (let round = 0; round < kills; round += 1) {
@@ -98,25 +115,33 @@ async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
     const stop = { asked: false }
     const playing = Promise.all(writers.map(writer => play(mountpoint, writer, stop)))
     await delay(Math.floor(random() * LONGEST))
+    if (squeezed !== undefined) {
+      squeezed.fill()
+      await delay(Math.floor(random() * LONGEST))
+    }
     if (victim !== 'mount') {
       await server.process.stop('SIGKILL')
       if (victim === 'both') await mount.kill()
       const { port } = new URL(server.endpoint)
       server = await startServer(owner, folder, ['--listen', `127.0.0.1:${port}`])
-      if (victim === 'server') await delay(AFTERWARDS)
+      if (victim === 'server') {
+        squeezed?.free()
+        await delay(AFTERWARDS)
+      }
     } else await mount.kill()
     stop.asked = true
     confirmed += (await playing).reduce((sum, count) => sum + count, 0)
     if (victim !== 'server') {
       t.notOk(isMounted(mountpoint), 'the mount point is free')
       mount = await MountedBucket.mount(owner, options())
-      if (variant.disk === undefined) await checkNothingLeft(t, server)
+      if (variant.disk === undefined) await checkNothingLeft(t, server, state)
     }
     for (const writer of writers) await settle(t, mountpoint, { writer, victim, round })
+    squeezed?.free()
   }
   t.ok(confirmed > kills, `${confirmed} steps were confirmed`)
   t.equal(await mount.unmount(), 0, mount.process.output)
-  if (variant.disk === undefined) await checkNothingLeft(t, server)
+  if (variant.disk === undefined) await checkNothingLeft(t, server, state)
   await checkBucket(t, server, writers)
   const ended = owner
   owner = new Cleanup()
@@ -230,31 +255,18 @@ async function readConfirmed(path: string, tries = 5): Promise<Buffer | undefine
   }
 }
 
-/** No unfinished upload, and no object that the mount does not show. */
-async function checkNothingLeft(t: Test, server: Server): Promise<void> {
-  const owner = new Cleanup()
-  try {
-    const bucket = await openBucket(owner, server)
-    const look = async (): Promise<readonly string[]> => {
-      const hidden = await bucket.stat(`/${RESERVED_NAME}`, { expect: 'directory' }).then(
-        ({ path }) => [path],
-        (error: unknown) => {
-          if (error instanceof PathNotFoundError) return []
-          throw error
-        },
-      )
-      return [...(await unfinishedUploads(owner, server)), ...hidden]
-    }
-    let left = await look()
-    // The mount removes them when it has begun to answer.
-    for (let tries = 0; left.length > 0 && tries < 100; tries += 1) {
-      await delay(100)
-      left = await look()
-    }
-    t.same(left, [], 'nothing is left behind')
-  } finally {
-    await owner.finish()
+/**
+ * No unfinished upload, and no object that the mount does not show. The mount removes them when it has begun
+ * to answer; of what may be another host's it makes sure first.
+ */
+async function checkNothingLeft(t: Test, server: Server, state: string): Promise<void> {
+  let left = await leftBehind(server)
+  for (const end = Date.now() + REMOVED_WITHIN; left.length > 0 && Date.now() < end;) {
+    await delay(100)
+    left = await leftBehind(server)
   }
+  const reports = left.map(each => explainLeft(each, server, state))
+  t.same(reports, [], 'nothing is left behind')
 }
 
 function isSame(one: State, other: State): boolean {

@@ -1,17 +1,20 @@
 /**
  * A mount whose local disk has no room, neither for what does not fit into memory nor for its ledger: what
  * would have been kept there goes to BOS before its time, and nothing that was confirmed is lost, not even
- * when the mount is killed.
+ * when the mount is killed. Nor is what a journal holds, whose disk others fill: it gets to BOS all the
+ * same, and what has no room is refused.
  */
 import { constants, mkdirSync } from 'node:fs'
-import { open, readFile, rm } from 'node:fs/promises'
+import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { KiB, MiB } from '../../src/util/units.js'
 import { seededBytes } from '../helpers/bos-harness.js'
 import { environment, MountedBucket, startServer } from '../helpers/bosmount.js'
+import { bucketContents } from '../helpers/bucket.js'
 import { noFullDisk, SmallDisk } from '../helpers/full-disk.js'
 import { scratchFolder } from '../helpers/scratch.js'
+import { fingerprint } from '../helpers/tree.js'
 
 const skip = noFullDisk ?? false
 const WRITE_MEMORY = 20 * MiB
@@ -59,6 +62,55 @@ void t.test('with a full disk nothing that was confirmed is lost', { skip }, asy
   t.equal(String(await readFile(at('small'))), 'small')
   await t.rejects(readFile(at('unconfirmed')), { code: 'ENOENT' }, 'and nothing half')
   t.equal(await again.unmount(), 0, again.process.output)
+})
+
+void t.test('a journal on a full disk keeps what it has confirmed', { skip }, async t => {
+  const folder = scratchFolder(t)
+  // What a journal leaves free for others, and room for what is written below.
+  const disk = await SmallDisk.make(t, join(folder, 'disk'), 64 * MiB + 40 * MiB)
+  const state = join(disk.path, 'state')
+  mkdirSync(state)
+  const server = await startServer(t, folder)
+  const mountpoint = join(folder, 'mount')
+  const args = ['--durability', 'journal', '--journal-delay', '1h', '--chunksize', '5MB']
+  const env = environment({ XDG_STATE_HOME: state })
+  const options = { mountpoint, args, env }
+  const mount = await MountedBucket.mount(t, { server, ...options })
+  const at = (name: string): string => join(mountpoint, 'd', name)
+  // A directory that this mount knows, whether the server answers or not.
+  mkdirSync(at(''))
+  const large = seededBytes(12 * MiB)
+  await server.process.stop('SIGKILL')
+  await writeFile(at('large'), large)
+  await writeFile(at('small'), 'small')
+  disk.fill()
+  // It waits for room, which only the server could make.
+  const refused = writeFile(at('refused'), large).then(
+    () => 'stored',
+    () => 'refused',
+  )
+  t.ok((await readFile(at('large'))).equals(large), 'what is pending is read')
+  await mount.kill()
+  t.equal(await refused, 'refused')
+
+  const { port } = new URL(server.endpoint)
+  const back = await startServer(t, folder, ['--listen', `127.0.0.1:${port}`])
+  const again = await MountedBucket.mount(t, { server: back, ...options })
+  t.ok((await readFile(at('large'))).equals(large), 'after kill -9')
+  t.equal(String(await readFile(at('small'))), 'small')
+  await t.rejects(readFile(at('refused')), { code: 'ENOENT' }, 'and nothing half')
+  t.same(
+    Object.keys(await bucketContents(t, back)),
+    ['/d/large', '/d/small'],
+    'it is in the bucket',
+  )
+  await t.rejects(writeFile(at('refused'), large), { code: 'ENOSPC' })
+  disk.free()
+  await writeFile(at('taken'), large)
+  t.equal(await again.unmount(), 0, again.process.output)
+  const contents = await bucketContents(t, back)
+  t.equal(contents['/d/taken'], fingerprint(large))
+  t.same(Object.keys(contents), ['/d/large', '/d/small', '/d/taken'])
 })
 
 async function readAll(file: Awaited<ReturnType<typeof open>>, length: number): Promise<Buffer> {

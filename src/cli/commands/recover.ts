@@ -74,6 +74,7 @@ async function recover(
       () => undefined,
       (error: unknown) => explain(error),
     )
+    if (failure === undefined) await journaled.dropLeftUploads(signal)
     const { journalFiles: left, journalConflictsTotal: conflicts } = journaled.gauges
     const outcome = { changes: journaled.recovered, left, conflicts }
     return failure === undefined ? outcome : { ...outcome, failure }

@@ -1,4 +1,7 @@
-/** `bosmount uploads`: multipart uploads that were begun and not finished; they cost storage until aborted. */
+/**
+ * `bosmount uploads`: multipart uploads that were begun and not finished; they cost storage until
+ * aborted.
+ */
 import type { UploadInfo } from '../../driver/driver.js'
 import { forEachParallel } from '../../util/semaphore.js'
 import { parseDuration } from '../../util/units.js'

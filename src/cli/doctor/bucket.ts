@@ -16,6 +16,7 @@ export interface BucketOptions {
   readonly readOnly: boolean
 }
 
+/** Tries what a mount does to a bucket, below the reserved name; what it has stored there goes at the end. */
 export async function checkBucket(
   say: Say,
   parameters: BosParameters,

@@ -1,7 +1,7 @@
 /**
- * Patterns of driver paths, as a shell has them: `*` and `?` within a name, `[a-z]` and `[!a-z]`, `**` for any
- * number of directories, a backslash before a character that is meant. A leading dot must be written.
- * Only directories that a pattern leads to are listed.
+ * Patterns of driver paths, as a shell has them: `*` and `?` within a name, `[a-z]` and `[!a-z]`,
+ * `**` for any number of directories, a backslash before a character that is meant. A leading dot
+ * must be written. Only directories that a pattern leads to are listed.
  */
 import type { FileInfo, StorageDriver } from '../../driver/driver.js'
 import { PathNotFoundError } from '../../driver/errors.js'
@@ -15,7 +15,11 @@ export function isPattern(path: string): boolean {
   return /[*?[\\]/.test(path)
 }
 
-/** What matches, in byte order of the names. A path that is no pattern must exist. @throws PathNotFoundError */
+/**
+ * What matches, in byte order of the names. A path that is no pattern must exist.
+ *
+ * @throws PathNotFoundError
+ */
 export async function* expand(
   driver: Source,
   pattern: string,

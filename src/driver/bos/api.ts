@@ -13,6 +13,7 @@ import {
   within,
   type CallOptions,
 } from './calls.js'
+import { contentEtag } from '../etag.js'
 import { Deletions } from './deletions.js'
 import {
   readDocumentEtag,
@@ -30,7 +31,6 @@ import {
   checkUpload,
   conditionHeaders,
   copyHeaders,
-  md5,
   propertyHeaders,
   type Conditions,
   type CopySource,
@@ -205,7 +205,7 @@ export class BosApi {
       'x-bce-content-crc32': crc,
     }
     const request = { method: 'PUT' as const, key, headers, body, signal }
-    const target = { conditions: options, expected: () => md5(body) }
+    const target = { conditions: options, expected: () => contentEtag(body) }
     return await this.#withParents(key, options, () =>
       this.#calls.conditional(request, target, async attempt => {
         const response = await this.#transport.request(within(request, attempt))

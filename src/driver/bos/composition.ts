@@ -12,6 +12,7 @@ import type {
 import type { Milliseconds } from '../../util/units.js'
 import { ClosedError, DriverError, InvalidOffsetError } from '../errors.js'
 import { beginUpload, dropUnanswered, type BegunUpload } from './begin.js'
+import { PartRules } from '../part-rules.js'
 import { bodyLength } from './http.js'
 import { forPath, type BosContext } from './context.js'
 import { BosError } from './error.js'
@@ -22,6 +23,7 @@ export class BosComposition implements Composition {
   readonly uploadId: string
   readonly #context: BosContext
   readonly #metadata: Metadata
+  readonly #rules: PartRules
   /** When it was begun, if there may be uploads that were begun then without an answer. */
   #lostAt: Milliseconds | undefined
   #ended = false
@@ -32,6 +34,7 @@ export class BosComposition implements Composition {
     { uploadId, lostAt, metadata = {} }: BegunUpload & { readonly metadata: Metadata | undefined },
   ) {
     this.#context = context
+    this.#rules = new PartRules({ driver: context.name, path, limits: context.limits })
     this.#metadata = metadata
     this.#lostAt = lostAt
     this.path = path
@@ -44,7 +47,7 @@ export class BosComposition implements Composition {
     options: DriverOptions = {},
   ): Promise<Part> {
     const size = bodyLength(data)
-    this.#check(partNumber, size)
+    this.#rules.check(partNumber, size)
     const { api } = this.#context
     const etag = await this.#run(options, () =>
       api.uploads.uploadPart({ ...this.#name, partNumber }, data, options),
@@ -58,7 +61,7 @@ export class BosComposition implements Composition {
     options: DriverOptions = {},
   ): Promise<Part> {
     const { path, etag, offset, length } = source
-    this.#check(partNumber, length)
+    this.#rules.check(partNumber, length)
     if (length === 0) throw this.#error('a copied part has at least one byte')
     const { api, keys, name: driver } = this.#context
     const range = { key: keys.file(path), etag, first: offset, last: offset + length - 1 }
@@ -77,8 +80,7 @@ export class BosComposition implements Composition {
   }
 
   async complete(parts: readonly Part[], options: CompleteOptions = {}): Promise<WriteResult> {
-    if (parts.length === 0) throw this.#error('a composition needs at least one part')
-    const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
+    const ordered = this.#rules.ordered(parts)
     const { api, learned } = this.#context
     const size = ordered.reduce((sum, part) => sum + part.size, 0)
     const { metadata: wanted, ...plain } = options
@@ -152,14 +154,6 @@ export class BosComposition implements Composition {
     if (!this.#ended) return
     const options = { driver: this.#context.name, path: this.path }
     throw new ClosedError(`composition of ${this.path} has ended`, options)
-  }
-
-  #check(partNumber: number, size: number): void {
-    const { maxParts, maxPartSize } = this.#context.limits
-    if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > maxParts) {
-      throw this.#error(`part number ${partNumber} is not between 1 and ${maxParts}`)
-    }
-    if (size > maxPartSize) throw this.#error(`a part is larger than ${maxPartSize} bytes`)
   }
 
   #error(message: string): DriverError {

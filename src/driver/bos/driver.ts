@@ -86,6 +86,7 @@ class BosDriver implements StorageDriver {
       redirects: true,
       // A hierarchical bucket wants a delimiter.
       listsSubtrees: !context.learned.hierarchical,
+      realDirectories: context.learned.hierarchical,
       // 2 KB in the documents; some SDKs permit more, which no document promises.
       metadataLimit: 2 * KiB,
     }
@@ -304,7 +305,7 @@ class BosDriver implements StorageDriver {
       const next = await forPath({ name }, path, () => uploads.next())
       if (next.done === true) return
       const { key, uploadId, initiated } = next.value
-      const found = keys.path(key)
+      const found = path !== '/' && key === prefix ? path : keys.path(key)
       if (found === undefined || (found !== path && !isBelow(found, path))) continue
       yield { path: found, uploadId, initiated }
     }

@@ -1,6 +1,6 @@
 /** What requests say in headers, and how bodies are summed up. Pure. */
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
+import { crc32Of } from '../../util/checksum.js'
 import { readEtag } from './documents.js'
 import { BosError } from './error.js'
 import type { HttpBody } from './exchange.js'
@@ -59,24 +59,9 @@ export function metadataHeaders(metadata: ObjectProperties['metadata'] = {}): He
   )
 }
 
-/** CRC-32 in decimal. An empty piece is left out: zlib starts anew when it is given one. */
+/** CRC-32 in decimal. */
 export function checksum(body: HttpBody): string {
-  const pieces = body instanceof Uint8Array ? [body] : body
-  const sum = pieces.reduce((crc, piece) => (piece.length === 0 ? crc : crc32(piece, crc)), 0)
-  return String(sum)
-}
-
-export function md5(body: HttpBody): string {
-  const hash = createHash('md5')
-  for (const piece of body instanceof Uint8Array ? [body] : body) hash.update(piece)
-  return hash.digest('hex')
-}
-
-/** The etag that BOS gives an object made of these parts, in this order. */
-export function multipartEtag(etags: readonly string[]): string {
-  const [first, second] = etags
-  if (first !== undefined && second === undefined) return first
-  return `-${createHash('md5').update(etags.join('')).digest('hex')}`
+  return String(crc32Of(body instanceof Uint8Array ? [body] : body))
 }
 
 /** The headers that name what is to be copied, in which version. */

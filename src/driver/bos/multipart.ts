@@ -22,6 +22,7 @@ import {
   type ListedUpload,
 } from './documents.js'
 import { BosError } from './error.js'
+import { multipartEtag } from '../etag.js'
 import type { HttpBody } from './exchange.js'
 import {
   checksum,
@@ -30,7 +31,6 @@ import {
   copyHeaders,
   documentHeaders,
   metadataHeaders,
-  multipartEtag,
   propertyHeaders,
   type Conditions,
   type CopySource,
@@ -168,7 +168,8 @@ export class Uploads {
       isDone = true
       return answered
     })
-    if (!isDone) await this.abort(upload, { signal: options.signal })
+    // What is published must not fail for what it has left behind.
+    if (!isDone) await this.abort(upload, { signal: options.signal }).catch(() => undefined)
     return etag
   }
 

@@ -2,12 +2,11 @@
  * Checks the bytes of a whole object against what the service says of it: its CRC-32 if it gives one,
  * else the MD5 in Content-MD5 or, where that is one, in the etag. Parts of an object have no checksum.
  *
- * An etag is the MD5 of an object that was put in one piece (bos-api: multipart etags begin with a
- * hyphen); of appendable, symbolic and encrypted objects that is not promised, so they are not checked
+ * An etag is the MD5 of an object that was put in one piece (multipart etags begin with a hyphen); of appendable, symbolic and encrypted objects that is not promised, so they are not checked
  * by it.
  */
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
+import { crc32Of } from '../../util/checksum.js'
 import { BosError } from './error.js'
 
 /** The bytes are not those that were stored. */
@@ -47,8 +46,7 @@ function byCrc(expected: number): Verifier {
   let crc = 0
   return {
     update: chunk => {
-      // zlib starts anew when it is given no bytes.
-      if (chunk.length > 0) crc = crc32(chunk, crc)
+      crc = crc32Of([chunk], crc)
     },
     check: () => compare('CRC-32', String(crc), String(expected)),
   }

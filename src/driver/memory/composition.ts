@@ -13,11 +13,19 @@ import type {
   WriteConditions,
   WriteResult,
 } from '../driver.js'
-import { ClosedError, DriverError, IntegrityError, NotFoundError } from '../errors.js'
-import { md5 } from './store.js'
+import type { Bytes } from '../../util/units.js'
+import { ClosedError, NotFoundError } from '../errors.js'
+import { composedEtag, contentEtag } from '../etag.js'
+import { PartRules } from '../part-rules.js'
+
+interface MemoryPart {
+  readonly content: Buffer
+  readonly etag: string
+  readonly size: Bytes
+}
 
 export interface MemoryUpload extends UploadInfo {
-  readonly parts: Map<number, { readonly content: Buffer; readonly etag: string }>
+  readonly parts: Map<number, MemoryPart>
 }
 
 /** What a composition needs of the driver it belongs to. */
@@ -40,6 +48,7 @@ export class MemoryComposition implements Composition {
   readonly path: string
   readonly uploadId: string = randomUUID()
   readonly #host: CompositionHost
+  readonly #rules: PartRules
   readonly #metadata: Metadata | undefined
   #ended = false
 
@@ -47,6 +56,7 @@ export class MemoryComposition implements Composition {
     this.path = path
     this.#metadata = options.metadata
     this.#host = host
+    this.#rules = new PartRules({ driver: host.name, path, limits: host.partLimits })
     host.uploads.set(this.uploadId, {
       path,
       uploadId: this.uploadId,
@@ -76,24 +86,9 @@ export class MemoryComposition implements Composition {
   async complete(parts: readonly Part[], options: CompleteOptions = {}): Promise<WriteResult> {
     options.signal?.throwIfAborted()
     const upload = this.#upload()
-    const ordered = parts.toSorted((a, b) => a.partNumber - b.partNumber)
-    if (ordered.length === 0) throw this.#error('a composition needs at least one part')
-    const { minPartSize } = this.#host.partLimits
-    const contents: Buffer[] = []
-    for (const [index, part] of ordered.entries()) {
-      const stored = upload.parts.get(part.partNumber)
-      if (stored?.etag !== part.etag) {
-        const message = `part ${part.partNumber} of ${this.path} is not the one that was uploaded`
-        throw new IntegrityError(message, { driver: this.#host.name, path: this.path })
-      }
-      if (index < ordered.length - 1 && stored.content.length < minPartSize) {
-        throw this.#error(`part ${part.partNumber} of ${this.path} is smaller than ${minPartSize}`)
-      }
-      contents.push(stored.content)
-    }
-    const content = Buffer.concat(contents)
-    const etag =
-      ordered.length === 1 ? md5(content) : `-${md5(ordered.map(part => part.etag).join(''))}`
+    const chosen = this.#rules.chosen(parts, upload.parts)
+    const content = Buffer.concat(chosen.map(part => part.content))
+    const etag = composedEtag(parts)
     const metadata = options.metadata ?? this.#metadata
     const published = metadata === undefined ? options : { ...options, metadata }
     const result = this.#host.publish(this.path, content, published, etag)
@@ -110,14 +105,11 @@ export class MemoryComposition implements Composition {
 
   #put(partNumber: number, content: Buffer): Part {
     const upload = this.#upload()
-    const { maxParts, maxPartSize } = this.#host.partLimits
-    if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > maxParts) {
-      throw this.#error(`part number ${partNumber} is not between 1 and ${maxParts}`)
-    }
-    if (content.length > maxPartSize) throw this.#error(`a part is larger than ${maxPartSize}`)
-    const etag = md5(content)
-    upload.parts.set(partNumber, { content, etag })
-    return { partNumber, etag, size: content.length }
+    const size = content.length
+    this.#rules.check(partNumber, size)
+    const etag = contentEtag(content)
+    upload.parts.set(partNumber, { content, etag, size })
+    return { partNumber, etag, size }
   }
 
   #upload(): MemoryUpload {
@@ -126,9 +118,5 @@ export class MemoryComposition implements Composition {
     const upload = this.#host.uploads.get(this.uploadId)
     if (upload === undefined) throw new NotFoundError(`upload of ${this.path} is gone`, options)
     return upload
-  }
-
-  #error(message: string): DriverError {
-    return new DriverError(message, { driver: this.#host.name, path: this.path })
   }
 }

@@ -51,10 +51,11 @@ import {
   PreconditionError,
 } from '../errors.js'
 import { metadataSize } from '../metadata.js'
+import { contentEtag } from '../etag.js'
 import { isBelow, isReserved, pathChecks, withoutSlash } from '../path.js'
 import { walk } from '../walk.js'
 import { MemoryComposition, type MemoryUpload } from './composition.js'
-import { md5, ObjectMap, type StoredObject } from './store.js'
+import { ObjectMap, type StoredObject } from './store.js'
 import { keyOf, prefixOf, Tree, type PageOptions } from './tree.js'
 import { MemoryWriter, type WriterHost, type WriterSession } from './writer.js'
 
@@ -83,6 +84,7 @@ class MemoryDriver implements StorageDriver {
     serverSideCopy: true,
     redirects: false,
     listsSubtrees: true,
+    realDirectories: false,
     metadataLimit: METADATA_LIMIT,
   }
   readonly partLimits: PartLimits
@@ -246,7 +248,12 @@ class MemoryDriver implements StorageDriver {
     const { metadata } = options
     if (metadata === undefined && this.#objects.get(key) !== undefined) return
     const modTime = this.#now()
-    this.#objects.set(key, { content: EMPTY, etag: md5(EMPTY), modTime, metadata: metadata ?? {} })
+    this.#objects.set(key, {
+      content: EMPTY,
+      etag: contentEtag(EMPTY),
+      modTime,
+      metadata: metadata ?? {},
+    })
   }
 
   async setMetadata(
@@ -407,7 +414,7 @@ class MemoryDriver implements StorageDriver {
     path: string,
     content: Buffer,
     options: WriteConditions & { readonly metadata?: Metadata },
-    etag: string = md5(content),
+    etag: string = contentEtag(content),
   ): WriteResult {
     this.#checkConditions(path, options)
     const { metadata = {} } = options

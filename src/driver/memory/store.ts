@@ -2,7 +2,6 @@
  * The objects of the memory driver: keys to contents, kept sorted so that a prefix is found by
  * binary search. Keys are paths without their leading slash; a directory marker ends with a slash.
  */
-import { createHash } from 'node:crypto'
 import type { Metadata } from '../driver.js'
 
 export interface StoredObject {
@@ -66,8 +65,4 @@ export class ObjectMap {
     }
     return low
   }
-}
-
-export function md5(content: Uint8Array | string): string {
-  return createHash('md5').update(content).digest('hex')
 }

@@ -4,7 +4,7 @@
  * What is cheaper depends on how much is asked for at a time, which nobody knows when a file is opened. Past the
  * page cache each read(2) is a request to us: a cold file costs less that way in reads of 64 KiB and more, and up
  * to twice as much in smaller ones. What is read again costs a copy from the page cache, and two to ten times
- * that from us (ARCHITECTURE.md has the figures). Programs that serve files read them in pieces of 32 to 64 KiB,
+ * that from us (docs/PERFORMANCE.md has the figures). Programs that serve files read them in pieces of 32 to 64 KiB,
  * those that copy them in larger ones. So files that are not too large to be read again go through the
  * page cache; larger ones, which would drive out what is hot, go past it, and have our own.
  *

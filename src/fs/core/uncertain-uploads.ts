@@ -8,8 +8,7 @@
  * is spared by having a part, which it has as soon as its first bytes have arrived.
  */
 import type { StorageDriver } from '../../driver/driver.js'
-import { DriverError } from '../../driver/errors.js'
-import type { DriverErrorCode } from '../../driver/errors.js'
+import { isUnclear } from '../../driver/errors.js'
 import type { Logger } from '../../util/log.js'
 import { forEachParallel } from '../../util/semaphore.js'
 import type { Milliseconds } from '../../util/units.js'
@@ -25,8 +24,6 @@ export interface UncertainUploadsOptions {
   readonly log: Logger
 }
 
-/** Failures after which the request may have been executed all the same. */
-const UNCLEAR: ReadonlySet<DriverErrorCode> = new Set(['TIMEOUT', 'FAILED', 'INTEGRITY'])
 /** Between when an upload was begun here and there; clocks may differ somewhat. */
 const SAME_TIME: Milliseconds = 60_000
 /** Notes kept of a store that does not answer for hours. */
@@ -97,8 +94,4 @@ export async function abortBegun(
     if (upload.path !== path || !isSameTime) continue
     await driver.abortUpload(upload, { signal, onlyEmpty: !isFilled })
   }
-}
-
-function isUnclear(error: unknown): boolean {
-  return error instanceof DriverError && UNCLEAR.has(error.code)
 }

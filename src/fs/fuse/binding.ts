@@ -44,7 +44,10 @@ const DRAIN_TIMEOUT: Milliseconds = 30_000
 /** Ctrl-C is to be felt within a second. */
 const INTERRUPT_PATIENCE: Milliseconds = 300
 const INIT_TIMEOUT: Milliseconds = 10_000
-/** One request's worth: the default of 128 KiB costs half as much processor time again, four times as much saves none. */
+/**
+ * One request's worth: the default of 128 KiB costs half as much processor time again, four times
+ * as much saves none.
+ */
 const READAHEAD: Bytes = MAX_REQUEST
 
 /** The binding over the kernel's own protocol, on Linux. */

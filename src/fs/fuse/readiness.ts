@@ -2,17 +2,19 @@
  * Waiting until /dev/fuse has something to read, without a system call that blocks the main thread.
  *
  * Two ways:
- * - SIGIO (O_ASYNC, fcntl(2)): the kernel signals this process when a request comes, and libuv, which
- *   sleeps in epoll_wait(2), is woken by that. One thread wakes up per request that was waited for.
- * - poll(2) on a thread of libuv's pool, which then wakes the main thread: two wake-ups, and each is dear where an idle
- *   processor is asleep, most of all in a virtual machine.
+ * - SIGIO (O_ASYNC, fcntl(2)): the kernel signals this process when a request comes, and libuv,
+ *   which sleeps in epoll_wait(2), is woken by that. One thread wakes up per request that was
+ *   waited for.
+ * - poll(2) on a thread of libuv's pool, which then wakes the main thread: two wake-ups, and each
+ *   is dear where an idle processor is asleep, most of all in a virtual machine.
  *
- * Signals are asked for only during a wait: while the device is being drained, requests would interrupt the
- * drain. They reach the main thread alone, and nobody if whoever started this process has them blocked. So
- * a look at the device once a second backs them up; when it finds what no signal has told, the threads
- * take over for good.
+ * Signals are asked for only during a wait: while the device is being drained, requests would
+ * interrupt the drain. They reach the main thread alone, and nobody if whoever started this process
+ * has them blocked. So a look at the device once a second backs them up; when it finds what no
+ * signal has told, the threads take over for good.
  *
- * INVARIANT: O_ASYNC is set only while a listener for SIGIO is there: without one the signal ends the process.
+ * INVARIANT: O_ASYNC is set only while a listener for SIGIO is there: without one the signal ends
+ * the process.
  */
 import { isMainThread } from 'node:worker_threads'
 import type { Milliseconds } from '../../util/units.js'

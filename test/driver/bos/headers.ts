@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { checksum, copyHeaders, multipartEtag } from '../../../src/driver/bos/headers.js'
+import { checksum, copyHeaders } from '../../../src/driver/bos/headers.js'
 import { bytes } from '../helpers.js'
 
 void t.test('the checksum of pieces is that of the whole, empty pieces included', async t => {
@@ -15,12 +14,6 @@ void t.test('the checksum of pieces is that of the whole, empty pieces included'
       }),
     ),
   )
-})
-
-void t.test('the etag of one part is its own, of several the MD5 of their etags', async t => {
-  t.equal(multipartEtag(['abc']), 'abc')
-  const joined = createHash('md5').update('abcdef').digest('hex')
-  t.equal(multipartEtag(['abc', 'def']), `-${joined}`)
 })
 
 void t.test('the source of a copy is encoded once, slashes kept', async t => {

@@ -10,7 +10,6 @@ void t.test('the blobs of a registry are known by their paths', t => {
     `/docker/registry/v2/blobs/sha256/02/${HEX}/data`,
     `/docker/registry/v2/blobs/sha256/01/${HEX}/link`,
     `/docker/registry/v2/blobs/sha256/01/${HEX.slice(2)}/data`,
-    `/docker/registry/v2/repositories/app/_layers/sha256/${HEX}/link`,
     `/docker/registry/v2/blobs/sha256/01/${HEX}/data/more`,
     '/data',
   ]) {
@@ -18,3 +17,23 @@ void t.test('the blobs of a registry are known by their paths', t => {
   }
   t.end()
 })
+
+void t.test(
+  'the links that say what their paths say are known too, but not those that a push moves',
+  t => {
+    const repository = '/docker/registry/v2/repositories/team/app'
+    t.ok(isContentAddressed(`${repository}/_layers/sha256/${HEX}/link`))
+    t.ok(isContentAddressed(`${repository}/_manifests/revisions/sha256/${HEX}/link`))
+    t.ok(isContentAddressed(`${repository}/_manifests/tags/v1/index/sha256/${HEX}/link`))
+    for (const path of [
+      `${repository}/_manifests/tags/v1/current/link`,
+      `${repository}/_manifests/tags/index/sha256/${HEX}/link`,
+      `${repository}/_layers/sha256/${HEX.slice(1)}/link`,
+      `${repository}/_layers/sha256/${HEX}/data`,
+      `${repository}/_uploads/sha256/${HEX}/link`,
+    ]) {
+      t.notOk(isContentAddressed(path), path)
+    }
+    t.end()
+  },
+)

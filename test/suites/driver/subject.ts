@@ -8,6 +8,8 @@ export interface DriverSubject {
   readonly driver: StorageDriver
   /** Directories are real: they stay when nothing is in them, and no file has the name of one. */
   readonly hierarchical?: boolean
+  /** Directories that only something unfinished implies do not come about before it is finished. */
+  readonly defersParents?: boolean
   /** How much is on a page of a listing is not what the store has on one. */
   readonly hasOwnPages?: boolean
   /** A driver on the same store that shares nothing else, as another process would have it. */

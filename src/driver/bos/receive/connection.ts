@@ -24,8 +24,8 @@ import { headEnd, parseHead } from './response-head.js'
 
 /** A head that is longer is not one of BOS. */
 const MAX_HEAD: Bytes = 16 * KiB
-/** An error document that is longer is left to others to read. */
-const MAX_ERROR_BODY: Bytes = 64 * KiB
+/** A document that is longer is left to others to read. */
+const MAX_DOCUMENT: Bytes = 64 * KiB
 
 /** `odd` is an answer that is not understood here: another client is to ask again. */
 export type Outcome = HttpResponse | 'odd'
@@ -34,9 +34,10 @@ export type Outcome = HttpResponse | 'odd'
 export type Connect = (onread: OnReadOpts) => { readonly socket: Socket; readonly ready: string }
 
 export interface Call {
-  /** The request as it goes over the wire. */
-  readonly text: string
-  readonly choose: ChooseLanding
+  /** The request as it goes over the wire; a text has one byte per character. */
+  readonly bytes: string | Uint8Array
+  /** Where the body of a good answer goes; absent: into the answer, as an error document does. */
+  readonly choose?: ChooseLanding | undefined
   /** Something has come: the connection is ready, a head, a part of a body. */
   progress(what: 'connected' | 'head' | 'body', bodyLength: Bytes): void
   settle(outcome: Outcome): void
@@ -51,7 +52,7 @@ export class Connection {
   #call: Call | undefined
   #head: HttpHead | undefined
   #touchdown: Touchdown | undefined
-  /** Where an error document is collected. */
+  /** Where a body is collected that has no landing. */
   #document: Buffer | undefined
   #keepAlive: Milliseconds | undefined = Infinity
   #connected = false
@@ -81,9 +82,10 @@ export class Connection {
     return this.#connected
   }
 
-  /** Whether it can take a request. */
+  /** Whether it can take a request. One that was answered before all of it was sent has spoilt it. */
   get isUsable(): boolean {
-    return !this.#closed && this.#call === undefined && this.#keepAlive !== undefined
+    if (this.#closed || this.#call !== undefined) return false
+    return this.#keepAlive !== undefined && this.#socket.writableLength === 0
   }
 
   /** How long it may be kept without a request. */
@@ -104,7 +106,9 @@ export class Connection {
   send(call: Call): void {
     this.#call = call
     this.#socket.ref()
-    this.#socket.write(call.text, 'latin1')
+    const { bytes } = call
+    if (typeof bytes === 'string') this.#socket.write(bytes, 'latin1')
+    else this.#socket.write(bytes)
   }
 
   /** Nothing is under way: the process need not live on for it. */
@@ -152,15 +156,12 @@ export class Connection {
     const head = parseHead(this.#scratch.toString('latin1', 0, end - 4))
     if (head === undefined) return this.#odd()
     this.#keepAlive = head.keepAlive
-    const isError = head.status >= 400
-    if (isError && head.length > MAX_ERROR_BODY) return this.#odd()
+    const choose = head.status >= 400 ? undefined : this.#call?.choose
+    if (choose === undefined && head.length > MAX_DOCUMENT) return this.#odd()
     this.#head = { status: head.status, headers: head.headers }
     this.#call?.progress('head', head.length)
-    if (isError) this.#document = Buffer.allocUnsafe(head.length)
-    const landing =
-      this.#document === undefined ? this.#call?.choose(this.#head) : { buffers: [this.#document] }
-    if (landing === undefined) return
-    const touchdown = new Touchdown(landing)
+    if (choose === undefined) this.#document = Buffer.allocUnsafe(head.length)
+    const touchdown = new Touchdown(choose?.(this.#head) ?? { buffers: [this.#document ?? EMPTY] })
     if (touchdown.length !== head.length) {
       const message = `${head.length} bytes come instead of ${touchdown.length}`
       throw new BosError(message, { kind: 'integrity' })

@@ -11,7 +11,8 @@ import { Connection, type Outcome } from '../../../../src/driver/bos/receive/con
 import { bytes, failure } from '../../helpers.js'
 
 class FakeSocket extends EventEmitter {
-  readonly sent: string[] = []
+  readonly sent: (string | Uint8Array)[] = []
+  writableLength = 0
   destroyed = false
   #onread: OnReadOpts | undefined
   #memory: Uint8Array = new Uint8Array(0)
@@ -21,8 +22,8 @@ class FakeSocket extends EventEmitter {
     this.#memory = this.#next()
   }
 
-  write(text: string): boolean {
-    this.sent.push(text)
+  write(bytes: string | Uint8Array): boolean {
+    this.sent.push(bytes)
     return true
   }
 
@@ -69,11 +70,12 @@ function open(): { connection: Connection; socket: FakeSocket } {
   return { connection, socket }
 }
 
-function ask(connection: Connection, buffers: readonly Uint8Array[]): Promise<Outcome> {
+/** Without buffers, the body is to come with the answer. */
+function ask(connection: Connection, buffers?: readonly Uint8Array[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     connection.send({
-      text: 'GET / HTTP/1.1\r\n\r\n',
-      choose: () => ({ buffers }),
+      bytes: 'GET / HTTP/1.1\r\n\r\n',
+      choose: buffers && (() => ({ buffers })),
       progress: () => undefined,
       settle: resolve,
       fail: reject,
@@ -123,6 +125,30 @@ void t.test('an error document is collected, and the connection goes on', async 
   socket.arrive(answer(document, { status: 404 }), 7)
   t.match(await outcome, { status: 404, body: document })
   t.ok(connection.isUsable)
+})
+
+void t.test('without a landing a body comes with the answer, however it is cut', async t => {
+  for (const piece of [1, 7, Infinity]) {
+    const { connection, socket } = open()
+    for (const document of [Buffer.alloc(0), Buffer.from('{"eTag":"e"}')]) {
+      const outcome = ask(connection)
+      socket.arrive(answer(document, { status: 200 }), piece)
+      t.match(await outcome, { status: 200, body: document })
+      t.ok(connection.isUsable)
+    }
+    const long = ask(connection)
+    socket.arrive(answer(Buffer.alloc(0), { status: 200, length: 1_000_000 }), piece)
+    t.equal(await long, 'odd')
+  }
+})
+
+void t.test('an answer that comes before all was sent spoils the connection', async t => {
+  const { connection, socket } = open()
+  const outcome = ask(connection)
+  socket.writableLength = 1000
+  socket.arrive(answer(Buffer.alloc(0), { status: 403 }))
+  t.match(await outcome, { status: 403 })
+  t.notOk(connection.isUsable)
 })
 
 void t.test('answers that are not understood end the connection, not the request', async t => {

@@ -3,7 +3,13 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Receiver, type ReceiverOptions } from '../../../../src/driver/bos/receive/receiver.js'
+import type { HttpRequest } from '../../../../src/driver/bos/exchange.js'
+import { bodyLength, type HttpResponse } from '../../../../src/driver/bos/http.js'
+import {
+  MAX_PUT,
+  Receiver,
+  type ReceiverOptions,
+} from '../../../../src/driver/bos/receive/receiver.js'
 import { bytes, failure } from '../../helpers.js'
 
 const BODY = bytes(100_000)
@@ -22,9 +28,9 @@ interface Scene {
   }) => Promise<Buffer | string>
 }
 
-type Answer = (socket: Socket, request: number, connection: number) => void
+type Answer = (socket: Socket, request: number, connection: number, data: Buffer) => void
 
-const whole: Answer = socket => {
+const whole = (socket: Socket): void => {
   socket.write(OK)
   socket.write(BODY)
 }
@@ -41,9 +47,9 @@ async function scene(
     const connection = sockets.push(socket) - 1
     requests.push(0)
     socket.on('error', () => undefined)
-    socket.on('data', () => {
+    socket.on('data', data => {
       requests[connection] = (requests[connection] ?? 0) + 1
-      answer(socket, total++, connection)
+      answer(socket, total++, connection, data)
     })
   })
   server.listen(0, '127.0.0.1')
@@ -85,7 +91,7 @@ void t.test('a connection that was closed while it was not used costs no error',
     // The answer to the first request on a connection; the second finds it closed.
     const { get, requests } = await scene(t, (socket, request, connection) => {
       if (request === 1 && connection === 0) socket[close]()
-      else whole(socket, request, connection)
+      else whole(socket)
     })
     await get()
     t.ok(BODY.equals((await get()) as Buffer))
@@ -98,8 +104,8 @@ void t.test('a new connection that breaks is an error, as is one inside an answe
   t.match(await failure(fresh.get()), { kind: 'network' })
   t.same(fresh.requests, [1])
 
-  const inside = await scene(t, (socket, request, connection) => {
-    if (request === 0) whole(socket, request, connection)
+  const inside = await scene(t, (socket, request) => {
+    if (request === 0) whole(socket)
     else socket.end(OK.slice(0, 20))
   })
   await inside.get()
@@ -184,11 +190,118 @@ void t.test('what cannot be said on the wire is left to others', async t => {
 })
 
 void t.test('closing waits for what is under way', async t => {
-  const { get, receiver } = await scene(t, (socket, request, connection) => {
-    setTimeout(() => whole(socket, request, connection), 30)
+  const { get, receiver } = await scene(t, socket => {
+    setTimeout(() => whole(socket), 30)
   })
   const last = get()
   await receiver.close()
   t.ok(BODY.equals((await last) as Buffer))
   t.equal(await get(), 'odd', 'nothing is sent afterwards')
+})
+
+const PUT_OK = 'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 0\r\n\r\n'
+
+function put(
+  receiver: Receiver,
+  body: Uint8Array | readonly Uint8Array[],
+  changes: Partial<HttpRequest> = {},
+): Promise<HttpResponse | undefined> {
+  const headers = { host: 'x', 'content-length': String(bodyLength(body)) }
+  return receiver.put({ method: 'PUT', path: '/k', headers, body, timeout: 5000, ...changes })
+}
+
+void t.test('small PUTs go out whole, and share connections with what else is asked', async t => {
+  const sent: Buffer[] = []
+  const { get, receiver, requests } = await scene(t, (socket, _request, _connection, data) => {
+    sent.push(data)
+    if (data.toString('latin1', 0, 3) === 'PUT') socket.write(PUT_OK)
+    else whole(socket)
+  })
+  t.match(await put(receiver, Buffer.from('abc')), { status: 200, headers: { etag: '"e"' } })
+  t.match(await put(receiver, [Buffer.from('de'), Buffer.from(''), Buffer.from('f')]), {
+    status: 200,
+    body: Buffer.alloc(0),
+  })
+  t.match(await put(receiver, []), { status: 200 })
+  t.ok(BODY.equals((await get()) as Buffer))
+  t.same(requests, [4])
+  const head = 'PUT /k HTTP/1.1\r\nconnection: keep-alive\r\nhost: x\r\ncontent-length:'
+  t.equal(String(sent[0]), `${head} 3\r\n\r\nabc`)
+  t.equal(String(sent[1]), `${head} 3\r\n\r\ndef`)
+  t.equal(String(sent[2]), `${head} 0\r\n\r\n`)
+})
+
+void t.test('the document that answers a PUT comes with it, of an error too', async t => {
+  const { receiver } = await scene(t, (socket, request) => {
+    const status = request === 0 ? '200 OK' : '412 Precondition Failed'
+    socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 7\r\n\r\n{"a":`)
+    setTimeout(() => socket.write('1}'), 10)
+  })
+  t.match(await put(receiver, []), { status: 200, body: Buffer.from('{"a":1}') })
+  t.match(await put(receiver, []), { status: 412, body: Buffer.from('{"a":1}') })
+  t.equal(receiver.idleConnections, 1)
+})
+
+void t.test(
+  'a PUT is sent once: what breaks before an answer is for the caller to judge',
+  async t => {
+    const { receiver, requests } = await scene(t, (socket, request) => {
+      if (request === 1) socket.resetAndDestroy()
+      else socket.write(PUT_OK)
+    })
+    await put(receiver, [])
+    t.match(await failure(put(receiver, [])), { kind: 'network', ambiguous: true })
+    t.same(requests, [2])
+    t.match(await put(receiver, []), { status: 200 }, 'over a new connection')
+  },
+)
+
+void t.test(
+  'an answer to a PUT that is not understood may be a success: the rest are left to others',
+  async t => {
+    const { receiver, requests } = await scene(
+      t,
+      socket => void socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    )
+    t.match(await failure(put(receiver, [])), { kind: 'integrity', ambiguous: true })
+    t.equal(await put(receiver, []), undefined)
+    t.same(requests, [1])
+  },
+)
+
+void t.test('a signal or a silent server ends a PUT', async t => {
+  const reason = new Error('interrupted')
+  const { receiver, sockets } = await scene(t, () => undefined)
+  const controller = new AbortController()
+  const ended = failure(put(receiver, [], { signal: controller.signal }))
+  await sleep(20)
+  controller.abort(reason)
+  t.equal(await ended, reason)
+  t.equal(await failure(put(receiver, [], { signal: controller.signal })), reason)
+  t.match(await failure(put(receiver, [], { timeout: 30 })), { kind: 'timeout' })
+  t.equal(sockets.length, 2)
+  t.equal(receiver.idleConnections, 0)
+})
+
+void t.test('what is no small PUT, or cannot be said on the wire, is left to others', async t => {
+  const { receiver, requests } = await scene(t, socket => void socket.write(PUT_OK))
+  const body = Buffer.from('abc')
+  const host = { host: 'x', 'content-length': '3' }
+  for (const changes of [
+    { method: 'POST' },
+    { path: '/a b' },
+    { path: '/a\r\nx: y' },
+    { headers: { host: 'x' } },
+    { headers: { ...host, 'content-length': '4' } },
+    { headers: { ...host, 'x-bce-meta-a': 'b\r\nc: d' } },
+    { headers: { ...host, 'x-bce-meta-a': '\u00e4' } },
+    { headers: { ...host, 'x-bce-meta-a b': 'c' } },
+    { headers: { ...host, 'x-bce-meta-a:b': 'c' } },
+  ]) {
+    t.equal(await put(receiver, body, changes), undefined, JSON.stringify(changes))
+  }
+  t.equal(await put(receiver, Buffer.alloc(MAX_PUT + 1)), undefined)
+  t.same(requests, [])
+  await receiver.close()
+  t.equal(await put(receiver, body), undefined, 'nothing is sent afterwards')
 })
