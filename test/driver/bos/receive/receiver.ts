@@ -1,7 +1,7 @@
 /** Connections that are kept, break, hang or are answered oddly, over real sockets. */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { HttpRequest } from '../../../../src/driver/bos/exchange.js'
 import { bodyLength, type HttpResponse } from '../../../../src/driver/bos/http.js'
