@@ -53,6 +53,12 @@ function stored(disk: DiskCache, name: string): Promise<StoredBlock | undefined>
   return disk.read(name, ({ data, fileSize }) => ({ data: Buffer.from(data), fileSize }))
 }
 
+/** How many blocks lie in their places. */
+function blocksIn(directory: string): number {
+  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  return names.filter(name => /^..\/[0-9a-f]{64}$/.test(name)).length
+}
+
 function fileOf(directory: string, number: number): string {
   return join(directory, id(number).slice(0, 2), id(number))
 }
@@ -136,8 +142,8 @@ void t.test('it keeps to its size, and drops what was used least lately', async 
   t.ok(disk.has(id(0)))
   t.notOk(disk.has(id(1)))
   t.ok(disk.size <= 105_000)
-  await sleep(50)
-  t.notOk(readdirSync(join(directory, '00')).includes(id(1)), 'its file goes too')
+  while (readdirSync(join(directory, '00')).includes(id(1))) await sleep(5)
+  t.pass('its file goes too')
 })
 
 void t.test('a full disk is left alone, and room is made on it', async t => {
@@ -171,7 +177,7 @@ void t.test('a disk that fails turns it off, with one warning', async t => {
 })
 
 void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
-  const { disk, directory, warnings } = await opened(t, { patience: 50 })
+  const { disk, directory, warnings } = await opened(t, { patience: 500 })
   disk.write(id(1), block(1), 1)
   await disk.settled()
   const path = fileOf(directory, 1)
@@ -185,7 +191,7 @@ void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
 })
 
 void t.test('a read that comes late is written to nobody', async t => {
-  const { disk, directory } = await opened(t, { patience: 50 })
+  const { disk, directory } = await opened(t, { patience: 500 })
   for (const number of [1, 2]) disk.write(id(number), block(number), 1)
   await disk.settled()
   const path = fileOf(directory, 1)
@@ -235,7 +241,8 @@ void t.test('what a killed process leaves is right or nothing', async t => {
   for (let round = 0; round < 3; round += 1) {
     const child = fork(new URL('../helpers/write-to-disk-cache.js', import.meta.url), [directory])
     await new Promise<void>(started => child.once('message', () => started()))
-    await sleep(20 + 30 * round)
+    // The first blocks are on disk, and others are under way.
+    while (blocksIn(directory) < 1 + 20 * round) await sleep(1)
     const gone = new Promise<void>(exited => child.once('exit', () => exited()))
     child.kill('SIGKILL')
     await gone

@@ -9,7 +9,7 @@ import { scratchFolder } from '../helpers/scratch.js'
 import { CoreCalls } from '../suites/posix/core/core-calls.js'
 import { posixSuite, type Subject } from '../suites/posix/suite.js'
 
-t.setTimeout(100_000)
+t.setTimeout(300_000)
 const local = join(scratchFolder(t), 'local')
 mkdirSync(local)
 const cores: ReturnType<typeof createCore>[] = []
@@ -22,7 +22,7 @@ const subject: Subject = {
     return Promise.resolve({ os: new CoreCalls(core) })
   },
 }
-await t.test('as on a local folder', { timeout: 90_000 }, t => posixSuite(t, subject, local))
+await t.test('as on a local folder', { timeout: 290_000 }, t => posixSuite(t, subject, local))
 await t.test('nothing stays open, remembered or unstored', async t => {
   for (const core of cores) {
     core.checkInvariants()

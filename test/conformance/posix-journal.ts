@@ -11,7 +11,7 @@ import { lasting, openJournaled } from '../journal/subject.js'
 import { CoreCalls } from '../suites/posix/core/core-calls.js'
 import { posixSuite, type Subject } from '../suites/posix/suite.js'
 
-t.setTimeout(100_000)
+t.setTimeout(300_000)
 const local = join(scratchFolder(t), 'local')
 mkdirSync(local)
 const opened: { core: ReturnType<typeof createCore>; driver: JournaledDriver }[] = []
@@ -25,7 +25,7 @@ const subject: Subject = {
     return { os: new CoreCalls(core) }
   },
 }
-await t.test('as on a local folder', { timeout: 90_000 }, t => posixSuite(t, subject, local))
+await t.test('as on a local folder', { timeout: 290_000 }, t => posixSuite(t, subject, local))
 await t.test('nothing stays open, remembered or unstored', async t => {
   for (const { core, driver } of opened) {
     core.checkInvariants()

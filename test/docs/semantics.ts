@@ -13,12 +13,15 @@ import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
 import { CoreOs, O_CREAT, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../helpers/core-os.js'
 import { projectPath } from '../helpers/project.js'
+import { StillTime } from '../helpers/still-time.js'
 import { hold, watched } from '../helpers/watched-driver.js'
 
 interface Scene {
   readonly t: Test
   /** What is really in the bucket. */
   readonly bucket: StorageDriver
+  /** Of the mounts, after which their delayed work is done. */
+  readonly time: StillTime
   /** A mount of the bucket. */
   readonly os: CoreOs
   /** Another mount of the same bucket. */
@@ -238,10 +241,11 @@ const EXAMPLES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     t,
     bucket,
     os,
+    time,
   }) => {
     for (const path of ['/a', '/a/b', '/a/b/c']) await os.mkdir(path)
     await os.writeFile('/a/b/c/file', text('x'))
-    await sleep(100)
+    await time.pass(100)
     await bucket.deleteFile('/a/b/c/file')
     t.same(await bucket.list('/'), [], 'nothing but the file was there')
   },
@@ -449,8 +453,11 @@ for (const [sentence, example] of Object.entries(EXAMPLES)) {
       new CoreOs(createCore(bucket, kept)),
       new CoreOs(createCore(bucket, kept)),
     ] as const
-    const mounts = [createCore(bucket), createCore(bucket)] as const
-    await example({ t, bucket, os: new CoreOs(mounts[0]), other: new CoreOs(mounts[1]), stored })
+    const time = new StillTime()
+    const { later } = time
+    const mounts = [createCore(bucket, { later }), createCore(bucket, { later })] as const
+    const [os, other] = [new CoreOs(mounts[0]), new CoreOs(mounts[1])]
+    await example({ t, bucket, time, os, other, stored })
     for (const mount of [...mounts, ...stored.map(({ fs }) => fs)]) {
       mount.checkInvariants()
       await mount.destroy()

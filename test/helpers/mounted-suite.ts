@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { run, startMount, type Settings } from './mount-process.js'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 120_000 }
 
 async function sha256(path: string): Promise<string> {
   return createHash('sha256')

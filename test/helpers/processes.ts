@@ -3,6 +3,7 @@
  * behind by a test.
  */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Owner } from './owner.js'
 import type { Milliseconds } from '../../src/util/units.js'
@@ -129,6 +130,21 @@ export class Background {
     }
   }
 
+  /**
+   * Waits until it has become this program, and has slept for a while without a pause: a process that
+   * is merely kept waiting for the processor does not sleep. @throws Error when it ends or time is up
+   */
+  async asleep(program: string, timeout: Milliseconds = 60_000): Promise<void> {
+    const deadline = Date.now() + timeout
+    for (let times = 0; times < 10; times += 1) {
+      await sleep(20)
+      if (this.#hasEnded) throw new Error(`${this.#title} has ended:\n${this.#output}`)
+      if (Date.now() > deadline) throw new Error(`${this.#title} does not wait for anything`)
+      const [, comm, state] = /\((.*)\) (\S)/.exec(statOf(this.pid)) ?? []
+      if (comm !== program || state !== 'S') times = -1
+    }
+  }
+
   /** Sends a signal to the process itself, not to its group. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
@@ -164,6 +180,15 @@ export class Background {
 
 function spawnGroup(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   return spawn(program, [...args], { ...options, detached: true })
+}
+
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    // It has ended.
+    return ''
+  }
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

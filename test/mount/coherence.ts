@@ -18,9 +18,10 @@ import t, { type Test } from 'tap'
 import { bosmount, MountedBucket, startServer, until } from '../helpers/bosmount.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
-const BELIEVED = 20_000
+/** Longer than any test may wait. */
+const BELIEVED = '10m'
 
 interface Stage {
   readonly one: MountedBucket
@@ -50,12 +51,10 @@ async function end(t: Test, { one, two }: Stage): Promise<void> {
       const isGone = (): boolean => errnoOf(() => readFileSync(path)) !== 0 && !existsSync(path)
       await until(isGone, `${path} to go`)
     }
-    let counts: unknown
-    for (let attempt = 0; attempt < 8; attempt += 1) {
+    let counts: { lookups?: number } = {}
+    for (const deadline = Date.now() + 60_000; counts.lookups !== 0 && Date.now() < deadline;) {
       const { stdout } = await bosmount(['stats', '--json', '--count', '1', mount.path])
-      counts = (JSON.parse(String(stdout)) as { counts: unknown }).counts
-      if ((counts as { lookups?: number }).lookups === 0) break
-      await sleep(100)
+      counts = (JSON.parse(String(stdout)) as { counts: typeof counts }).counts
     }
     t.match(counts, { inodes: 1, lookups: 0, handles: 0, dirty: 0 })
     t.equal(await mount.unmount(), 0, mount.process.output)
@@ -72,7 +71,7 @@ function errnoOf(work: () => unknown): number {
 }
 
 void t.test('what is cached of a file goes when an open notices another version', async t => {
-  const stage = await setStage(t, ['--metadata-ttl', `${BELIEVED}ms`])
+  const stage = await setStage(t, ['--metadata-ttl', BELIEVED])
   const [mine, theirs] = [join(stage.one.path, 'f'), join(stage.two.path, 'f')]
   writeFileSync(theirs, 'old content')
   t.equal(readFileSync(mine, 'utf8'), 'old content')
@@ -94,16 +93,14 @@ void t.test('what is cached of a file goes when an open notices another version'
 })
 
 void t.test('a name goes when an open notices that it was removed', async t => {
-  const stage = await setStage(t, ['--metadata-ttl', `${BELIEVED}ms`])
+  const stage = await setStage(t, ['--metadata-ttl', BELIEVED])
   const [mine, theirs] = [join(stage.one.path, 'f'), join(stage.two.path, 'f')]
   writeFileSync(theirs, 'content')
   t.equal(readFileSync(mine, 'utf8'), 'content')
   await sleep(50)
   rmSync(theirs)
-  const removed = performance.now()
   t.ok([-2, -116].includes(errnoOf(() => readFileSync(mine))), 'ENOENT or ESTALE')
-  await until(() => !existsSync(mine), 'the name to go')
-  t.ok(performance.now() - removed < BELIEVED, 'before names are not believed any more')
+  await until(() => !existsSync(mine), 'the name to go, before names are not believed any more')
   await end(t, stage)
 })
 

@@ -144,7 +144,7 @@ void t.test('umount --force ends a mount whose store does not answer', async t =
   const { mountpoint, run, server, mount } = await stage(t)
   writeFileSync(join(mountpoint, 'file'), 'x')
   await server.process.kill()
-  const forced = await run('umount', mountpoint, '--force', '--timeout', '20s')
+  const forced = await run('umount', mountpoint, '--force', '--timeout', '60s')
   t.equal(forced.code, 0, forced.stderr)
   t.equal(await mount.process.end(), 0, mount.process.output)
 })

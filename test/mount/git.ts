@@ -7,7 +7,7 @@ import { seededBytes } from '../helpers/oci-image.js'
 import { runOk } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
-t.setTimeout(200_000)
+t.setTimeout(580_000)
 
 const IDENTITY = {
   GIT_AUTHOR_NAME: 'A',
@@ -22,7 +22,7 @@ const IDENTITY = {
 
 async function shell(cwd: string, script: string): Promise<string> {
   const env = { PATH: process.env['PATH'], HOME: cwd, LC_ALL: 'C.UTF-8', ...IDENTITY }
-  const { text } = await runOk('bash', ['-euc', script], { cwd, env, timeout: 120_000 })
+  const { text } = await runOk('bash', ['-euc', script], { cwd, env, timeout: 240_000 })
   return text.trim()
 }
 

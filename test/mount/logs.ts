@@ -72,13 +72,13 @@ void t.test('no secret is ever in the log, in the output or in the record', asyn
   const mount = await MountedBucket.mount(t, {
     server,
     mountpoint,
-    args: [...debug, '--requesttimeout', '1s', '--totaltimeout', '2s', '--metadata-ttl', '0'],
+    args: [...debug, '--requesttimeout', '3s', '--totaltimeout', '6s', '--metadata-ttl', '0'],
     env: environment({ XDG_STATE_HOME: runtime, XDG_RUNTIME_DIR: runtime }),
   })
   writeFileSync(join(mountpoint, 'file'), 'x')
   await server.process.kill()
   t.throws(() => readFileSync(join(mountpoint, 'other')), { code: 'EIO' })
-  await bosmount(['umount', mountpoint, '--timeout', '30s'], {
+  await bosmount(['umount', mountpoint, '--timeout', '60s'], {
     env: environment({ XDG_STATE_HOME: runtime, XDG_RUNTIME_DIR: runtime }),
   })
   const written = [refused, proxied].map(({ text, stderr }) => text + stderr)

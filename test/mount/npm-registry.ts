@@ -12,7 +12,7 @@ import { Background, runOk } from '../helpers/processes.js'
 import { projectPath } from '../helpers/project.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
-t.setTimeout(200_000)
+t.setTimeout(580_000)
 
 const VERDACCIO = projectPath('test/fixtures/verdaccio/node_modules/verdaccio/bin/verdaccio')
 const CONTENT = seededBytes('package', 3_000_000)
@@ -64,7 +64,7 @@ class Verdaccio {
       npm_config_update_notifier: 'false',
     }
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
-    const { text } = await runOk('npm', [...args, ...quiet], { cwd, env, timeout: 90_000 })
+    const { text } = await runOk('npm', [...args, ...quiet], { cwd, env, timeout: 240_000 })
     return text.trim()
   }
 

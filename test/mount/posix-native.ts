@@ -6,7 +6,7 @@ import { MountedBucket, startServer } from '../helpers/bosmount.js'
 import { scratchFolder } from '../helpers/scratch.js'
 import { folderSubject, posixSuite } from '../suites/posix/suite.js'
 
-t.setTimeout(200_000)
+t.setTimeout(300_000)
 const folder = scratchFolder(t)
 const server = await startServer(t, folder)
 const mount = await MountedBucket.mount(t, {
@@ -16,7 +16,7 @@ const mount = await MountedBucket.mount(t, {
 })
 const local = join(folder, 'local')
 mkdirSync(local)
-await t.test('as on a local folder', { timeout: 200_000 }, async t => {
+await t.test('as on a local folder', { timeout: 290_000 }, async t => {
   // A removed open file is hidden under such a name by libfuse, and goes when the kernel says so.
   const subject = folderSubject(mount.path, { name: 'fuse-native', unlisted: '.fuse_hidden' })
   await posixSuite(t, subject, local)

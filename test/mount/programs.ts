@@ -22,7 +22,7 @@ async function perform({ script }: Step, { path, input }: Place): Promise<object
   const { code, text, stderr } = await run('bash', ['-c', `umask 022\n${script}`], {
     cwd: path,
     env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', INPUT: input, HOME: path },
-    timeout: 120_000,
+    timeout: 240_000,
   })
   const said = stderr.replaceAll(path, '.').replace(/^bash: line \d+: /gm, 'bash: ')
   return { code, stdout: text.split('\n'), stderr: said.split('\n') }

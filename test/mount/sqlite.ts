@@ -6,7 +6,7 @@ import { MountedBucket, startServer, until } from '../helpers/bosmount.js'
 import { Background, run, runOk } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 async function sqlite(database: string, script: string): Promise<string> {
   const { text } = await runOk('sqlite3', ['-batch', '-bail', database], { input: script })

@@ -19,7 +19,7 @@ import { scratchFolder } from '../helpers/scratch.js'
 // Each writer waits in threads of its own.
 process.env['UV_THREADPOOL_SIZE'] = '32'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 /** What goes wrong with keys of this name, and the errno that it is. */
 const TROUBLES = [

@@ -72,7 +72,7 @@ const WEATHER: readonly (readonly [string, Omit<FaultRule, 'operation'>])[] = [
   ['a refusal', { fault: denied, count: 20 }],
 ]
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 for (const [weather, rule] of WEATHER) {
   void t.test(weather, async t => {

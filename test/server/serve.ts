@@ -54,7 +54,7 @@ async function refused(
       ...missing('--listen', '127.0.0.1:0'),
       ...args,
     ],
-    { env: environment(), timeout: 20_000, ...options },
+    { env: environment(), ...options },
   )
   t.match(stderr, message)
   t.equal(exit, code)

@@ -1,4 +1,5 @@
 /** What becomes of each operation when the service or the network fails under it. */
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock } from '../../../src/util/clock.js'
 import { MiB } from '../../../src/util/units.js'
@@ -229,7 +230,7 @@ void t.test(
   'a write whose answers are all lost says what it has made if it took effect',
   async t => {
     const { server, driver } = await startDriverHarness(t)
-    const store = await driver({ totaltimeout: '900ms', requesttimeout: '300ms' })
+    const store = await driver({ totaltimeout: '4s', requesttimeout: '2s' })
     const lost = { operation: ['PutObject', 'CompleteMultipartUpload', 'HeadObject'] } as const
     const rule = server.faults.add({ ...lost, fault: { kind: 'hang-response' } })
     const composition = await store.compose('/big')
@@ -339,9 +340,11 @@ void t.test('an abort during a move leaves the source', async t => {
   await store.putContent('/source', bytes(100))
   const stop = new AbortController()
   const reason = new Error('interrupted')
-  server.faults.add({ operation: 'CopyObject', fault: { kind: 'delay', delay: 2000 } })
+  const fault = { kind: 'delay', delay: 2000 } as const
+  const copy = server.faults.add({ operation: 'CopyObject', fault })
   const move = failure(store.move('/source', '/target', { signal: stop.signal }))
-  setTimeout(() => stop.abort(reason), 50)
+  while (copy.hits === 0) await turn()
+  stop.abort(reason)
   t.equal(await move, reason)
   t.same(await store.getContent('/source'), bytes(100))
 })

@@ -1,4 +1,5 @@
 /** What writers ask of the service, and what they leave to each other. */
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { contiguous } from '../../../src/driver/bos/resume.js'
 import { MiB } from '../../../src/util/units.js'
@@ -62,12 +63,17 @@ void t.test('writes that are not waited for keep their order', async t => {
 void t.test('a write that was aborted half way breaks the writer', async t => {
   const { driver, server } = await startDriverHarness(t)
   const store = await driver({}, { partsInFlight: 1 })
-  server.faults.add({ operation: 'UploadPart', fault: { kind: 'delay', delay: 100 } })
+  const part = server.faults.add({
+    operation: 'UploadPart',
+    fault: { kind: 'delay', delay: 1000 },
+  })
   const writer = await store.writer('/aborted')
   const stop = new AbortController()
   const reason = new Error('interrupted')
-  setTimeout(() => stop.abort(reason), 30)
-  t.equal(await failure(writer.write(bytes(4 * PART), { signal: stop.signal })), reason)
+  const written = failure(writer.write(bytes(4 * PART), { signal: stop.signal }))
+  while (part.hits === 0) await turn()
+  stop.abort(reason)
+  t.equal(await written, reason)
   t.equal(await failure(writer.commit()), reason)
   await writer.cancel()
   for await (const upload of store.uploads('/')) t.fail(`left over: ${upload.uploadId}`)
@@ -76,13 +82,15 @@ void t.test('a write that was aborted half way breaks the writer', async t => {
 void t.test('cancel aborts an upload although the wait for its beginning was given up', async t => {
   const { driver, server } = await startDriverHarness(t)
   const store = await driver()
-  const fault = { kind: 'delay', delay: 100 } as const
-  server.faults.add({ operation: 'InitiateMultipartUpload', fault })
+  const fault = { kind: 'delay', delay: 1000 } as const
+  const begin = server.faults.add({ operation: 'InitiateMultipartUpload', fault })
   const writer = await store.writer('/begun')
   const stop = new AbortController()
   const reason = new Error('interrupted')
-  setTimeout(() => stop.abort(reason), 30)
-  t.equal(await failure(writer.write(bytes(2 * PART), { signal: stop.signal })), reason)
+  const written = failure(writer.write(bytes(2 * PART), { signal: stop.signal }))
+  while (begin.hits === 0) await turn()
+  stop.abort(reason)
+  t.equal(await written, reason)
   await writer.cancel()
   const left: string[] = []
   for await (const { uploadId } of store.uploads('/')) left.push(uploadId)

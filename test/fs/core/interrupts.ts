@@ -21,8 +21,8 @@ import {
 } from '../../helpers/core-os.js'
 import { hold, watched } from '../../helpers/watched-driver.js'
 
-/** What a person waits for after Ctrl-C, and as much again for a busy machine. */
-const SOON = 2000
+/** Only what waits for the store takes so long, however busy the machine is. */
+const SOON = 20_000
 
 interface Prepared {
   readonly fs: FileSystem

@@ -1,5 +1,4 @@
 /** The end of a mount: all that could not be stored is named. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { CoreConfig } from '../../../src/fs/core/core.js'
 import { UnsavedError } from '../../../src/fs/core/unsaved.js'
@@ -8,7 +7,8 @@ import { createMemoryDriver } from '../../../src/driver/memory/driver.js'
 import { createCore } from '../../helpers/core.js'
 import { CoreOs, O_CREAT, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
 import type { OpenFile } from '../../helpers/core-os.js'
-import { scene, text } from '../../helpers/core-scene.js'
+import { scene, text, turns } from '../../helpers/core-scene.js'
+import { StillTime } from '../../helpers/still-time.js'
 import { watched } from '../../helpers/watched-driver.js'
 import type { Watched } from '../../helpers/watched-driver.js'
 
@@ -33,8 +33,10 @@ async function release({ fs, context }: CoreOs, { handle }: OpenFile): Promise<v
 function mounted(config: Partial<CoreConfig> = {}) {
   const bucket = createMemoryDriver()
   const watch = watched(bucket)
-  const os = new CoreOs(createCore(watch.driver, { config: { markerDelay: 60_000, ...config } }))
-  return { bucket, watch, os }
+  const time = new StillTime()
+  const { monotonic, later } = time
+  const os = new CoreOs(createCore(watch.driver, { config, monotonic, later }))
+  return { bucket, watch, time, os }
 }
 
 void t.test(
@@ -124,7 +126,7 @@ scene('syncfs stores many files at once', async ({ t, os, watch, bucket }) => {
 void t.test(
   'a store that hangs is asked for each thing once, and for nothing afterwards',
   async t => {
-    const { os, watch } = mounted({ attributes: 'stored', markerDelay: 20 })
+    const { os, watch, time } = mounted({ attributes: 'stored', markerDelay: 20 })
     await os.writeFile('/old', text('old'))
     await os.writeFile('/changed', text('changed'))
     const held = await os.open('/old', O_RDWR)
@@ -137,11 +139,11 @@ void t.test(
     await os.mkdir('/empty')
     await os.fs.setattr(os.context, ino, { mode: 0o600 })
     // Directories and attributes are being stored by themselves already.
-    await sleep(60)
+    await time.pass(20)
     const file = await os.open('/new', O_WRONLY | O_CREAT)
     await file.write(0, text('x'))
     const ending = endOf(os)
-    await sleep(20)
+    await turns(100)
     const asked = watch.count()
     give(new Error('no answer in time'))
     const names = (await ending)?.unsaved.map(({ name }) => name) ?? []

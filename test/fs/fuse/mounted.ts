@@ -16,7 +16,7 @@ import {
   startServer,
 } from '../../helpers/mount-process.js'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 120_000 }
 const FUSE = { binding: 'fuse' } as const
 const NOBODY = 65534
 const isRoot = process.getuid?.() === 0
@@ -46,7 +46,7 @@ if (reason !== undefined) {
 }
 t.setTimeout(300_000)
 
-await t.test('as root or whoever runs the tests', { timeout: 200_000 }, t => mountedSuite(t, FUSE))
+await t.test('as root or whoever runs the tests', { timeout: 290_000 }, t => mountedSuite(t, FUSE))
 
 await t.test('a user mounts, works, and unmounts', user, async t => {
   const server = await startMount(t, { ...FUSE, uid: NOBODY })
@@ -139,7 +139,7 @@ await t.test('Ctrl-C ends a read that waits, and interrupts it', TIMEOUT, async 
   const reader = spawn('cat', [join(server.mountpoint, 'blocked')], { stdio: 'ignore' })
   await server.called('read')
   reader.kill('SIGINT')
-  const [code, signal] = await once(reader, 'exit', { signal: AbortSignal.timeout(20_000) })
+  const [code, signal] = await once(reader, 'exit', { signal: AbortSignal.timeout(60_000) })
   t.strictSame([code, signal], [null, 'SIGINT'])
   await server.called('interrupted')
   t.strictSame(await readdir(server.mountpoint), ['blocked'], 'the mount lives on')
@@ -152,7 +152,7 @@ await t.test('Ctrl-C ends a read that waits for the page cache', TIMEOUT, async 
   const reader = spawn('cat', [join(server.mountpoint, 'blocked')], { stdio: 'ignore' })
   await server.called('read')
   reader.kill('SIGINT')
-  const [code, signal] = await once(reader, 'exit', { signal: AbortSignal.timeout(20_000) })
+  const [code, signal] = await once(reader, 'exit', { signal: AbortSignal.timeout(60_000) })
   t.strictSame([code, signal], [null, 'SIGINT'])
 })
 
@@ -281,7 +281,7 @@ await t.test('kill -9 is not held up by a notification that waits', TIMEOUT, asy
   await server.next('changed')
   await delay(100)
   server.child.kill('SIGKILL')
-  await once(reader, 'exit', { signal: AbortSignal.timeout(20_000) })
+  await once(reader, 'exit', { signal: AbortSignal.timeout(60_000) })
   await eventually('unmounted', async () => (await mountsAt(server.mountpoint)).length === 0)
 })
 

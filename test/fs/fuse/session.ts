@@ -275,7 +275,7 @@ await t.test('an INTERRUPT spares what is answered in time', async t => {
           signal.addEventListener('abort', () => reject(signal.reason as Error))
         }),
     },
-    { interruptPatience: 100 },
+    { interruptPatience: 2000 },
   )
   kernel.push(request(OPCODE.FSYNC, { unique: 4 }, [64, 1], [32, 0], [32, 0]))
   kernel.push(request(OPCODE.FLUSH, { unique: 6 }, [64, 1], [32, 0], [32, 0], [64, 0]))

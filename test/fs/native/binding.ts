@@ -9,7 +9,7 @@ import { eventually, run, startMount, startServer } from '../../helpers/mount-pr
 import { mountedSuite } from '../../helpers/mounted-suite.js'
 
 const NATIVE = { binding: 'fuse-native' } as const
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 120_000 }
 
 /** Why it cannot be tested here, if it cannot. */
 async function obstacle(): Promise<string | undefined> {
@@ -29,7 +29,7 @@ if (reason !== undefined) {
 }
 t.setTimeout(300_000)
 
-await t.test('the tests of all bindings', { timeout: 200_000 }, t => mountedSuite(t, NATIVE))
+await t.test('the tests of all bindings', { timeout: 290_000 }, t => mountedSuite(t, NATIVE))
 
 await t.test('a file that is removed while open stays readable', TIMEOUT, async t => {
   const { mountpoint } = await startMount(t, NATIVE)

@@ -53,7 +53,7 @@ export interface Subject {
   place(name: string): Promise<Place>
 }
 
-const CASE_LIMIT: Milliseconds = 60_000
+const CASE_LIMIT: Milliseconds = 120_000
 
 /** Runs all cases that the subject can be asked, and compares. @param folder For the oracle. */
 export async function posixSuite(t: Test, subject: Subject, folder: string): Promise<void> {
