@@ -9,7 +9,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { MountedBucket, startServer, type Server } from '../test/helpers/bosmount.js'
-import { countOperations, readAccessLog } from '../test/helpers/access-log.js'
+import { countOperations, accessesOf } from '../test/helpers/access-log.js'
 import { openBucket } from '../test/helpers/bucket.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import { scratchFolder } from '../test/helpers/scratch.js'
@@ -103,9 +103,9 @@ async function fill(bucket: StorageDriver, { name, directories, each }: Tree): P
 async function measure(owner: Cleanup, server: Server, folder: string, work: Work): Promise<void> {
   const { title, budget, command, prints } = work
   const mount = await MountedBucket.mount(owner, { server, mountpoint: join(folder, 'mount') })
-  const before = readAccessLog(server.accessLog).length
+  const before = (await accessesOf(server)).length
   const { stdout } = await shell('sh', ['-c', command], { cwd: mount.path })
-  const accesses = readAccessLog(server.accessLog).slice(before)
+  const accesses = (await accessesOf(server)).slice(before)
   await mount.unmount()
   if (stdout.trim() !== prints) throw new Error(`${title}: ${stdout} instead of ${prints}`)
   const operations = [...countOperations(accesses)].map(([name, count]) => `${name} ${count}`)

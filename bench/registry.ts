@@ -11,7 +11,7 @@
  */
 import { join } from 'node:path'
 import { MountedBucket, startServer } from '../test/helpers/bosmount.js'
-import { countOperations, readAccessLog, type Access } from '../test/helpers/access-log.js'
+import { countOperations, accessesOf, type Access } from '../test/helpers/access-log.js'
 import { differences, makeImage } from '../test/helpers/oci-image.js'
 import { Cleanup } from '../test/helpers/owner.js'
 import { Registry } from '../test/helpers/registry.js'
@@ -26,8 +26,8 @@ async function measure(owner: Cleanup): Promise<void> {
   const server = await startServer(owner, folder)
   const image = makeImage(join(folder, 'image'), 'bench', LAYERS)
   let seen = 0
-  const report = (title: string) => {
-    const accesses = readAccessLog(server.accessLog)
+  const report = async (title: string): Promise<void> => {
+    const accesses = await accessesOf(server)
     print(title, accesses.slice(seen))
     seen = accesses.length
   }
@@ -35,27 +35,27 @@ async function measure(owner: Cleanup): Promise<void> {
   const args = process.argv.includes('--journal') ? ['--durability', 'journal'] : []
   const first = await MountedBucket.mount(owner, { server, mountpoint: root, args })
   let registry = await Registry.start(owner, { root, folder })
-  report('mount, start of the registry')
+  await report('mount, start of the registry')
   await registry.push(image, 'app:v1')
-  report('push')
+  await report('push')
   await registry.push(image, 'app:v1')
-  report('push of the same again')
+  await report('push of the same again')
   await registry.stop()
   await first.unmount()
-  report('unmount')
+  await report('unmount')
 
   const second = await MountedBucket.mount(owner, { server, mountpoint: root, args })
   registry = await Registry.start(owner, { root, folder })
-  report('mount, start of the registry')
+  await report('mount, start of the registry')
   for (const title of ['pull, cold', 'pull, warm']) {
     const target = join(folder, title)
     const pulled = await registry.pull('app:v1', target)
     const wrong = pulled.code === 0 ? differences(image, target) : [pulled.stderr]
     if (wrong.length > 0) throw new Error(`${title}: ${wrong.join(', ')}`)
-    report(title)
+    await report(title)
   }
   await (await registry.fetch('/v2/_catalog')).text()
-  report('catalog')
+  await report('catalog')
   await registry.stop()
   await second.unmount()
 }

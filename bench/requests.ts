@@ -9,7 +9,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiB } from '../src/util/units.js'
-import { countOperations, readAccessLog } from '../test/helpers/access-log.js'
+import { countOperations, accessesOf } from '../test/helpers/access-log.js'
 import { MountedBucket, startServer } from '../test/helpers/bosmount.js'
 import { seededBytes } from '../test/helpers/oci-image.js'
 import { Cleanup } from '../test/helpers/owner.js'
@@ -68,12 +68,12 @@ async function measure(owner: Cleanup, args: readonly string[]): Promise<void> {
 
   /** Operations asked for by one mount in which a command is run. */
   const countsOf = async (command: string): Promise<ReadonlyMap<string, number>> => {
-    const before = readAccessLog(server.accessLog).length
+    const before = (await accessesOf(server)).length
     const mount = await MountedBucket.mount(owner, { server, mountpoint, args })
     await runOk('sh', ['-c', command], { cwd: mountpoint, timeout: 300_000 })
     const code = await mount.unmount()
     if (code !== 0) throw new Error(`after ${command} unmounting ended with ${code}`)
-    return countOperations(readAccessLog(server.accessLog).slice(before))
+    return countOperations((await accessesOf(server)).slice(before))
   }
 
   await countsOf(`cp -r '${input}'/. .`)

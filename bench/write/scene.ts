@@ -10,7 +10,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { MiB } from '../../src/util/units.js'
-import { readAccessLog } from '../../test/helpers/access-log.js'
+import { accessesOf } from '../../test/helpers/access-log.js'
 import { MountedBucket, startServer } from '../../test/helpers/bosmount.js'
 import type { Server } from '../../test/helpers/bosmount.js'
 import { Cleanup } from '../../test/helpers/owner.js'
@@ -51,8 +51,6 @@ export interface Order {
 const WRITER = fileURLToPath(new URL('writer.js', import.meta.url))
 /** The server looks at its rules when they change, but not at once. */
 const RULES_ARE_READ = 1500
-/** The server logs after it has answered. */
-const LOG_IS_WRITTEN = 300
 
 export class Scene {
   readonly sizes: Sizes
@@ -114,23 +112,29 @@ export class Scene {
   }
 
   async cost(work: () => Promise<unknown>): Promise<Cost> {
-    const before = readAccessLog(this.server.accessLog).length
+    const before = (await accessesOf(this.server)).length
     const time = await seconds(work)
-    await sleep(LOG_IS_WRITTEN)
-    const made = readAccessLog(this.server.accessLog).slice(before)
+    const made = (await accessesOf(this.server)).slice(before)
     const up = made.reduce((total, { bytesIn }) => total + bytesIn, 0)
     return { requests: made.length, up, seconds: time }
   }
 }
 
-/** Each pair in turn, so that a slow minute is slow for both. @returns the medians */
+/**
+ * Each pair in turn, so that a slow minute is slow for both.
+ *
+ * @param before  each pair, not measured
+ * @returns the medians
+ */
 export async function inTurn(
   rounds: number,
   one: (round: number) => Promise<unknown>,
   other: (round: number) => Promise<unknown>,
+  before: () => Promise<unknown> = async () => undefined,
 ): Promise<readonly [number, number]> {
   const times: [number, number][] = []
   for (let round = 0; round < rounds; round += 1) {
+    await before()
     times.push([await seconds(() => one(round)), await seconds(() => other(round))])
   }
   return [median(times.map(([time]) => time)), median(times.map(([, time]) => time))]

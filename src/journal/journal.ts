@@ -116,6 +116,7 @@ export class Journal {
       limit: options.size,
       patience: options.patience ?? 120_000,
       free: options.free ?? (() => freeSpace(options.folder)),
+      isComing: () => this.overlay.size > 0,
       hurry: () => this.listener.changed(),
     })
     this.#tidying = new Tidying({

@@ -15,6 +15,8 @@ export interface RoomOptions {
   readonly limit: Bytes
   /** Longest wait of a writer. */
   readonly patience: Milliseconds
+  /** Whether something is pending, which makes room when it has been sent. */
+  readonly isComing: () => boolean
   /** What is free on the disk. */
   readonly free: () => Promise<Bytes>
   /** Somebody waits. */
@@ -27,6 +29,9 @@ const FLOOR: Bytes = 64 * MiB
 const ASKED_EVERY: Bytes = 16 * MiB
 /** The same in time: others use the disk as well. */
 const ASKED_AFTER: Milliseconds = 500
+
+/** Where nothing is pending only another writer could make room, by giving up or by being sent. */
+const STUCK: Milliseconds = 1000
 
 /** What a record takes beside its content. */
 export const RECORD: Bytes = 512
@@ -75,10 +80,13 @@ export class Room {
   /** Takes room, waiting for it if need be. @throws QuotaError */
   async reserve(size: Bytes, path: string, signal?: AbortSignal): Promise<void> {
     const deadline = performance.now() + this.#options.patience
+    let stuck = Infinity
     for (;;) {
       const isFree = await this.#isOnDisk(size)
       if (isFree && (this.#used + size <= this.#options.limit || this.#used === 0)) break
-      const left = deadline - performance.now()
+      const now = performance.now()
+      stuck = this.#options.isComing() ? Infinity : Math.min(stuck, now + STUCK)
+      const left = Math.min(deadline, stuck) - now
       if (left <= 0 || (this.#used === 0 && !isFree)) {
         const why = isFree ? 'it holds as much as it may' : 'the disk is full'
         throw new QuotaError(`no room for ${path} in the journal: ${why}`, { path })

@@ -8,7 +8,8 @@ function makeRoom(options: Partial<RoomOptions> = {}): { room: Room; hurries: ()
   let hurries = 0
   const hurry = (): void => void (hurries += 1)
   const free = async (): Promise<number> => GiB
-  const room = new Room({ limit: 10 * MiB, patience: 5000, free, hurry, ...options })
+  const isComing = (): boolean => true
+  const room = new Room({ limit: 10 * MiB, patience: 5000, isComing, free, hurry, ...options })
   return { room, hurries: () => hurries }
 }
 
@@ -37,6 +38,12 @@ void t.test('nobody waits for ever', async t => {
   await patient.reserve(10 * MiB, '/a')
   t.match(await failure(patient.reserve(1, '/b', signal)), { name: 'TimeoutError' })
   t.equal(patient.used, 10 * MiB)
+})
+
+void t.test('where nothing is pending nobody waits for as long as where something is', async t => {
+  const { room } = makeRoom({ patience: 3_600_000, isComing: () => false })
+  await room.reserve(10 * MiB, '/written')
+  t.match(await failure(room.reserve(1, '/other')), { code: 'QUOTA', path: '/other' })
 })
 
 void t.test('some of the disk stays free', async t => {
