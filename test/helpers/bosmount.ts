@@ -51,12 +51,15 @@ export async function startServer(
   t: Owner,
   folder: string,
   args: readonly string[] = [],
+  launcher: readonly string[] = [],
 ): Promise<Server> {
   const accessLog = join(folder, 'access.log')
+  const [program, ...words] = [...launcher, process.execPath]
   const process_ = new Background(
     t,
-    process.execPath,
+    program ?? process.execPath,
     [
+      ...words,
       PROGRAM,
       'serve',
       '--data-dir',
@@ -72,6 +75,18 @@ export async function startServer(
   )
   const [, endpoint = ''] = await process_.waitFor(/listening on (http:\/\/\S+)/)
   return { endpoint, accessLog, process: process_ }
+}
+
+/**
+ * Starts the server that follows another as soon as that is gone, on the same port. Its process is there
+ * from the call on: one that is made while files of a mount are open here closes them before it becomes a
+ * server, and may wait for itself then.
+ */
+export function startSuccessor(t: Owner, folder: string, server: Server): Promise<Server> {
+  const wait = 'while kill -0 "$0" 2>/dev/null; do sleep 0.02; done; exec "$@"'
+  const { port } = new URL(server.endpoint)
+  const launcher = ['sh', '-c', wait, String(server.process.pid)]
+  return startServer(t, folder, ['--listen', `127.0.0.1:${port}`], launcher)
 }
 
 export interface MountOptions {

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { MiB } from '../../src/util/units.js'
-import { environment, MountedBucket, startServer } from '../helpers/bosmount.js'
+import { environment, MountedBucket, startServer, startSuccessor } from '../helpers/bosmount.js'
 import type { MountOptions, Server } from '../helpers/bosmount.js'
 import { bucketContents } from '../helpers/bucket.js'
 import { noFullDisk, SmallDisk } from '../helpers/full-disk.js'
@@ -33,7 +33,7 @@ const REMOVED_WITHIN = 30_000
 const LIMIT = 60_000 + KILLS * 10_000
 
 const VICTIMS = ['mount', 'mount', 'server', 'both'] as const
-/** Where a mount that lives on would wait for room, for minutes. */
+/** Where a mount that lives on would wait for room. */
 const MOUNTS = ['mount', 'both'] as const
 
 interface Writer {
@@ -116,6 +116,7 @@ async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
   for (let round = 0; round < kills; round += 1) {
     const victims = squeezed === undefined ? VICTIMS : MOUNTS
     const victim = victims[Math.floor(random() * victims.length)] ?? 'mount'
+    const successor = victim === 'mount' ? undefined : startSuccessor(owner, folder, server)
     const stop = { asked: false }
     const playing = Promise.all(writers.map(writer => play(mountpoint, writer, stop)))
     await delay(Math.floor(random() * LONGEST))
@@ -123,11 +124,10 @@ async function crash(t: Test, folder: string, variant: Variant): Promise<void> {
       squeezed.fill()
       await delay(Math.floor(random() * LONGEST))
     }
-    if (victim !== 'mount') {
+    if (successor !== undefined) {
       await server.process.stop('SIGKILL')
       if (victim === 'both') await mount.kill()
-      const { port } = new URL(server.endpoint)
-      server = await startServer(owner, folder, ['--listen', `127.0.0.1:${port}`])
+      server = await successor
       if (victim === 'server') await delay(AFTERWARDS)
     } else await mount.kill()
     stop.asked = true
