@@ -30,7 +30,7 @@ const ASKED_EVERY: Bytes = 16 * MiB
 /** The same in time: others use the disk as well. */
 const ASKED_AFTER: Milliseconds = 500
 
-/** Where nothing is pending only another writer could make room, by giving up or by being sent. */
+/** On a disk that others have filled, while nothing is pending: only an open file could make room. */
 const STUCK: Milliseconds = 1000
 
 /** What a record takes beside its content. */
@@ -85,7 +85,7 @@ export class Room {
       const isFree = await this.#isOnDisk(size)
       if (isFree && (this.#used + size <= this.#options.limit || this.#used === 0)) break
       const now = performance.now()
-      stuck = this.#options.isComing() ? Infinity : Math.min(stuck, now + STUCK)
+      stuck = isFree || this.#options.isComing() ? Infinity : Math.min(stuck, now + STUCK)
       const left = Math.min(deadline, stuck) - now
       if (left <= 0 || (this.#used === 0 && !isFree)) {
         const why = isFree ? 'it holds as much as it may' : 'the disk is full'

@@ -40,10 +40,25 @@ void t.test('nobody waits for ever', async t => {
   t.equal(patient.used, 10 * MiB)
 })
 
-void t.test('where nothing is pending nobody waits for as long as where something is', async t => {
-  const { room } = makeRoom({ patience: 3_600_000, isComing: () => false })
-  await room.reserve(10 * MiB, '/written')
-  t.match(await failure(room.reserve(1, '/other')), { code: 'QUOTA', path: '/other' })
+void t.test('on a full disk nobody waits for long while nothing is pending', async t => {
+  let left = 66 * MiB
+  const free = async (): Promise<number> => left
+  const { room } = makeRoom({ patience: 3_600_000, isComing: () => false, free })
+  await room.reserve(MiB, '/written')
+  left = 0
+  const refused = { code: 'QUOTA', path: '/other', message: /the disk is full/ }
+  t.match(await failure(room.reserve(1, '/other')), refused)
+})
+
+void t.test('a writer waits for a file that is open, of which nothing is pending yet', async t => {
+  const { room } = makeRoom({ isComing: () => false, patience: 60_000 })
+  await room.reserve(10 * MiB, '/open')
+  const waiting = room.reserve(MiB, '/other')
+  const LONGER_THAN_ON_A_FULL_DISK = 1500
+  await new Promise(resolve => setTimeout(resolve, LONGER_THAN_ON_A_FULL_DISK))
+  room.release(10 * MiB)
+  await waiting
+  t.equal(room.used, MiB)
 })
 
 void t.test('some of the disk stays free', async t => {

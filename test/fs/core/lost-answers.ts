@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { WriteResult } from '../../../src/driver/driver.js'
 import { DriverError } from '../../../src/driver/errors.js'
 import { MiB } from '../../../src/util/units.js'
-import { O_CREAT, O_EXCL, O_RDWR, O_WRONLY } from '../../helpers/core-os.js'
+import { O_CREAT, O_EXCL, O_RDWR, O_WRONLY, type OpenFile } from '../../helpers/core-os.js'
 import { fails, scene, text } from '../../helpers/core-scene.js'
 import type { Scene } from '../../helpers/core-scene.js'
 
@@ -19,6 +19,21 @@ function loseAnswer({ watch }: Scene): void {
     watch.after = () => undefined
     throw new DriverError('no answer', { path, attempted: (result as WriteResult).etag })
   }
+}
+
+/** Makes `change` the beginning of `/f`, stores it, and gets no answer. */
+async function storeUnanswered(
+  s: Scene,
+  { flags, before, change }: { flags: number; before: number; change: Uint8Array },
+): Promise<OpenFile> {
+  if (before > 0) await s.bucket.putContent('/f', Buffer.alloc(before, 'b'))
+  const file = await s.os.open('/f', flags)
+  loseAnswer(s)
+  for (let at = 0; at < change.length; at += MiB) {
+    await file.write(at, change.subarray(at, at + MiB))
+  }
+  await fails(s.t, 'EIO', file.fsync())
+  return file
 }
 
 /** Bytes that differ from place to place. */
@@ -52,12 +67,8 @@ for (const [title, { flags, before, size, errno }] of Object.entries(lost)) {
   scene(`${title} is our own when the answer was lost and it has changed since`, async s => {
     const { t, os, bucket } = s
     const expected = Buffer.alloc(Math.max(before, size + 1), 'b')
-    if (before > 0) await bucket.putContent('/f', Buffer.alloc(before, 'b'))
-    const file = await os.open('/f', flags)
     const change = Buffer.alloc(size, 'c')
-    loseAnswer(s)
-    for (let at = 0; at < size; at += MiB) await file.write(at, change.subarray(at, at + MiB))
-    await fails(t, 'EIO', file.fsync())
+    const file = await storeUnanswered(s, { flags, before, change })
     await file.write(size - 3, text('new!'))
     await file.fsync()
     change.copy(expected)
@@ -71,13 +82,9 @@ for (const [title, { flags, before, size, errno }] of Object.entries(lost)) {
   })
 
   scene(`${title} is not when another host has stored something by then`, async s => {
-    const { t, os, bucket } = s
-    if (before > 0) await bucket.putContent('/f', Buffer.alloc(before, 'b'))
-    const file = await os.open('/f', flags)
+    const { t, bucket } = s
     const change = Buffer.alloc(size, 'c')
-    loseAnswer(s)
-    for (let at = 0; at < size; at += MiB) await file.write(at, change.subarray(at, at + MiB))
-    await fails(t, 'EIO', file.fsync())
+    const file = await storeUnanswered(s, { flags, before, change })
     await bucket.putContent('/f', text('theirs'))
     await file.write(size - 3, text('new!'))
     await fails(t, errno, file.fsync())
