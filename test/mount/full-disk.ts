@@ -4,13 +4,13 @@
  * when the mount is killed. Nor is what a journal holds, whose disk others fill: it gets to BOS all the
  * same, and what has no room is refused.
  */
-import { constants, mkdirSync } from 'node:fs'
+import { constants, existsSync, mkdirSync } from 'node:fs'
 import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { KiB, MiB } from '../../src/util/units.js'
 import { seededBytes } from '../helpers/bos-harness.js'
-import { environment, MountedBucket, startServer } from '../helpers/bosmount.js'
+import { environment, MountedBucket, startServer, until } from '../helpers/bosmount.js'
 import { bucketContents } from '../helpers/bucket.js'
 import { noFullDisk, SmallDisk } from '../helpers/full-disk.js'
 import { scratchFolder } from '../helpers/scratch.js'
@@ -105,6 +105,8 @@ void t.test('a journal on a full disk keeps what it has confirmed', { skip }, as
     'it is in the bucket',
   )
   await t.rejects(writeFile(at('refused'), large), { code: 'ENOSPC' })
+  // close(2) does not wait for the release of the file, which tries once more to store it.
+  await until(() => !existsSync(at('refused')), 'what was refused to be dropped')
   disk.free()
   await writeFile(at('taken'), large)
   t.equal(await again.unmount(), 0, again.process.output)
