@@ -100,6 +100,20 @@ scene('a read of uploaded parts publishes the file first', async (t, { bucket, o
 })
 
 scene(
+  'who waits for memory in the moment in which another has got some is relieved too',
+  async (t, { back, open }) => {
+    const files = [open('/one', pattern(2 * MiB)).file, open('/two').file] as const
+    for (let i = 0; i < 60; i += 1) {
+      const offset = 5 + (i % 7) * 1000 * KiB
+      await files[i % 2 === 0 ? 0 : 1].write(offset, pattern(MiB + 20))
+    }
+    t.ok(back.budget.reserved <= back.budget.capacity)
+    for (const file of files) await file.flush()
+  },
+  { memory: 4 * MiB, staged: 6 * MiB },
+)
+
+scene(
   'a few bytes changed in a big file move the smallest part; the rest is copied',
   async (t, s) => {
     const base = pattern(20 * MiB)
