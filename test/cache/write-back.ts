@@ -21,6 +21,7 @@ import {
   writeIn,
 } from '../helpers/write-scene.js'
 import type { Opened } from '../helpers/write-scene.js'
+import { sequences } from '../helpers/sequences.js'
 
 scene('a small file is one put', async (t, { bucket, open }) => {
   const { file, store } = open('/small')
@@ -746,7 +747,7 @@ t.setTimeout(600_000)
 for (const isStaged of [false, true]) {
   const title = `any writes, cuts, copies, flushes, renames and failures end with the right bytes`
   void t.test(`${title}, ${isStaged ? 'with' : 'without'} local disk`, async t => {
-    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 20)
+    const options = sequences(20)
     const staging = isStaged ? await makeStaging(t, 6 * MiB) : undefined
     // So that who waits in vain for memory is told so, and not taken for the end of the process.
     const alive = setInterval(() => undefined, 1000)
@@ -755,8 +756,8 @@ for (const isStaged of [false, true]) {
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), steps =>
         playAll(steps, staging),
       ),
-      { numRuns },
+      options,
     )
-    t.equal(staging?.used ?? 0, 0, `${numRuns} sequences`)
+    t.equal(staging?.used ?? 0, 0, `${options.numRuns} sequences`)
   })
 }
