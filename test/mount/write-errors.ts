@@ -13,6 +13,7 @@ import { MiB } from '../../src/util/units.js'
 import { seededBytes } from '../helpers/bos-harness.js'
 import { MountedBucket, startServer } from '../helpers/bosmount.js'
 import { openBucket } from '../helpers/bucket.js'
+import { replaceFaults } from '../helpers/fault-file.js'
 import { Background } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
@@ -57,10 +58,7 @@ async function setStage(t: Test): Promise<Stage> {
   const times = ['--request-timeout', '1s', '--total-timeout', '2s', '--max-retries', '1']
   const args = ['--chunksize', '5MB', ...times]
   const mount = await MountedBucket.mount(t, { server, mountpoint: root, args })
-  const mend = async (): Promise<void> => {
-    writeFileSync(faults, '[]')
-    await server.process.waitFor(/fault rules read/)
-  }
+  const mend = (): Promise<void> => replaceFaults(server, faults, [])
   return { bucket, root, mount, mend }
 }
 
