@@ -20,6 +20,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../util/log.js'
+import { forEachParallel } from '../util/semaphore.js'
 import { KiB, MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import {
   decodeBlock,
@@ -72,6 +73,8 @@ interface Kept {
 }
 
 const NEW = 'new'
+/** Folders that are looked through at once. */
+const FOLDERS = 16
 
 export class DiskCache {
   readonly #directory: string
@@ -85,6 +88,9 @@ export class DiskCache {
   #isOff = false
   #queued: Bytes = 0
   #writes: Promise<void> = Promise.resolve()
+  /** Blocks that were dropped and whose files are still there. */
+  readonly #leaving = new Set<string>()
+  #removals: Promise<void> = Promise.resolve()
   #written = 0
   #spaceChecked: Milliseconds = -Infinity
   #isFull = false
@@ -195,9 +201,10 @@ export class DiskCache {
       })
   }
 
-  /** Resolves when all that was to be written is. */
+  /** Resolves when all that was to be written is, and the files of what was dropped are gone. */
   async settled(): Promise<void> {
     await this.#writes
+    await this.#removals
   }
 
   /** Finishes what can be finished soon, and lets others use the folder. Idempotent. */
@@ -223,6 +230,7 @@ export class DiskCache {
 
   async #write(id: string, file: Buffer): Promise<void> {
     if (this.#isOff || this.#blocks.has(id) || (await this.#lacksSpace())) return
+    if (this.#leaving.has(id)) await this.#removals
     this.#written += 1
     const beside = join(this.#directory, NEW, String(this.#written))
     const path = this.#path(id)
@@ -245,6 +253,7 @@ export class DiskCache {
     const now = performance.now()
     if (now - this.#spaceChecked < SPACE_CHECK) return this.#isFull
     this.#spaceChecked = now
+    await this.#removals
     const { size, free } = await this.#space(this.#directory)
     let missing = Math.ceil(size * this.#keepFree) - free
     this.#isFull = missing > 0
@@ -257,7 +266,20 @@ export class DiskCache {
   }
 
   #remove(id: string): void {
-    rm(this.#path(id), { force: true }).catch((error: unknown) => this.#fail(error))
+    const isIdle = this.#leaving.size === 0
+    this.#leaving.add(id)
+    if (!isIdle) return
+    this.#removals = this.#removeLeaving().catch((error: unknown) => this.#fail(error))
+  }
+
+  /** One after the other: of a folder that has become too large they are many, and reads would wait behind them. */
+  async #removeLeaving(): Promise<void> {
+    for (const id of this.#leaving) {
+      if (this.#isOff) break
+      await rm(this.#path(id), { force: true })
+      this.#leaving.delete(id)
+    }
+    this.#leaving.clear()
   }
 
   #fail(error: unknown): void {
@@ -276,13 +298,14 @@ export class DiskCache {
   /** Finds what an earlier process has left, the least recently used first. */
   async #scan(): Promise<void> {
     const found: { id: string; size: Bytes; used: Milliseconds }[] = []
-    for (const folder of await readdir(this.#directory)) {
-      if (!/^[0-9a-f]{2}$/.test(folder)) continue
+    const folders = (await readdir(this.#directory)).filter(name => /^[0-9a-f]{2}$/.test(name))
+    const look = async (folder: string): Promise<void> => {
       for (const id of await readdir(join(this.#directory, folder))) {
         const { size, mtimeMs } = await stat(join(this.#directory, folder, id))
         found.push({ id, size, used: mtimeMs })
       }
     }
+    await forEachParallel(folders, look, { limit: FOLDERS })
     found.sort((a, b) => a.used - b.used)
     for (const { id, size, used } of found) {
       this.#blocks.set(id, { size: Math.max(1, size), noted: used })
