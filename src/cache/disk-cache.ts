@@ -56,6 +56,8 @@ const MAX_QUEUED: Bytes = 64 * MiB
 const MAX_BLOCKS = 500_000
 /** How often the file system is asked for its space. */
 const SPACE_CHECK: Milliseconds = 1000
+/** In so many steps is counted how long a read takes. */
+const STEPS = 10
 /** Longest wait for writes at the end. */
 const LAST_WRITES: Milliseconds = 2000
 
@@ -218,11 +220,20 @@ export class DiskCache {
     return size <= FILE_BUFFER ? this.#buffers.take(FILE_BUFFER) : Buffer.allocUnsafeSlow(size)
   }
 
-  /** @throws Error when it takes too long */
+  /**
+   * Counts in short steps, and a late one as one: a process that stood still has not waited for the disk.
+   * @throws Error when it takes too long
+   */
   #patiently<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const late = (): void => reject(new Error(`a read has taken more than ${this.#patience} ms`))
-      const timer = setTimeout(late, this.#patience).unref()
+      let left = STEPS
+      const step = (): void => {
+        if (left === 0) reject(new Error(`a read has taken more than ${this.#patience} ms`))
+        else timer = setTimeout(step, this.#patience / STEPS).unref()
+        left -= 1
+      }
+      let timer: NodeJS.Timeout | undefined
+      step()
       const inTime = (): void => clearTimeout(timer)
       work.then(resolve, reject).then(inTime, inTime)
     })

@@ -210,6 +210,21 @@ void t.test('a disk that hangs turns it off, and holds nobody up', async t => {
   writeFileSync(path, '')
 })
 
+void t.test(
+  'a process that stood still for a while does not take that for a disk that hangs',
+  async t => {
+    const { disk, warnings } = await opened(t, { patience: 1000 })
+    disk.write(id(1), block(1), 1)
+    await disk.settled()
+    const reading = stored(disk, id(1))
+    // As in a container that is frozen.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1100)
+    t.same((await reading)?.data, block(1))
+    t.notOk(disk.isOff)
+    t.same(warnings, [])
+  },
+)
+
 void t.test('a read that comes late is written to nobody', async t => {
   const { disk, directory } = await opened(t, { patience: 500 })
   for (const number of [1, 2]) disk.write(id(number), block(number), 1)
