@@ -114,10 +114,7 @@ async function copyIn(scene: Scene): Promise<readonly Line[]> {
   return [{ what: 'cp of 64 MiB in', value: requests, unit: 'requests', goal: '<= 12' }]
 }
 
-/**
- * mv(1) asks for RENAME_NOREPLACE, which RenameObject has no condition for: it goes by a conditional copy
- * in any case.
- */
+/** mv(1) asks for RENAME_NOREPLACE. The first rename of a mount also finds out whether BOS can do it. */
 async function move({ owner, sizes }: Scene): Promise<readonly Line[]> {
   const lines: Line[] = []
   for (const [how, args, goal] of [
@@ -125,22 +122,35 @@ async function move({ owner, sizes }: Scene): Promise<readonly Line[]> {
     ['with RenameObject', ['--rename-object'], '<= 3'],
   ] as const) {
     const scene = await Scene.make(owner, sizes, args)
-    const byMv = await job(scene, makeMoved, root =>
-      runOk('mv', [join(root, 'from', 'one'), join(root, 'to', 'one')]),
-    )
-    const byRename = await job(scene, nothing, async root =>
-      renameSync(join(root, 'from', 'other'), join(root, 'to', 'other')),
-    )
-    const unit = 'requests'
-    lines.push({ what: `mv of 64 MiB, ${how}`, value: byMv.requests, unit, goal })
-    lines.push({ what: `rename(2) of it, ${how}`, value: byRename.requests, unit, goal })
+    await scene.mounted([], mount => makeMoved(mount.path))
+    const places = (root: string, name: string): readonly [string, string] => [
+      join(root, 'from', name),
+      join(root, 'to', name),
+    ]
+    const mv = (root: string, name: string): Promise<unknown> =>
+      runOk('mv', [...places(root, name)])
+    const rename = async (root: string, name: string): Promise<void> =>
+      renameSync(...places(root, name))
+    for (const [what, names, work] of [
+      ['mv', ['one', 'two'], mv],
+      ['rename(2)', ['three', 'four'], rename],
+    ] as const) {
+      const [first, next] = await scene.mounted([], async ({ path }) => [
+        await scene.cost(() => work(path, names[0])),
+        await scene.cost(() => work(path, names[1])),
+      ])
+      const unit = 'requests'
+      lines.push({ what: `${what} of 64 MiB, ${how}`, value: first.requests, unit, goal })
+      lines.push({ what: `${what} of the next one`, value: next.requests, unit, goal })
+    }
   }
   return lines
 }
 
 async function makeMoved(root: string): Promise<void> {
   for (const name of ['from', 'to']) mkdirSync(join(root, name))
-  for (const name of ['one', 'other', 'stays']) await dd(join(root, 'from', name), COPIED)
+  for (const name of ['one', 'two', 'three', 'four', 'stays'])
+    await dd(join(root, 'from', name), COPIED)
 }
 
 /** The most memory that the mount holds while many files are written at once. */

@@ -313,7 +313,11 @@ export interface MoveResult extends WriteResult {
 export interface KnownMove {
   /** The source: a file. */
   readonly source: FileInfo
-  /** Nothing is at the destination; otherwise it is a file. */
+  /**
+   * Nothing is at the destination, as the caller has just seen; otherwise it is a file. With
+   * `ifNoneMatch` a store whose own rename knows no condition may rename all the same: what another
+   * client puts there at that moment is replaced.
+   */
   readonly isFree: boolean
 }
 

@@ -336,7 +336,8 @@ async function moveUnknown(
   }
   if (source.file === undefined) return undefined
   if (target.isDir) throw new ConflictError(`${to} is a directory`, { driver, path: to })
-  const isFree = target.file === undefined
+  // Nobody but the completion of a copy can promise that nothing is replaced.
+  const isFree = target.file === undefined && options.ifNoneMatch === undefined
   const job = { from, to, version: versionOf(source.file), head: source.file, isFree }
   return await moveFile(context, job, options)
 }
@@ -347,10 +348,9 @@ async function moveFile(
   options: Omit<MoveOptions, 'known'>,
 ): Promise<MoveResult> {
   const { api, keys } = context
-  const { signal, ifMatch, ifNoneMatch, metadata } = options
+  const { signal, ifMatch, metadata } = options
   const io = signal === undefined ? {} : { signal }
-  // A rename knows no conditions: with one, only the copy can tell a race.
-  const isPlain = ifMatch === undefined && ifNoneMatch === undefined && metadata === undefined
+  const isPlain = ifMatch === undefined && metadata === undefined
   const renamedTo = job.isFree && isPlain ? await renamed(context, job, io) : undefined
   if (renamedTo !== undefined) return renamedTo
   const copied = await copyKnown(context, job, options)
@@ -359,8 +359,10 @@ async function moveFile(
 }
 
 const NO_RENAME_STATUS: ReadonlySet<number> = new Set([400, 405, 501])
+/** What services that do not replace say of a target that has been made meanwhile. */
+const TAKEN_STATUS: ReadonlySet<number> = new Set([409, 412])
 
-/** Lets the service rename a file to a free name; undefined if it cannot, with nothing changed. */
+/** Lets the service rename a file to a free name; undefined if it does not, with nothing changed. */
 async function renamed(
   context: BosContext,
   { from, to, version }: FileMove,
@@ -373,13 +375,14 @@ async function renamed(
       try {
         await api.rename(keys.file(from), keys.file(to), options)
       } catch (error) {
-        const isRefusal = error instanceof BosError && NO_RENAME_STATUS.has(error.status ?? 0)
-        throw isRefusal ? new NoRename() : error
+        const status = error instanceof BosError ? (error.status ?? 0) : 0
+        if (NO_RENAME_STATUS.has(status)) throw new NoRename('the service has none')
+        throw TAKEN_STATUS.has(status) ? new NoRename('the target is taken') : error
       }
     })
   } catch (error) {
     if (!(error instanceof NoRename)) throw error
-    learned.noRename = true
+    learned.noRename ||= error.why === 'the service has none'
     return undefined
   }
   const found = await forPath(context, to, () => api.find(keys.file(to), options))
@@ -396,8 +399,14 @@ function placed({ etag, size, modTime }: ObjectHead): MoveResult {
   return { etag, size, ...(modTime && { modTime }) }
 }
 
-/** The service has no rename. */
-class NoRename extends Error {}
+class NoRename extends Error {
+  readonly why: 'the service has none' | 'the target is taken'
+
+  constructor(why: NoRename['why']) {
+    super(why)
+    this.why = why
+  }
+}
 
 interface Moved {
   readonly onMoved: MoveOptions['onMoved'] | undefined

@@ -10,7 +10,7 @@ import type { FileInfo, MoveOptions, MoveResult } from '../../driver/driver.js'
 import { PathNotFoundError, PreconditionError } from '../../driver/errors.js'
 import { abortable } from '../../util/abort.js'
 import { ErrnoError } from '../../util/errno.js'
-import { GiB } from '../../util/units.js'
+import { GiB, type Milliseconds } from '../../util/units.js'
 import type { RenameRequest, RequestContext } from '../operations.js'
 import type { Core } from './core.js'
 import { follow } from './file-version.js'
@@ -22,6 +22,8 @@ import type { Namespace } from './namespace.js'
 
 /** RENAME_NOREPLACE of renameat2(2); the other flags cannot be honoured over an object store. */
 const RENAME_NOREPLACE = 1
+/** How long ago a name may have been seen to be free for a rename that replaces nothing. */
+const JUST_NOW: Milliseconds = 1000
 
 interface Place {
   readonly parent: DirectoryInode
@@ -194,10 +196,11 @@ export class Renames {
     const saving = attributes.isUnsaved(source) ? attributes.saving(source) : undefined
     const { isNew, target } = place
     const metadata = saving?.metadata
+    const isFree = target === undefined && (!isNew || (await this.#isSeenFree(place)))
     const version = await this.#move(inodes.path(source), path, {
       isNew,
       ...(metadata && { metadata }),
-      ...(source.version && { known: { source: source.version, isFree: target === undefined } }),
+      ...(source.version && { known: { source: source.version, isFree } }),
     })
     saving?.done()
     // What its attributes are is known as long as it is the version that was moved.
@@ -218,6 +221,27 @@ export class Renames {
       source.unsettled = true
       return source.version === undefined ? undefined : { ...source.version, path }
     }
+  }
+
+  /**
+   * Looks again unless that was just done: where BOS renames by itself there is no condition, and a copy
+   * under one takes as long as the file is large.
+   *
+   * @throws ErrnoError EEXIST
+   */
+  async #isSeenFree({ parent, name }: Place): Promise<boolean> {
+    const { driver, inodes, metadata } = this.#core
+    const known = metadata.get(inodes.path(parent), name)
+    if (known !== undefined && metadata.now() - known.seen < JUST_NOW)
+      return known.info === undefined
+    const path = inodes.childPath(parent, name)
+    try {
+      await driver.stat(path, { expect: 'file' })
+    } catch (error) {
+      if (error instanceof PathNotFoundError) return true
+      throw error
+    }
+    throw new ErrnoError('EEXIST', `${path} was made by another host`)
   }
 
   async #renameDirectory(source: DirectoryInode, place: Place, signal: AbortSignal): Promise<void> {

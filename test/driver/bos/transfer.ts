@@ -1,6 +1,7 @@
 /** How copies, moves and deletes are done, and what they cost. */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { evenRanges } from '../../../src/driver/bos/transfer.js'
+import type { Switches } from '../../../src/server/switches.js'
 import { MiB } from '../../../src/util/units.js'
 import { bytes, failure } from '../helpers.js'
 import { startDriverHarness } from './harness.js'
@@ -205,37 +206,65 @@ void t.test('a file that the caller knows is moved without being looked for', as
   t.ok((await store.getContent('/to')).equals(bytes(100, 1)))
 })
 
+const BY_COPY = [
+  'InitiateMultipartUpload',
+  'UploadPartCopy',
+  'CompleteMultipartUpload',
+  'DeleteObject',
+]
+const BY_RENAME = ['RenameObject', 'HeadObject']
+const IF_NEW = { ifNoneMatch: '*' } as const
+
+/** Moves a new file, and tells which operations that took. */
+async function mover(t: Test, strict: Partial<Switches>) {
+  const { driver, log } = await startDriverHarness(t, { strict })
+  const store = await driver()
+  return {
+    store,
+    /** @param knows  what the caller says of the source: nothing, what a listing tells, or all */
+    moved: async (to: string, knows: 'nothing' | 'listed' | 'all', options = {}) => {
+      await store.putContent('/from', bytes(MiB, 1))
+      const { path, size, etag, ...others } = await store.stat('/from')
+      const source = { path, size, isDir: false, ...(etag && { etag }) }
+      const known = { source: knows === 'all' ? { ...others, ...source } : source, isFree: true }
+      log.length = 0
+      await store.move('/from', to, { ...(knows !== 'nothing' && { known }), ...options })
+      return log.map(({ operation }) => operation)
+    },
+  }
+}
+
+void t.test('a move that must replace nothing is a conditional copy', async t => {
+  const { store, moved } = await mover(t, { renameObject: false })
+  // A listing does not tell the type of a file, and an upload has to say it.
+  const first = await moved('/listed', 'listed', IF_NEW)
+  t.same(
+    first,
+    ['RenameObject', 'HeadObject', ...BY_COPY],
+    'whether there is a rename is asked once',
+  )
+  t.same(await moved('/known', 'all', IF_NEW), BY_COPY)
+  t.match(await failure(moved('/known', 'all', IF_NEW)), { code: 'PRECONDITION' })
+  t.ok((await store.getContent('/from')).equals(bytes(MiB, 1)), 'nothing is lost')
+  t.same(await moved('/plain', 'listed'), ['CopyObject', 'DeleteObject'])
+})
+
 void t.test(
-  'a move that must replace nothing is a conditional copy, also where there is a rename',
+  'where there is a rename it serves for a name that was just seen to be free',
   async t => {
-    const BY_COPY = [
-      'InitiateMultipartUpload',
-      'UploadPartCopy',
-      'CompleteMultipartUpload',
-      'DeleteObject',
-    ]
-    for (const renameObject of [false, true]) {
-      const { driver, log } = await startDriverHarness(t, { strict: { renameObject } })
-      const store = await driver()
-      const moved = async (to: string, isAllKnown: boolean, options = {}): Promise<string[]> => {
-        await store.putContent('/from', bytes(MiB, 1))
-        const { path, size, etag, ...others } = await store.stat('/from')
-        const source = { path, size, isDir: false, ...(etag && { etag }) }
-        const known = { source: isAllKnown ? { ...others, ...source } : source, isFree: true }
-        log.length = 0
-        await store.move('/from', to, { known, ...options })
-        return log.map(({ operation }) => operation)
-      }
-      const ifNew = { ifNoneMatch: '*' }
-      // A listing does not tell the type of a file, and an upload has to say it.
-      t.same(await moved('/listed', false, ifNew), ['HeadObject', ...BY_COPY])
-      t.same(await moved('/known', true, ifNew), BY_COPY)
-      t.match(await failure(moved('/known', true, ifNew)), { code: 'PRECONDITION' })
-      t.ok((await store.getContent('/from')).equals(bytes(MiB, 1)), 'nothing is lost')
-      const plain = renameObject ? ['RenameObject', 'HeadObject'] : ['CopyObject', 'DeleteObject']
-      await moved('/asked once', true)
-      t.same(await moved('/plain', false), plain)
-    }
+    const { store, moved } = await mover(t, { renameObject: true, renameReplaces: false })
+    t.same(await moved('/seen', 'listed', IF_NEW), BY_RENAME)
+    const unseen = await moved('/unseen', 'nothing', IF_NEW)
+    t.same(unseen.slice(-BY_COPY.length), BY_COPY, 'who has not looked gets a promise')
+    t.notOk(unseen.includes('RenameObject'))
+
+    const content = await store.getContent('/seen')
+    t.match(await failure(moved('/seen', 'all', IF_NEW)), { code: 'PRECONDITION' })
+    t.ok((await store.getContent('/seen')).equals(content))
+    t.ok((await store.getContent('/from')).equals(bytes(MiB, 1)), 'nothing is lost')
+    const over = await moved('/seen', 'listed')
+    t.same(over, ['RenameObject', 'CopyObject', 'DeleteObject'], 'a plain move replaces it')
+    t.same(await moved('/again', 'listed'), BY_RENAME, 'and the rename is used on')
   },
 )
 

@@ -101,6 +101,34 @@ for (const isStored of [true, false]) {
 }
 
 scene(
+  'RENAME_NOREPLACE looks again where it did not just look, and tells the store what it saw',
+  async ({ t, os, bucket, watch, time }) => {
+    const told: unknown[] = []
+    const move = bucket.move.bind(bucket)
+    bucket.move = (from, to, options) => {
+      told.push(options?.known?.isFree)
+      return move(from, to, options)
+    }
+    const looks = (): number => watch.count('stat', 'entries')
+    for (const name of ['a', 'b', 'c']) await bucket.putContent(`/${name}`, text(name))
+    await os.readdir('/')
+    for (const name of ['a', 'b', 'c']) t.ok(await os.exists(`/${name}`))
+    t.notOk(await os.exists('/x'))
+    const before = looks()
+    await os.rename('/a', '/x', NOREPLACE)
+    t.equal(looks(), before, 'seen a moment ago')
+    await time.pass(2000)
+    await os.rename('/b', '/y', NOREPLACE)
+    t.equal(looks(), before + 1)
+    await bucket.putContent('/z', text('theirs'))
+    await fails(t, 'EEXIST', os.rename('/c', '/z', NOREPLACE))
+    t.equal(String(await bucket.getContent('/z')), 'theirs')
+    t.same(told, [true, true])
+  },
+  { config: { metadataTtl: 600_000 }, isStill: true },
+)
+
+scene(
   'RENAME_NOREPLACE of a directory does not mix it with one that another host has made',
   async ({ t, os, bucket }) => {
     await bucket.putContent('/mine/a', text('mine'))
