@@ -56,7 +56,8 @@ export async function revalidateReader(
 /**
  * Reads the first block of a file, which will be read next anyway, on the condition that it is the version
  * that is known: one request that tells as much as two, and a reader who has not waited twice. Of its
- * attributes it tells nothing: where they are kept in the store, they are to be asked for.
+ * attributes it tells nothing: where they are kept in the store, they are to be asked for, and so they
+ * are by whoever opens it to write: what is stored anew keeps the metadata that others have given it.
  */
 async function isConfirmedByReading(
   core: Core,
