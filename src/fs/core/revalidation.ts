@@ -49,8 +49,12 @@ export async function revalidateReader(
   context: RequestContext,
   file: FileInode,
 ): Promise<void> {
-  if (isImmutable(core, file) || (await isConfirmedByReading(core, context, file))) return
-  await revalidate(core, context, file)
+  if (isImmutable(core, file) || isSameOpen(core, file)) return
+  if (!(await isConfirmedByReading(core, context, file))) await revalidate(core, context, file)
+}
+
+function isSameOpen({ metadata }: Core, { confirmed }: FileInode): boolean {
+  return metadata.now() - confirmed < SAME_OPEN
 }
 
 /**
@@ -73,7 +77,7 @@ async function isConfirmedByReading(
   if (file.unsettled || !inodes.isLinked(file)) return false
   const began = metadata.now()
   const isFresh = began - file.seen < core.config.metadataTtl
-  if (!isFresh || began - file.confirmed < SAME_OPEN) return false
+  if (!isFresh) return false
   const object = objectOf(core, file)
   if (!blocks.isCold(object)) return false
   const reach = version.size <= SMALL ? SMALL : 0
@@ -89,7 +93,7 @@ async function isConfirmedByReading(
   return true
 }
 
-/** Makes sure that `file.version` is what the store has now: what open(2) promises. */
+/** Makes sure that `file.version` is what the store has now, and its metadata is known: what open(2) promises. */
 export async function revalidate(
   core: Core,
   context: RequestContext,
@@ -98,8 +102,9 @@ export async function revalidate(
   const { driver, inodes, metadata } = core
   // What has no name any more is nobody else's to change.
   if (file.dirty?.isDirty === true || file.version === undefined || file.hidden) return
+  // One that was confirmed by reading it has metadata that is not known, and must be stored with what is changed.
+  if (isSameOpen(core, file) && file.kept.metadata !== undefined) return
   const began = metadata.now()
-  if (began - file.confirmed < SAME_OPEN) return
   if (file.parent === undefined) throw new ErrnoError('ESTALE', `${inodes.path(file)} was removed`)
   const path = inodes.path(file)
   // Written or moved here meanwhile: what the store says is out of date.
