@@ -10,17 +10,14 @@
  * a read that takes too long, or any failure that is not a missing file or a full disk, turns the tier
  * off for the rest of the mount, with one warning.
  *
- * INVARIANT: one process uses a folder. What keeps others out is a socket in the abstract name space of
- * Linux, which goes when its process ends, however it ends.
+ * INVARIANT: one process uses a folder (disk-folder.ts).
  */
-import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { mkdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
+import type { Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../util/log.js'
-import { forEachParallel } from '../util/semaphore.js'
 import { KiB, MiB, type Bytes, type Milliseconds } from '../util/units.js'
 import {
   decodeBlock,
@@ -30,6 +27,7 @@ import {
   type StoredBlock,
 } from './block-file.js'
 import { BufferPool } from './buffer-pool.js'
+import { filesLeft, placeOf, takeFolder } from './disk-folder.js'
 
 export interface DiskCacheOptions {
   /** Made, for its owner alone, if it is not there. */
@@ -75,8 +73,6 @@ interface Kept {
 }
 
 const NEW = 'new'
-/** Folders that are looked through at once. */
-const FOLDERS = 16
 
 export class DiskCache {
   readonly #directory: string
@@ -120,17 +116,13 @@ export class DiskCache {
    */
   static async open(options: DiskCacheOptions): Promise<DiskCache> {
     const directory = resolve(options.directory)
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    const { uid, mode } = await stat(directory)
-    if (process.getuid !== undefined && uid !== process.getuid()) {
-      throw new Error(`cache-dir: ${directory} belongs to another user; give a folder of your own`)
-    }
-    if ((mode & 0o077) !== 0) await chmod(directory, 0o700)
-    const cache = new DiskCache({ ...options, directory }, await lock(directory))
+    const cache = new DiskCache({ ...options, directory }, await takeFolder(directory))
     try {
       await rm(join(directory, NEW), { recursive: true, force: true })
       await mkdir(join(directory, NEW), { mode: 0o700 })
-      await cache.#scan()
+      for (const { id, size, used } of await filesLeft(directory)) {
+        cache.#blocks.set(id, { size: Math.max(1, size), noted: used })
+      }
     } catch (error) {
       cache.#lock.close()
       throw error
@@ -303,24 +295,7 @@ export class DiskCache {
   }
 
   #path(id: string): string {
-    return join(this.#directory, id.slice(0, 2), id)
-  }
-
-  /** Finds what an earlier process has left, the least recently used first. */
-  async #scan(): Promise<void> {
-    const found: { id: string; size: Bytes; used: Milliseconds }[] = []
-    const folders = (await readdir(this.#directory)).filter(name => /^[0-9a-f]{2}$/.test(name))
-    const look = async (folder: string): Promise<void> => {
-      for (const id of await readdir(join(this.#directory, folder))) {
-        const { size, mtimeMs } = await stat(join(this.#directory, folder, id))
-        found.push({ id, size, used: mtimeMs })
-      }
-    }
-    await forEachParallel(folders, look, { limit: FOLDERS })
-    found.sort((a, b) => a.used - b.used)
-    for (const { id, size, used } of found) {
-      this.#blocks.set(id, { size: Math.max(1, size), noted: used })
-    }
+    return placeOf(this.#directory, id)
   }
 }
 
@@ -331,23 +306,4 @@ async function spaceOf(directory: string): Promise<Space> {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-/** Keeps other processes out of a folder. @throws Error */
-async function lock(directory: string): Promise<Server> {
-  // By what it is, not by how it is called: a link leads to the same folder.
-  const { dev, ino } = await stat(directory)
-  const name = createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)
-  const server = createServer(socket => socket.destroy())
-  await new Promise<void>((listening, failed) => {
-    server.once('error', failed)
-    server.listen({ path: `\0bosmount-cache-${name}` }, listening)
-  }).catch((error: unknown) => {
-    if (codeOf(error) !== 'EADDRINUSE') throw error
-    throw new Error(
-      `cache-dir: ${directory} is in use by another mount; give each mount a folder of its own`,
-      { cause: error },
-    )
-  })
-  return server.unref()
 }
