@@ -13,7 +13,8 @@ interface ErrorBody {
 
 /** Reads an error document; undefined for anything else. */
 export function parseErrorBody(body: Buffer): ErrorBody | undefined {
-  if (body.length === 0 || body[0] !== 0x7b) return undefined
+  // A page of a listing is a hundred times cheaper to search than to parse, and is parsed once more later.
+  if (body[0] !== 0x7b || !body.includes('"code"')) return undefined
   try {
     const parsed = JSON.parse(body.toString()) as Record<string, unknown>
     const { code, message, requestId } = parsed
