@@ -168,48 +168,52 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   }
 
   #onPressure(): void {
-    if (this.#relieving) return
-    this.#relieving = true
-    void this.#relieve().finally(() => {
-      this.#relieving = false
-    })
+    if (!this.#relieving) void this.#relieve()
   }
 
   /**
-   * Memory is short and somebody waits. Uploads under way will bring some; failing that, the file that
-   * holds most goes to local disk, or is published before its time, as the kernel does with dirty pages.
+   * Memory is short and somebody waits. It ends in the moment in which nobody does: who comes later
+   * begins it again.
    */
   async #relieve(): Promise<void> {
     const failed = new Set<DirtyFile>()
-    while (this.budget.wanted > 0) {
-      const uploads = [...this.#files].flatMap(file => file.uploadsUnderWay)
-      if (uploads.length > 0) {
-        await Promise.race(uploads)
-        continue
-      }
-      const fullest = [...this.#files]
-        .filter(file => file.held > 0 && !failed.has(file) && this.#canRelieve(file))
-        .toSorted((a, b) => b.held - a.held)[0]
-      if (fullest === undefined && ![...this.#files].some(file => file.held > 0 && file.isLinked)) {
-        this.budget.refuse(new ErrnoError('ENOSPC', 'neither memory nor local disk has room'))
-        return
-      }
-      if (fullest === undefined) {
-        // Whoever waits goes on waiting: the store may be back by then.
-        failed.clear()
-        await sleep(this.#retryDelay)
-        continue
-      }
-      try {
-        if (await this.#spill(fullest)) continue
-        failed.add(fullest)
-        if (!fullest.isLinked) continue
-        await fullest.flush()
-        failed.delete(fullest)
-      } catch (error) {
-        failed.add(fullest)
-        this.#log.warn({ path: fullest.path, err: error }, 'cannot free memory by flushing a file')
-      }
+    this.#relieving = true
+    try {
+      while (this.budget.wanted > 0) await this.#relieveSome(failed)
+    } finally {
+      this.#relieving = false
+    }
+  }
+
+  /**
+   * Uploads under way will bring some memory; failing that, the file that holds most goes to local disk,
+   * or is published before its time, as the kernel does with dirty pages.
+   */
+  async #relieveSome(failed: Set<DirtyFile>): Promise<void> {
+    const files = [...this.#files]
+    const uploads = files.flatMap(file => file.uploadsUnderWay)
+    if (uploads.length > 0) return Promise.race(uploads)
+    const fullest = files
+      .filter(file => file.held > 0 && !failed.has(file) && this.#canRelieve(file))
+      .toSorted((a, b) => b.held - a.held)[0]
+    if (fullest === undefined && !files.some(file => file.held > 0 && file.isLinked)) {
+      this.budget.refuse(new ErrnoError('ENOSPC', 'neither memory nor local disk has room'))
+      return
+    }
+    if (fullest === undefined) {
+      // Whoever waits goes on waiting: the store may be back by then.
+      failed.clear()
+      return sleep(this.#retryDelay)
+    }
+    try {
+      if (await this.#spill(fullest)) return
+      failed.add(fullest)
+      if (!fullest.isLinked) return
+      await fullest.flush()
+      failed.delete(fullest)
+    } catch (error) {
+      failed.add(fullest)
+      this.#log.warn({ path: fullest.path, err: error }, 'cannot free memory by flushing a file')
     }
   }
 
