@@ -73,6 +73,7 @@ export class Receiver {
   /** Whether the answer to a PUT was not understood. */
   #putsOddly = false
   #closed = false
+  #closing: Promise<void> | undefined
   #onIdle: (() => void) | undefined
 
   /** @param connect  how to get a socket; default by what the options say */
@@ -131,8 +132,13 @@ export class Receiver {
     throw new BosError('the answer is not understood', { kind: 'integrity' })
   }
 
-  /** Waits for what is under way, then closes all connections. */
-  async close(): Promise<void> {
+  /** Waits for what is under way, then closes all connections. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
     this.#closed = true
     for (const { connection } of this.#idle.splice(0)) connection.destroy()
     clearTimeout(this.#sweep)

@@ -194,7 +194,7 @@ void t.test('closing waits for what is under way', async t => {
     setTimeout(() => whole(socket), 30)
   })
   const last = get()
-  await receiver.close()
+  await Promise.all([receiver.close(), receiver.close()])
   t.ok(BODY.equals((await last) as Buffer))
   t.equal(await get(), 'odd', 'nothing is sent afterwards')
 })
