@@ -28,6 +28,7 @@ import {
   readBeginning,
   type StoredBlock,
 } from './block-file.js'
+import { makeDirectories } from '../util/directories.js'
 import { BufferPool } from './buffer-pool.js'
 
 export interface DiskCacheOptions {
@@ -112,7 +113,7 @@ export class DiskCache {
    */
   static async open(options: DiskCacheOptions): Promise<DiskCache> {
     const directory = resolve(options.directory)
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    makeDirectories(directory, 0o700)
     const { uid, mode } = await stat(directory)
     if (process.getuid !== undefined && uid !== process.getuid()) {
       throw new Error(`cache-dir: ${directory} belongs to another user; give a folder of your own`)
