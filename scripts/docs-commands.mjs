@@ -88,7 +88,8 @@ are in [CONFIGURATION.md](CONFIGURATION.md), and mean the same for every command
 **Exit codes**: 0 done; 1 failed; 2 the command line or the configuration is wrong, nothing was done; 3 the command has done its
 work and has found something (\`registry verify\`, \`doctor\`); 130 ended by Ctrl-C, 141 the reader of the output has gone.
 
-**Output** for people and programs goes to standard output, everything else to standard error. \`--json\` gives one object per line.
+**Output** for people and programs goes to standard output, everything else to standard error. \`--json\` gives one object per line;
+a \`path\` in it begins with a slash: below the bucket if one was named, else below the configured bucket and rootdirectory.
 `
 
 const DATE = '2026-11-22'

@@ -408,6 +408,10 @@ export function inspectConfig(sources: Sources): Inspection {
   if (!CREDENTIALS.flat().some(name => given.has(name)) && sources.credentialsFile !== undefined) {
     given.set('credentialsfile', { value: sources.credentialsFile, source: 'it is there' })
   }
+  // For what the driver will say against them.
+  for (const [name, value] of Object.entries(foreign)) {
+    given.set(name, { value, source: sources.file?.name ?? '' })
+  }
   const read = <T>(name: string, fallback: T): T => {
     const found = given.get(name)
     const option = OPTIONS.find(candidate => candidate.name === name)

@@ -7,9 +7,10 @@
  * Files lie in folders by the first two digits of their names. What each holds is told in block-file.ts.
  */
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import { chmod, readdir, stat } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import { makeDirectories } from '../util/directories.js'
 import { forEachParallel } from '../util/semaphore.js'
 import type { Bytes, Milliseconds } from '../util/units.js'
 
@@ -36,7 +37,7 @@ export function placeOf(directory: string, id: string): string {
  * @throws Error that says what to do: another process uses it, or it cannot be used at all
  */
 export async function takeFolder(directory: string): Promise<Server> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(directory, 0o700)
   const { uid, mode } = await stat(directory)
   if (process.getuid !== undefined && uid !== process.getuid()) {
     throw new Error(`cache-dir: ${directory} belongs to another user; give a folder of your own`)

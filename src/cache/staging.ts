@@ -7,9 +7,10 @@
  * limit is every byte that was ever written, until `clear`: an overwrite takes no more room.
  */
 import { constants } from 'node:fs'
-import { mkdir, mkdtemp, open, rmdir, unlink } from 'node:fs/promises'
+import { mkdtemp, open, rmdir, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectories } from '../util/directories.js'
 import { ErrnoError } from '../util/errno.js'
 import { Extents } from '../util/extents.js'
 import type { Bytes } from '../util/units.js'
@@ -57,7 +58,7 @@ export class Staging {
 
   /** A new file without a name. While it had one, it was in a directory that only we can enter. */
   async create(): Promise<FileHandle> {
-    await mkdir(this.directory, { recursive: true, mode: PRIVATE_DIRECTORY })
+    makeDirectories(this.directory, PRIVATE_DIRECTORY)
     const parent = await mkdtemp(join(this.directory, 'bosmount-staging-'))
     const path = join(parent, 'file')
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW

@@ -11,7 +11,7 @@ import type { Server, Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { TallySnapshot } from '../metrics/tally.js'
 import type { Milliseconds } from '../util/units.js'
-import { CommandError, EXIT, explain } from './errors.js'
+import { CommandError, explain } from './errors.js'
 import { socketOf } from './state.js'
 
 export type ControlRequest =
@@ -140,8 +140,7 @@ export async function ask(
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES') throw error
-    const message = `no process of yours serves ${mountpoint} (see bosmount status)`
-    throw new CommandError(message, EXIT.failed, { cause: error })
+    throw new CommandError(`no process of yours serves ${mountpoint} (see bosmount status)`)
   } finally {
     signal.removeEventListener('abort', onAbort)
     socket.destroy()

@@ -4,6 +4,7 @@
  * cannot fork, and a mount made before detaching would belong to the wrong process.
  */
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { CommandError, EXIT, exitCodeOf, explain } from './errors.js'
 import type { ExitCode } from './errors.js'
@@ -24,26 +25,29 @@ export function isDaemonChild(): boolean {
 }
 
 /**
- * A signal to this process ends the other one too, and then neither leaves a mount behind. Once the
- * mount works it stays, and a signal that comes too late does not make this process say otherwise.
+ * A signal to this process ends the other one too, and then neither leaves a mount behind; a second one
+ * kills what does not end. Once the mount works it stays, and a signal that comes too late does not
+ * make this process say otherwise.
  *
  * @throws CommandError with the child's own message, InterruptError when a signal has ended both
  */
 export async function startDaemon(): Promise<Ready> {
-  const child = spawn(process.execPath, process.argv.slice(1), {
+  let child: ChildProcess | undefined
+  let interrupted: InterruptError | undefined
+  let isDecided = false
+  const onSignal = (signal: (typeof SIGNALS)[number]): void => {
+    if (isDecided) return
+    child?.kill(interrupted === undefined ? 'SIGTERM' : 'SIGKILL')
+    interrupted ??= new InterruptError(signal)
+  }
+  // Before the other process is there: a signal in between would end this one alone.
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  child = spawn(process.execPath, process.argv.slice(1), {
     detached: true,
     env: { ...process.env, [MARK]: '1' },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   const ended = once(child, 'exit')
-  let interrupted: InterruptError | undefined
-  let isDecided = false
-  const onSignal = (signal: (typeof SIGNALS)[number]): void => {
-    if (isDecided) return
-    interrupted = new InterruptError(signal)
-    child.kill('SIGTERM')
-  }
-  for (const signal of SIGNALS) process.on(signal, onSignal)
   const report = await Promise.race([
     once(child, 'message').then(([message]) => message as Report),
     ended.then(([code, signal]): Report => {

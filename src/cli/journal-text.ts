@@ -1,4 +1,5 @@
 /** What a mount's counts say of its journal, in words. */
+import { counted } from '../util/plural.js'
 import { formatBytes } from '../util/units.js'
 
 /** undefined for a mount that has none. */
@@ -6,9 +7,10 @@ export function describeJournal(counts: Readonly<Record<string, number>>): strin
   const { journalFiles, journalBytes = 0, journalOldestSeconds = 0 } = counts
   if (journalFiles === undefined) return undefined
   const { journalConflictsTotal = 0 } = counts
-  const conflicts = journalConflictsTotal === 0 ? '' : `, ${journalConflictsTotal} conflicts`
+  const conflicts =
+    journalConflictsTotal === 0 ? '' : `, ${counted(journalConflictsTotal, 'conflict')}`
   if (journalFiles === 0) return `nothing in the journal${conflicts}`
   const size = formatBytes(journalBytes)
   const age = `the oldest for ${journalOldestSeconds} s`
-  return `${journalFiles} files (${size}) in the journal, ${age}${conflicts}`
+  return `${counted(journalFiles, 'file')} (${size}) in the journal, ${age}${conflicts}`
 }

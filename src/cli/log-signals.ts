@@ -21,7 +21,7 @@ export function adjustLogOnSignals({ log, reopen }: ProcessLog, hasFile: boolean
   const configured = log.level
   const announce = (level: string): void => {
     log.level = level
-    log.info({ level }, 'log level was changed by a signal')
+    log.info({ logLevel: level }, 'log level was changed by a signal')
   }
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGUSR1: () => announce('debug'),

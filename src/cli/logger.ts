@@ -5,10 +5,10 @@
  */
 import { pino } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
-import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { MountConfig } from '../config.js'
+import { makeDirectories } from '../util/directories.js'
 import { Repeats } from './repeats.js'
 import { textOf } from './log-text.js'
 
@@ -41,7 +41,7 @@ export function createLogger(options: LogOptions): PinoLogger {
  * @throws the error of the system if the file cannot be opened
  */
 export function openLog({ level, file, format = 'auto' }: LogOptions): ProcessLog {
-  if (file !== undefined) mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o750 })
+  if (file !== undefined) makeDirectories(dirname(resolve(file)), 0o750)
   const destination = pino.destination(
     file === undefined
       ? { dest: 2, sync: true }

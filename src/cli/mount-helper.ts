@@ -11,6 +11,9 @@
  * @returns the arguments of the command that does it
  */
 export function mountHelperArguments(args: readonly string[]): string[] {
+  const [only = ''] = args
+  if (args.length === 1 && only === '--help') return ['mount', only]
+  if (args.length === 1 && /^(-V|--version)$/.test(only)) return ['--version']
   const operands: string[] = []
   const options: string[] = []
   for (let i = 0; i < args.length; i += 1) {

@@ -5,10 +5,11 @@
  * A record is believed only while a process of its number and start time lives: numbers come again.
  */
 import { createHash } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '../util/log.js'
+import { makeDirectories } from '../util/directories.js'
 import { startOf } from '../util/process-identity.js'
 import { CommandError } from './errors.js'
 
@@ -51,7 +52,7 @@ function keptDirectory(): string {
 export async function prepareLedgerDirectory(log: Logger): Promise<string | undefined> {
   const directory = join(keptDirectory(), 'ledgers')
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    makeDirectories(directory, 0o700)
     await checkOwn(directory)
     return directory
   } catch (error) {
@@ -77,7 +78,7 @@ const OTHERS_WRITE = 0o022
  */
 export async function prepareStateDirectory(): Promise<void> {
   const directory = stateDirectory()
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(directory, 0o700)
   await checkOwn(directory)
 }
 

@@ -142,7 +142,7 @@ export function parameterMistakes(
   } catch (error) {
     if (!(error instanceof ParameterError)) throw error
     return error.mistakes.map(mistake => {
-      const source = given.get(/^\w+/.exec(mistake)?.[0] ?? '')?.source
+      const source = given.get(/^(?:parameter "?)?(\w+)/.exec(mistake)?.[1] ?? '')?.source
       return source === undefined ? mistake : `${mistake} (${source})`
     })
   }

@@ -8,12 +8,13 @@
  * from here counts as dead when it has not touched it for a minute.
  */
 import { once } from 'node:events'
-import { mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../util/log.js'
+import { makeDirectories } from '../util/directories.js'
 import { livenessOf, ownIdentity } from '../util/process-identity.js'
 import type { ProcessIdentity } from '../util/process-identity.js'
 import type { Milliseconds } from '../util/units.js'
@@ -60,7 +61,7 @@ export class JournalFolder {
   /** Makes the folder if there is none. @throws JournalError that says what to do */
   static async claim(options: FolderOptions): Promise<JournalFolder> {
     const { folder, store } = options
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    makeDirectories(folder, 0o700)
     await checkOwn(folder)
     const server = await takeSocket(folder)
     try {

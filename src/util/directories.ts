@@ -10,15 +10,23 @@ import { dirname } from 'node:path'
  * @throws the error of mkdir(2)
  */
 export function makeDirectories(path: string, mode: number): void {
+  const failure = make(path, mode)
+  if (failure === undefined) return
+  const parent = dirname(path)
+  if (failure.code !== 'ENOENT' || parent === path) throw failure
+  makeDirectories(parent, mode)
+  const second = make(path, mode)
+  if (second !== undefined) throw second
+}
+
+/** @returns why it is not there; another process may have made it meanwhile */
+function make(path: string, mode: number): NodeJS.ErrnoException | undefined {
   try {
     mkdirSync(path, { mode })
+    return undefined
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && isDirectory(path)) return
-    const parent = dirname(path)
-    if (code !== 'ENOENT' || parent === path || isDirectory(parent)) throw error
-    makeDirectories(parent, mode)
-    mkdirSync(path, { mode })
+    const failure = error as NodeJS.ErrnoException
+    return failure.code === 'EEXIST' && isDirectory(path) ? undefined : failure
   }
 }
 

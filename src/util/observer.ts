@@ -8,12 +8,16 @@ export type OperationKind = 'fuse' | 'store'
 export interface StoreRequest {
   /** As the service calls it, e.g. `PutObject`. */
   readonly operation: string
+  /** Of what; absent if it is about the bucket itself. */
+  readonly key?: string
   /** The status of the answer, or in a word why there was none. */
   readonly status: string
   readonly duration: Milliseconds
   /** Content without headers. */
   readonly sent: Bytes
   readonly received: Bytes
+  /** The service's own name for it, if it has answered. */
+  readonly requestId?: string
 }
 
 export interface Observer {

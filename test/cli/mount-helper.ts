@@ -20,6 +20,9 @@ void t.test('the arguments of mount(8) are turned into our own', t => {
       ['mount', 'bucket', '/mnt', '-o', 'ro', '-o', 'noexec'],
     ],
     [['bucket', '/mnt', '-f'], ['--version']],
+    [['--help'], ['mount', '--help']],
+    [['--version'], ['--version']],
+    [['-V'], ['--version']],
     [['bucket', '/mnt', '-sfnv', '-o', 'ro'], ['--version']],
     [
       ['bucket', '/mnt', '-o', '-f'],

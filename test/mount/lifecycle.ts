@@ -126,6 +126,12 @@ void t.test('a user who is not root mounts and unmounts', async t => {
   t.same(await bucketContents(t, server), { '/file': fingerprint(HELLO) })
 })
 
+void t.test('umount leaves the mounts of others alone', async t => {
+  const finished = await bosmount(['umount', '/proc'])
+  t.equal(finished.code, 1)
+  t.match(finished.stderr, /\/proc is a mount of type proc, not of bosmount: see umount\(8\)/)
+})
+
 void t.test('umount of a folder that is no mount says so', async t => {
   const folder = scratchFolder(t)
   const finished = await bosmount(['umount', folder])

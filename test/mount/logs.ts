@@ -26,14 +26,22 @@ void t.test('signals make the log tell more, less, and go on in a new file', asy
     )
   process.kill(mount.process.pid, 'SIGUSR1')
   await says(file, /log level was changed/)
+  writeFileSync(join(mountpoint, 'told'), 'x')
+  await says(
+    file,
+    /"operation":"PutObject","key":"told","status":"200",.*"requestId":"[^"]+","msg":"request"/,
+  )
+  const [change = ''] = readFileSync(file, 'utf8').match(/.*log level was changed.*/) ?? []
+  t.equal(change.match(/"level":/g)?.length, 1, change)
   process.kill(mount.process.pid, 'SIGUSR2')
-  await says(file, /log level was changed.*\n.*log level was changed/)
+  await says(file, /log level was changed[^]*log level was changed/)
   renameSync(file, `${file}.1`)
   process.kill(mount.process.pid, 'SIGHUP')
   await says(file, /log file was opened anew/)
   t.ok(isMounted(mountpoint))
   writeFileSync(join(mountpoint, 'file'), 'x')
-  t.same(readdirSync(mountpoint), ['file'])
+  t.same(readdirSync(mountpoint).sort(), ['file', 'told'])
+  t.notMatch(readFileSync(file, 'utf8'), /"key":"file"/)
   t.notMatch(mount.process.output, /debugger/i)
   t.equal(await mount.unmount(), 0, mount.process.output)
 })

@@ -11,6 +11,7 @@ import { addMountOptions, namedSource } from '../mount-flags.js'
 import { write } from '../output.js'
 import { inspectArguments, parameterMistakes } from '../store.js'
 import type { StoreArguments } from '../store.js'
+import { counted } from '../../util/plural.js'
 
 interface DoctorArguments extends StoreArguments {
   readonly source: string | undefined
@@ -66,7 +67,7 @@ async function examine(argv: DoctorArguments, signal: AbortSignal): Promise<void
       }
     }
   }
-  if (failed > 0) throw new CommandError(`${failed} checks failed`, EXIT.found)
+  if (failed > 0) throw new CommandError(`${counted(failed, 'check')} failed`, EXIT.found)
 }
 
 async function readParameters(

@@ -24,6 +24,7 @@ import {
   stateDirectory,
   writeRecord,
 } from '../state.js'
+import { counted } from '../../util/plural.js'
 
 interface MountArguments {
   readonly _: readonly string[]
@@ -172,7 +173,7 @@ interface Announced {
 function statusOf(mount: RunningMount): string {
   const { dirty = 0, handles = 0 } = mount.counts()
   const { source, mountpoint } = mount
-  return `${source} is mounted at ${mountpoint}: ${handles} handles, ${dirty} files to store`
+  return `${source} is mounted at ${mountpoint}: ${counted(handles, 'handle')}, ${counted(dirty, 'file')} to store`
 }
 
 /** Linux would stack a second mount on the first and hide it. A dead one is cleared away instead. */

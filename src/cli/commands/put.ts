@@ -9,9 +9,17 @@ import { childPath } from '../../driver/path.js'
 import { forEachParallel } from '../../util/semaphore.js'
 import { MiB } from '../../util/units.js'
 import type { Bytes } from '../../util/units.js'
-import { addPathOptions, arrival, command, destinationOf, withOperands } from '../command.js'
+import {
+  addPathOptions,
+  arrival,
+  command,
+  destinationOf,
+  withOperands,
+  written,
+} from '../command.js'
 import type { Destination, PathArguments } from '../command.js'
 import { CommandError, EXIT, explain } from '../errors.js'
+import type { Location } from '../files/location.js'
 import { STANDARD_INPUT } from '../files/standard-input.js'
 import { upload } from '../files/upload.js'
 import { Progress } from '../progress.js'
@@ -60,7 +68,7 @@ export const putCommand = command<PutArguments>({
       }
       const files: Source[] = []
       for (const source of sources) files.push(...(await collect(source, destination, argv)))
-      await putAll(store, files, argv)
+      await putAll(files, { store, argv, location: operand.location })
     })
   },
 })
@@ -97,7 +105,14 @@ async function collectFolder(folder: string, path: string): Promise<Source[]> {
   return found
 }
 
-async function putAll(store: Store, files: readonly Source[], argv: PutArguments): Promise<void> {
+interface Work {
+  readonly store: Store
+  readonly argv: PutArguments
+  /** Where to. */
+  readonly location: Location
+}
+
+async function putAll(files: readonly Source[], { store, argv, location }: Work): Promise<void> {
   const sizes = files.map(({ size }) => size)
   const isKnown = sizes.every(size => size !== undefined)
   const progress = new Progress({
@@ -115,7 +130,7 @@ async function putAll(store: Store, files: readonly Source[], argv: PutArguments
     } catch (error) {
       if (signal.aborted) throw error
       const reason = error instanceof PreconditionError ? 'exists already' : explain(error)
-      throw new CommandError(`${path}: ${reason}`, EXIT.failed, { cause: error })
+      throw new CommandError(`${written(path, location)}: ${reason}`)
     }
   }
   try {

@@ -10,6 +10,7 @@ import { write } from '../output.js'
 import { addStoreOptions, withStore } from '../store.js'
 import type { Store, StoreArguments } from '../store.js'
 import { journalsDirectory } from '../state.js'
+import { counted } from '../../util/plural.js'
 
 interface RecoverArguments extends StoreArguments {
   readonly source: string | undefined
@@ -87,7 +88,9 @@ function say(folder: string, outcome: Outcome, asJson: boolean): string {
   if (asJson) return `${JSON.stringify({ folder, ...outcome })}\n`
   const { changes, left } = outcome
   if (changes === 0) return `nothing is left in ${folder}\n`
-  return `${folder}: ${changes} changes were left, ${changes - left} of them are in BOS now\n`
+  const were = counted(changes, 'change was', 'changes were')
+  const stored = counted(changes - left, 'of them is', 'of them are')
+  return `${folder}: ${were} left, ${stored} in BOS now\n`
 }
 
 async function exists(folder: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** `bosmount stats`: what a mount does, live in the terminal, one block per interval as iostat(1) has it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KindSums, OperationSums } from '../../metrics/tally.js'
+import { counted } from '../../util/plural.js'
 import { formatBytes, parseDuration } from '../../util/units.js'
 import { command } from '../command.js'
 import { ask } from '../control.js'
@@ -67,8 +68,8 @@ function describe(now: Stats, before: Stats | undefined): string {
   const { inodes = 0, handles = 0, dirty = 0 } = now.counts
   const journal = describeJournal(now.counts)
   const head =
-    `${now.source} at ${now.mountpoint}: ${inodes} inodes, ${handles} handles, ` +
-    `${dirty} files to store, ${formatBytes(now.memory)} resident` +
+    `${now.source} at ${now.mountpoint}: ${counted(inodes, 'inode')}, ${counted(handles, 'handle')}, ` +
+    `${counted(dirty, 'file')} to store, ${formatBytes(now.memory)} resident` +
     (journal === undefined ? '' : `; ${journal}`)
   const rate = (kind: 'fuse' | 'store', direction: 'read' | 'written'): string => {
     const amount = now.tally[kind][direction] - (before?.tally[kind][direction] ?? 0)

@@ -11,6 +11,7 @@ import {
   forEachOperand,
   matches,
   withOperands,
+  written,
 } from '../command.js'
 import type { Operand, PathArguments } from '../command.js'
 import type { Bytes } from '../../util/units.js'
@@ -65,6 +66,8 @@ interface Work {
   readonly argv: TransferArguments
   readonly store: Store
   readonly progress: Progress
+  /** A path as it was or would be written on the command line. */
+  readonly name: (path: string) => string
 }
 
 type TransferOne = (work: Work, source: FileInfo, to: string) => Promise<void>
@@ -80,19 +83,24 @@ async function transfer(argv: TransferArguments, title: string, one: TransferOne
     if (last === undefined) return
     const found = await collect(store, operands.slice(0, -1), argv)
     const destination = await destinationOf(store, last, found.length)
+    const name = (path: string): string => written(path, last.location)
     const progress = new Progress({ title, show: showProgress(argv.progress) })
     try {
       const each = async (source: FileInfo): Promise<void> => {
         const to = arrival(destination, source.path)
-        if (to === source.path) throw new CommandError(`${to}: source and destination are the same`)
-        if (isBelow(to, source.path)) throw new CommandError(`${to} lies within ${source.path}`)
-        await one({ argv, store, progress }, source, to).catch((error: unknown) => {
+        const shown = name(to)
+        if (to === source.path)
+          throw new CommandError(`${shown}: source and destination are the same`)
+        if (isBelow(to, source.path)) {
+          throw new CommandError(`${shown} lies within ${name(source.path)}`)
+        }
+        await one({ argv, store, progress, name }, source, to).catch((error: unknown) => {
           throw error instanceof PreconditionError
-            ? new CommandError(`${to}: exists already`, EXIT.failed, { cause: error })
+            ? new CommandError(`${shown}: exists already`)
             : error
         })
       }
-      await forEachOperand(found, ({ path }) => path, each)
+      await forEachOperand(found, ({ path }) => name(path), each)
     } finally {
       progress.end()
     }
@@ -113,13 +121,13 @@ async function collect(
 }
 
 async function moveOne(
-  { argv, store, progress }: Work,
+  { argv, store, progress, name }: Work,
   source: FileInfo,
   to: string,
 ): Promise<void> {
   const { signal, driver } = store
   if (argv['no-clobber'] && source.isDir && (await exists(store, to))) {
-    throw new CommandError(`${to}: exists already`)
+    throw new CommandError(`${name(to)}: exists already`)
   }
   const condition = argv['no-clobber'] ? { ifNoneMatch: '*' as const } : {}
   const onMoved = (bytes: Bytes): void => {
@@ -141,7 +149,7 @@ async function copyOne(work: Work, source: FileInfo, to: string): Promise<void> 
     return
   }
   if (argv.recursive !== true) {
-    throw new CommandError(`${source.path}: is a directory (add -r)`, EXIT.usage)
+    throw new CommandError('is a directory (add -r)')
   }
   await store.driver.makeDirectory(to, { signal: store.signal })
   const items = below(store, source.path)

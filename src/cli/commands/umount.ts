@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { counted } from '../../util/plural.js'
 import { parseDuration } from '../../util/units.js'
 import type { Milliseconds } from '../../util/units.js'
 import { command } from '../command.js'
 import { ask } from '../control.js'
 import type { Stats } from '../control.js'
 import { CommandError, EXIT } from '../errors.js'
-import { isMounted, mountpointPath } from '../mounts.js'
+import { isMounted, listMounts, mountpointPath } from '../mounts.js'
 import { Progress } from '../progress.js'
 import { addProgressOption, showProgress } from '../progress-option.js'
 import { isAlive, readRecord, removeRecord } from '../state.js'
@@ -58,12 +59,21 @@ export const umountCommand = command<UmountArguments>({
       )
     }
     const record = await readRecord(mountpoint)
-    if (await isMounted(mountpoint)) await unmount(mountpoint, argv)
-    else if (record === undefined) throw new CommandError(`nothing is mounted at ${mountpoint}`)
+    if (await isMounted(mountpoint)) {
+      if (record === undefined) await refuseForeign(mountpoint)
+      await unmount(mountpoint, argv)
+    } else if (record === undefined) throw new CommandError(`nothing is mounted at ${mountpoint}`)
     if (record !== undefined)
       await waitForEnd(record, { timeout, show: showProgress(argv.progress) })
   },
 })
+
+/** For root umount(8) would end any mount, also one that the whole machine needs. */
+async function refuseForeign(mountpoint: string): Promise<void> {
+  const { type = '' } = (await listMounts()).findLast(at => at.mountpoint === mountpoint) ?? {}
+  if (type === 'fuse' || type.startsWith('fuse.')) return
+  throw new CommandError(`${mountpoint} is a mount of type ${type}, not of bosmount: see umount(8)`)
+}
 
 /** As root by umount(8), else by the setuid fusermount3(1), which checks whose mount it is. */
 async function unmount(
@@ -98,7 +108,7 @@ async function waitForEnd(record: MountRecord, { timeout, show }: Waiting): Prom
     for (let left = await filesToStore(mountpoint); await isAlive(record);) {
       if (Date.now() > deadline) {
         throw new CommandError(
-          `${mountpoint} is unmounted, but process ${pid} is still storing ${left ?? 'an unknown number of'} files; its log: ${record.logFile ?? 'on its standard error'}`,
+          `${mountpoint} is unmounted, but process ${pid} is still storing ${left === undefined ? 'what is left' : counted(left, 'file')}; its log: ${record.logFile ?? 'on its standard error'}`,
         )
       }
       await sleep(POLL)

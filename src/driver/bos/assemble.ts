@@ -65,8 +65,10 @@ export function assemble(
   const time = clock === undefined ? {} : { clock }
   const { observer } = options
   const bare = createTransport(transportOptions(parameters, { ...options, log }))
-  const transport =
-    observer?.request === undefined ? bare : observeTransport(bare, observer.request)
+  const transport = observeTransport(bare, request => {
+    log.debug({ ...request, duration: Math.round(request.duration) }, 'request')
+    observer?.request?.(request)
+  })
   const warn = warnOfRetries(log, clock)
   const api = new BosApi({
     transport,

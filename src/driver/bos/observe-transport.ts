@@ -1,4 +1,4 @@
-/** A transport that tells of every attempt of a request, to count it: nothing is wrapped unless somebody asks. */
+/** A transport that tells of every attempt of a request, to count it and to log it. */
 import type { StoreRequest } from '../../util/observer.js'
 import { BosError } from './error.js'
 import type { HttpHead } from './exchange.js'
@@ -13,18 +13,25 @@ export function observeTransport(transport: Transport, watcher: RequestWatcher):
     work: () => Promise<T>,
   ): Promise<T> => {
     const began = performance.now()
-    const tell = (status: string, received: number): void => {
-      const duration = performance.now() - began
-      const operation = operationOf(request)
-      watcher({ operation, status, duration, sent: bodyLength(request.body), received })
+    const tell = (status: string, received: number, requestId: string | undefined): void => {
+      const { key, body } = request
+      watcher({
+        operation: operationOf(request),
+        ...(key === undefined ? {} : { key }),
+        status,
+        duration: performance.now() - began,
+        sent: bodyLength(body),
+        received,
+        ...(requestId === undefined ? {} : { requestId }),
+      })
     }
     try {
       const response = await work()
       const length = request.method === 'HEAD' ? 0 : Number(response.headers['content-length'] ?? 0)
-      tell(String(response.status), length)
+      tell(String(response.status), length, response.headers['x-bce-request-id'])
       return response
     } catch (error) {
-      tell(statusOf(error), 0)
+      tell(statusOf(error), 0, error instanceof BosError ? error.requestId : undefined)
       throw error
     }
   }

@@ -85,7 +85,7 @@ void t.test("a registry's own config.yml is taken as it is", async t => {
 void t.test('all mistakes are told at once, each with its source and what was meant', async t => {
   const folder = scratchFolder(t)
   const file = join(folder, 'the.yml')
-  writeFileSync(file, 'cache-memry: 1g\nread-ahead: much\n')
+  writeFileSync(file, 'cache-memry: 1g\nread-ahead: much\nbos: { bukcet: b, secretkey: x }\n')
   const wrong = ['--regoin', 'bj', '--uid', 'root', '-o', 'chunksiz=1,sk=x', '--chunksize', '1m']
   for (const start of [
     ['config', 'my-bucket'],
@@ -103,6 +103,8 @@ void t.test('all mistakes are told at once, each with its source and what was me
       'uid: a whole number is needed, not "root" (--uid)',
       'dir-mode: an octal mode such as 0644 is needed, not "9" (environment BOSMOUNT_DIR_MODE)',
       `read-ahead: a size such as 64m or 1GiB is needed, not "much" (${file})`,
+      `parameter "bukcet" is not known: did you mean bucket? (${file})`,
+      `parameter secretkey of the S3 driver: it is called accesskeysecret here (${file})`,
       'region is missing',
       'chunksize 1048576 is too small',
     ]) {

@@ -68,6 +68,8 @@ void t.test('what is wrong is told at the step where it shows', async t => {
   await fails(t, 'bucket', /no-such-bucket does not exist/, {
     args: ['no-such-bucket', '--endpoint', endpoint],
   })
+  const { stderr } = await doctor(['no-such-bucket', '--endpoint', endpoint])
+  t.equal(stderr, 'bosmount: 1 check failed\n')
   await fails(t, 'bucket', /accesskeysecret does not belong/, {
     args: [BUCKET, '--endpoint', endpoint],
     env: { BCE_SECRET_ACCESS_KEY: 'wrong' },

@@ -2,6 +2,7 @@
 import { findGarbage } from '../../../registry/garbage.js'
 import type { GarbageState, Unreferenced } from '../../../registry/garbage.js'
 import { StateFile } from '../../../registry/state.js'
+import { counted } from '../../../util/plural.js'
 import { formatBytes, parseDuration } from '../../../util/units.js'
 import { command } from '../../command.js'
 import { CommandError, EXIT } from '../../errors.js'
@@ -107,8 +108,8 @@ async function report(all: GarbageState, argv: GarbageArguments, lines: Lines): 
     await lines.addJson({ repositories, manifests, untagged, blobs, unreferenced, bytes })
   else {
     await lines.add(
-      `${repositories} repositories with ${manifests} manifests, of which no tag leads to ${untagged}\n` +
-        `${unreferenced} of ${blobs} blobs are unreferenced: ${formatBytes(bytes)}`,
+      `${counted(repositories, 'repository', 'repositories')} with ${counted(manifests, 'manifest')}, of which no tag leads to ${untagged}\n` +
+        `${unreferenced} of ${counted(blobs, 'blob is', 'blobs are')} unreferenced: ${formatBytes(bytes)}`,
     )
   }
   await lines.flush()

@@ -1,5 +1,5 @@
 /** What the commands on a registry's tree have in common. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Argv } from 'yargs'
@@ -10,6 +10,7 @@ import { CommandError, EXIT } from '../../errors.js'
 import { parseLocation } from '../../files/location.js'
 import { addProgressOption } from '../../progress-option.js'
 import { addStoreOptions, withStore } from '../../store.js'
+import { makeDirectories } from '../../../util/directories.js'
 import type { Store, StoreArguments } from '../../store.js'
 
 export interface RegistryArguments extends StoreArguments {
@@ -99,7 +100,7 @@ export async function withStateFolder(
 ): Promise<void> {
   if (state !== undefined) {
     const folder = resolve(state)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    makeDirectories(folder, 0o700)
     await work(folder)
     return
   }

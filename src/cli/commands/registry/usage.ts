@@ -2,6 +2,7 @@
 import { Spill } from '../../../registry/spill.js'
 import { usage } from '../../../registry/usage.js'
 import type { Usage } from '../../../registry/usage.js'
+import { counted } from '../../../util/plural.js'
 import { formatBytes } from '../../../util/units.js'
 import { command } from '../../command.js'
 import { Lines, printable } from '../../output.js'
@@ -62,6 +63,7 @@ async function print(found: Usage, argv: UsageArguments, lines: Lines): Promise<
     const numbers = [size(row.unique), size(row.shared), String(row.blobs), String(row.manifests)]
     await lines.add(columns([...numbers, printable(row.repository)]))
   }
-  await lines.add(`${size(bytes)} in ${blobs} blobs are referred to, each counted once`)
+  const counts = counted(blobs, 'blob is', 'blobs are')
+  await lines.add(`${size(bytes)} in ${counts} referred to, each counted once`)
   await lines.flush()
 }

@@ -2,6 +2,7 @@
 import { StateFile } from '../../../registry/state.js'
 import { verify } from '../../../registry/verify.js'
 import type { Damage, VerifyState } from '../../../registry/verify.js'
+import { counted } from '../../../util/plural.js'
 import { formatBytes } from '../../../util/units.js'
 import { command } from '../../command.js'
 import { CommandError, EXIT } from '../../errors.js'
@@ -66,11 +67,14 @@ async function report(found: VerifyState, argv: LongArguments, lines: Lines): Pr
   } else {
     for (const damage of damaged) await lines.add(line(damage))
     await lines.add(
-      `${blobs} blobs, ${formatBytes(bytes)}: ` +
+      `${counted(blobs, 'blob')}, ${formatBytes(bytes)}: ` +
         (damaged.length === 0 ? 'all are what their digests say' : `${damaged.length} damaged`),
     )
   }
   await lines.flush()
   if (damaged.length === 0) return
-  throw new CommandError(`${damaged.length} of ${blobs} blobs are damaged`, EXIT.found)
+  throw new CommandError(
+    `${damaged.length} of ${counted(blobs, 'blob is', 'blobs are')} damaged`,
+    EXIT.found,
+  )
 }
