@@ -8,8 +8,7 @@ import type { Staging } from './staging.js'
 
 export type Guard = <T>(work: () => Promise<T>) => Promise<T>
 
-/** @typeParam File  the file under write */
-export interface DirtyFileOwner<File> {
+export interface DirtyFileOwner {
   readonly limits: PartLimits
   readonly layout: PartLayout
   readonly budget: Budget
@@ -20,8 +19,8 @@ export interface DirtyFileOwner<File> {
   readonly staging: Staging | undefined
   /** For what is put together, to be sent, from bytes that are not in memory. */
   readonly assembly: Budget
-  /** The file was discarded. */
-  forget(file: File): void
+  /** The file of this number was discarded. */
+  forget(number: number): void
   /** Aborts an upload that nobody wants any more, and does not fail. */
   dropUpload(composition: Composition): Promise<void>
   /** Stores all files that have copied from the object at `path`, which is about to change. */

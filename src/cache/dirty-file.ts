@@ -39,7 +39,8 @@ const SPILL: Bytes = MiB
 
 /** One file under write. */
 export class DirtyFile {
-  readonly #owner: DirtyFileOwner<DirtyFile>
+  readonly #owner: DirtyFileOwner
+  readonly #number: number
   readonly #store: FileStore
   readonly #buffer: WriteBuffer
   readonly #mutex = new Mutex()
@@ -53,8 +54,14 @@ export class DirtyFile {
   #error: unknown
   #failures = 0
 
-  constructor(owner: DirtyFileOwner<DirtyFile>, store: FileStore, base: ObjectId | undefined) {
+  /** @param number  by which the owner knows it */
+  constructor(
+    owner: DirtyFileOwner,
+    number: number,
+    { store, base }: { readonly store: FileStore; readonly base: ObjectId | undefined },
+  ) {
     this.#owner = owner
+    this.#number = number
     this.#store = store
     this.#buffer = new WriteBuffer(owner.pool, base?.size ?? 0)
     this.#staging = owner.staging?.open()
@@ -328,7 +335,7 @@ export class DirtyFile {
    * @returns undefined if that is done: nothing was on its way, and nobody is in
    */
   discard(): Promise<void> | undefined {
-    this.#owner.forget(this)
+    this.#owner.forget(this.#number)
     if (this.#mutex.isIdle && this.#session.isIdle) return this.#forgetAll()
     return this.#mutex.run(async () => {
       await this.#dropUploads()

@@ -10,12 +10,10 @@
  * a read that takes too long, or any failure that is not a missing file or a full disk, turns the tier
  * off for the rest of the mount, with one warning.
  *
- * INVARIANT: one process uses a folder. What keeps others out is a socket in the abstract name space of
- * Linux, which goes when its process ends, however it ends.
+ * INVARIANT: one process uses a folder (disk-folder.ts).
  */
-import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { mkdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
+import type { Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
@@ -28,8 +26,8 @@ import {
   readBeginning,
   type StoredBlock,
 } from './block-file.js'
-import { makeDirectories } from '../util/directories.js'
 import { BufferPool } from './buffer-pool.js'
+import { filesLeft, placeOf, takeFolder } from './disk-folder.js'
 
 export interface DiskCacheOptions {
   /** Made, for its owner alone, if it is not there. */
@@ -56,6 +54,8 @@ const MAX_QUEUED: Bytes = 64 * MiB
 const MAX_BLOCKS = 500_000
 /** How often the file system is asked for its space. */
 const SPACE_CHECK: Milliseconds = 1000
+/** In so many steps is counted how long a read takes. */
+const STEPS = 10
 /** Longest wait for writes at the end. */
 const LAST_WRITES: Milliseconds = 2000
 
@@ -86,6 +86,9 @@ export class DiskCache {
   #isOff = false
   #queued: Bytes = 0
   #writes: Promise<void> = Promise.resolve()
+  /** Blocks that were dropped and whose files are still there. */
+  readonly #leaving = new Set<string>()
+  #removals: Promise<void> = Promise.resolve()
   #written = 0
   #spaceChecked: Milliseconds = -Infinity
   #isFull = false
@@ -113,17 +116,13 @@ export class DiskCache {
    */
   static async open(options: DiskCacheOptions): Promise<DiskCache> {
     const directory = resolve(options.directory)
-    makeDirectories(directory, 0o700)
-    const { uid, mode } = await stat(directory)
-    if (process.getuid !== undefined && uid !== process.getuid()) {
-      throw new Error(`cache-dir: ${directory} belongs to another user; give a folder of your own`)
-    }
-    if ((mode & 0o077) !== 0) await chmod(directory, 0o700)
-    const cache = new DiskCache({ ...options, directory }, await lock(directory))
+    const cache = new DiskCache({ ...options, directory }, await takeFolder(directory))
     try {
       await rm(join(directory, NEW), { recursive: true, force: true })
       await mkdir(join(directory, NEW), { mode: 0o700 })
-      await cache.#scan()
+      for (const { id, size, used } of await filesLeft(directory)) {
+        cache.#blocks.set(id, { size: Math.max(1, size), noted: used })
+      }
     } catch (error) {
       cache.#lock.close()
       throw error
@@ -196,9 +195,10 @@ export class DiskCache {
       })
   }
 
-  /** Resolves when all that was to be written is. */
+  /** Resolves when all that was to be written is, and the files of what was dropped are gone. */
   async settled(): Promise<void> {
     await this.#writes
+    await this.#removals
   }
 
   /** Finishes what can be finished soon, and lets others use the folder. Idempotent. */
@@ -212,11 +212,20 @@ export class DiskCache {
     return size <= FILE_BUFFER ? this.#buffers.take(FILE_BUFFER) : Buffer.allocUnsafeSlow(size)
   }
 
-  /** @throws Error when it takes too long */
+  /**
+   * Counts in short steps, and a late one as one: a process that stood still has not waited for the disk.
+   * @throws Error when it takes too long
+   */
   #patiently<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const late = (): void => reject(new Error(`a read has taken more than ${this.#patience} ms`))
-      const timer = setTimeout(late, this.#patience).unref()
+      let left = STEPS
+      const step = (): void => {
+        if (left === 0) reject(new Error(`a read has taken more than ${this.#patience} ms`))
+        else timer = setTimeout(step, this.#patience / STEPS).unref()
+        left -= 1
+      }
+      let timer: NodeJS.Timeout | undefined
+      step()
       const inTime = (): void => clearTimeout(timer)
       work.then(resolve, reject).then(inTime, inTime)
     })
@@ -224,6 +233,7 @@ export class DiskCache {
 
   async #write(id: string, file: Buffer): Promise<void> {
     if (this.#isOff || this.#blocks.has(id) || (await this.#lacksSpace())) return
+    if (this.#leaving.has(id)) await this.#removals
     this.#written += 1
     const beside = join(this.#directory, NEW, String(this.#written))
     const path = this.#path(id)
@@ -246,6 +256,7 @@ export class DiskCache {
     const now = performance.now()
     if (now - this.#spaceChecked < SPACE_CHECK) return this.#isFull
     this.#spaceChecked = now
+    await this.#removals
     const { size, free } = await this.#space(this.#directory)
     let missing = Math.ceil(size * this.#keepFree) - free
     this.#isFull = missing > 0
@@ -258,7 +269,20 @@ export class DiskCache {
   }
 
   #remove(id: string): void {
-    rm(this.#path(id), { force: true }).catch((error: unknown) => this.#fail(error))
+    const isIdle = this.#leaving.size === 0
+    this.#leaving.add(id)
+    if (!isIdle) return
+    this.#removals = this.#removeLeaving().catch((error: unknown) => this.#fail(error))
+  }
+
+  /** One after the other: of a folder that has become too large they are many, and reads would wait behind them. */
+  async #removeLeaving(): Promise<void> {
+    for (const id of this.#leaving) {
+      if (this.#isOff) break
+      await rm(this.#path(id), { force: true })
+      this.#leaving.delete(id)
+    }
+    this.#leaving.clear()
   }
 
   #fail(error: unknown): void {
@@ -271,23 +295,7 @@ export class DiskCache {
   }
 
   #path(id: string): string {
-    return join(this.#directory, id.slice(0, 2), id)
-  }
-
-  /** Finds what an earlier process has left, the least recently used first. */
-  async #scan(): Promise<void> {
-    const found: { id: string; size: Bytes; used: Milliseconds }[] = []
-    for (const folder of await readdir(this.#directory)) {
-      if (!/^[0-9a-f]{2}$/.test(folder)) continue
-      for (const id of await readdir(join(this.#directory, folder))) {
-        const { size, mtimeMs } = await stat(join(this.#directory, folder, id))
-        found.push({ id, size, used: mtimeMs })
-      }
-    }
-    found.sort((a, b) => a.used - b.used)
-    for (const { id, size, used } of found) {
-      this.#blocks.set(id, { size: Math.max(1, size), noted: used })
-    }
+    return placeOf(this.#directory, id)
   }
 }
 
@@ -298,23 +306,4 @@ async function spaceOf(directory: string): Promise<Space> {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-/** Keeps other processes out of a folder. @throws Error */
-async function lock(directory: string): Promise<Server> {
-  // By what it is, not by how it is called: a link leads to the same folder.
-  const { dev, ino } = await stat(directory)
-  const name = createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)
-  const server = createServer(socket => socket.destroy())
-  await new Promise<void>((listening, failed) => {
-    server.once('error', failed)
-    server.listen({ path: `\0bosmount-cache-${name}` }, listening)
-  }).catch((error: unknown) => {
-    if (codeOf(error) !== 'EADDRINUSE') throw error
-    throw new Error(
-      `cache-dir: ${directory} is in use by another mount; give each mount a folder of its own`,
-      { cause: error },
-    )
-  })
-  return server.unref()
 }

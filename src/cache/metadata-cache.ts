@@ -246,15 +246,13 @@ export class MetadataCache {
    * forgotten or evicted meanwhile, and earlier pages with it.
    */
   complete(directory: string, { began, names }: ListingUnderWay): void {
-    if (names === undefined || this.#directories.peek(directory)?.names !== names) return
-    this.#edit(directory, record => {
-      for (const [name, known] of record.names) {
-        // What the whole listing did not show is gone, unless it was made here meanwhile.
-        if (known.seen < began && known.changed < began) record.names.delete(name)
-      }
-      record.completeSince = began
-      record.read = undefined
-    })
+    const record = this.#directories.peek(directory)
+    if (names === undefined || record?.names !== names) return
+    for (const [name, known] of record.names) {
+      // What the whole listing did not show is gone, unless it was made here meanwhile.
+      if (known.seen < began && known.changed < began) record.names.delete(name)
+    }
+    this.#keep(directory, { ...record, completeSince: began, read: undefined })
   }
 
   /** A change made here: `info` is what the name is from now on, undefined for nothing. */
@@ -351,10 +349,14 @@ export class MetadataCache {
     }
     if (record.names.size >= this.#maxNames) this.#shrink(record)
     edit(record)
-    const size = Math.min(1 + record.names.size, this.#maxNames)
     // A new object: the size of one that is there already would be left as it was.
-    this.#directories.set(directory, { ...record }, { size })
+    this.#keep(directory, { ...record })
     return record.names
+  }
+
+  #keep(directory: string, record: Directory): void {
+    const size = Math.min(1 + record.names.size, this.#maxNames)
+    this.#directories.set(directory, record, { size })
   }
 
   /** What was changed here outlives it, for as long as requests that are older may be under way. */

@@ -37,6 +37,7 @@ import type { Composition, PartLimits } from '../driver/driver.js'
 import { PartLayout } from '../driver/parts.js'
 import { ErrnoError } from '../util/errno.js'
 import type { Logger } from '../util/log.js'
+import { TransientMap } from '../util/transient-map.js'
 import type { Bytes, Milliseconds } from '../util/units.js'
 import { Budget } from './budget.js'
 import { BufferPool } from './buffer-pool.js'
@@ -67,7 +68,7 @@ const ASSEMBLED_PARTS = 4
 const ASSEMBLY_SHARE = 4
 const DEFAULT_RETRY_DELAY: Milliseconds = 1000
 
-export class WriteBack implements DirtyFileOwner<DirtyFile> {
+export class WriteBack implements DirtyFileOwner {
   readonly limits: PartLimits
   readonly layout: PartLayout
   readonly staging: Staging | undefined
@@ -78,7 +79,8 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   readonly patience: Milliseconds
   readonly #retryDelay: Milliseconds
   readonly #log: Logger
-  readonly #files = new Set<DirtyFile>()
+  readonly #files = new TransientMap<number, DirtyFile>()
+  #nextFile = 1
   #relieving = false
   #keepsUploads = false
 
@@ -103,7 +105,7 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
 
   /** Files that hold bytes the store does not have. */
   get dirtyFiles(): readonly DirtyFile[] {
-    return [...this.#files].filter(file => file.isDirty)
+    return [...this.#files.values()].filter(file => file.isDirty)
   }
 
   /** Bytes in memory and on local disk that the store does not have, or not under their name. */
@@ -132,15 +134,20 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   #copiers(paths: readonly string[]): readonly DirtyFile[] {
     const isMeant = (source: string): boolean =>
       paths.some(path => source === path || source.startsWith(`${path}/`))
-    return [...this.#files].filter(
-      file => file.copiesFrom(isMeant) && file.isDirty && file.isLinked,
-    )
+    const copiers: DirtyFile[] = []
+    // Each flush asks: nothing is made for the many files that copy nothing.
+    for (const file of this.#files.values()) {
+      if (file.copiesFrom(isMeant) && file.isDirty && file.isLinked) copiers.push(file)
+    }
+    return copiers
   }
 
   /** Starts writing to a file whose present version is `base`, or that is not in the store yet. */
   open(store: FileStore, base: ObjectId | undefined): DirtyFile {
-    const file = new DirtyFile(this, store, base)
-    this.#files.add(file)
+    const number = this.#nextFile
+    this.#nextFile += 1
+    const file = new DirtyFile(this, number, { store, base })
+    this.#files.set(number, file)
     return file
   }
 
@@ -150,12 +157,12 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
    */
   async close({ keepsUploads = false } = {}): Promise<void> {
     this.#keepsUploads = keepsUploads
-    await Promise.all([...this.#files].map(async file => file.discard()))
+    await Promise.all([...this.#files.values()].map(async file => file.discard()))
   }
 
   /** Called by a file that was discarded. */
-  forget(file: DirtyFile): void {
-    this.#files.delete(file)
+  forget(number: number): void {
+    this.#files.delete(number)
   }
 
   /** Drops an upload that nobody wants any more; that this fails is no reason for others to fail. */
@@ -168,48 +175,52 @@ export class WriteBack implements DirtyFileOwner<DirtyFile> {
   }
 
   #onPressure(): void {
-    if (this.#relieving) return
-    this.#relieving = true
-    void this.#relieve().finally(() => {
-      this.#relieving = false
-    })
+    if (!this.#relieving) void this.#relieve()
   }
 
   /**
-   * Memory is short and somebody waits. Uploads under way will bring some; failing that, the file that
-   * holds most goes to local disk, or is published before its time, as the kernel does with dirty pages.
+   * Memory is short and somebody waits. It ends in the moment in which nobody does: who comes later
+   * begins it again.
    */
   async #relieve(): Promise<void> {
     const failed = new Set<DirtyFile>()
-    while (this.budget.wanted > 0) {
-      const uploads = [...this.#files].flatMap(file => file.uploadsUnderWay)
-      if (uploads.length > 0) {
-        await Promise.race(uploads)
-        continue
-      }
-      const fullest = [...this.#files]
-        .filter(file => file.held > 0 && !failed.has(file) && this.#canRelieve(file))
-        .toSorted((a, b) => b.held - a.held)[0]
-      if (fullest === undefined && ![...this.#files].some(file => file.held > 0 && file.isLinked)) {
-        this.budget.refuse(new ErrnoError('ENOSPC', 'neither memory nor local disk has room'))
-        return
-      }
-      if (fullest === undefined) {
-        // Whoever waits goes on waiting: the store may be back by then.
-        failed.clear()
-        await sleep(this.#retryDelay)
-        continue
-      }
-      try {
-        if (await this.#spill(fullest)) continue
-        failed.add(fullest)
-        if (!fullest.isLinked) continue
-        await fullest.flush()
-        failed.delete(fullest)
-      } catch (error) {
-        failed.add(fullest)
-        this.#log.warn({ path: fullest.path, err: error }, 'cannot free memory by flushing a file')
-      }
+    this.#relieving = true
+    try {
+      while (this.budget.wanted > 0) await this.#relieveSome(failed)
+    } finally {
+      this.#relieving = false
+    }
+  }
+
+  /**
+   * Uploads under way will bring some memory; failing that, the file that holds most goes to local disk,
+   * or is published before its time, as the kernel does with dirty pages.
+   */
+  async #relieveSome(failed: Set<DirtyFile>): Promise<void> {
+    const files = [...this.#files.values()]
+    const uploads = files.flatMap(file => file.uploadsUnderWay)
+    if (uploads.length > 0) return Promise.race(uploads)
+    const fullest = files
+      .filter(file => file.held > 0 && !failed.has(file) && this.#canRelieve(file))
+      .toSorted((a, b) => b.held - a.held)[0]
+    if (fullest === undefined && !files.some(file => file.held > 0 && file.isLinked)) {
+      this.budget.refuse(new ErrnoError('ENOSPC', 'neither memory nor local disk has room'))
+      return
+    }
+    if (fullest === undefined) {
+      // Whoever waits goes on waiting: the store may be back by then.
+      failed.clear()
+      return sleep(this.#retryDelay)
+    }
+    try {
+      if (await this.#spill(fullest)) return
+      failed.add(fullest)
+      if (!fullest.isLinked) return
+      await fullest.flush()
+      failed.delete(fullest)
+    } catch (error) {
+      failed.add(fullest)
+      this.#log.warn({ path: fullest.path, err: error }, 'cannot free memory by flushing a file')
     }
   }
 

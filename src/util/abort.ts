@@ -26,6 +26,16 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined):
       return
     }
     listenForAbort(signal, onAbort)
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const leave = (): void => signal.removeEventListener('abort', onAbort)
+    work.then(
+      value => {
+        leave()
+        resolve(value)
+      },
+      (error: unknown) => {
+        leave()
+        reject(error)
+      },
+    )
   })
 }

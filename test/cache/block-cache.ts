@@ -8,6 +8,7 @@ import t from 'tap'
 import { BlockCache } from '../../src/cache/block-cache.js'
 import type { FetchBlocks } from '../../src/cache/block-cache.js'
 import type { ObjectId } from '../../src/cache/object-id.js'
+import { sequences } from '../helpers/sequences.js'
 
 const BLOCK = 64
 
@@ -602,7 +603,7 @@ async function readAll(
 void t.test(
   'every byte is right under concurrent reads, evictions, failures and aborts',
   async t => {
-    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 60)
+    const options = sequences(60)
     await fc.assert(
       fc.asyncProperty(
         fc.array(reading, { minLength: 1, maxLength: 30, size: 'max' }),
@@ -610,9 +611,9 @@ void t.test(
         fc.constantFrom(BLOCK, 2 * BLOCK, 8 * BLOCK),
         readAll,
       ),
-      { numRuns },
+      options,
     )
-    t.ok(true, `${numRuns} sequences`)
+    t.ok(true, `${options.numRuns} sequences`)
   },
 )
 

@@ -229,6 +229,20 @@ void t.test('a directory with more names than are kept is never complete', t => 
   t.end()
 })
 
+void t.test(
+  'a directory of just as many names as are kept is listed, and none is taken for absent',
+  t => {
+    const { metadata } = cache(100, 4)
+    const listing = metadata.begin('/d')
+    const page = ['a', 'b', 'c', 'd'].map(name => [name, file(`/d/${name}`)] as const)
+    metadata.putPage('/d', page, listing.began)
+    metadata.complete('/d', listing)
+    t.equal(metadata.get('/d', 'a')?.info?.path, '/d/a')
+    t.same(names(metadata.listing('/d')), ['/d/a', '/d/b', '/d/c', '/d/d'])
+    t.end()
+  },
+)
+
 void t.test('a page is believed from when it was asked for, and is as old as its listing', t => {
   const { clock, metadata } = cache()
   const listing = metadata.begin('/d')

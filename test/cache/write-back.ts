@@ -21,6 +21,7 @@ import {
   writeIn,
 } from '../helpers/write-scene.js'
 import type { Opened } from '../helpers/write-scene.js'
+import { sequences } from '../helpers/sequences.js'
 
 scene('a small file is one put', async (t, { bucket, open }) => {
   const { file, store } = open('/small')
@@ -98,6 +99,20 @@ scene('a read of uploaded parts publishes the file first', async (t, { bucket, o
   t.equal(bucket.count('complete'), 1)
   t.notOk(file.isDirty)
 })
+
+scene(
+  'who waits for memory in the moment in which another has got some is relieved too',
+  async (t, { back, open }) => {
+    const files = [open('/one', pattern(2 * MiB)).file, open('/two').file] as const
+    for (let i = 0; i < 60; i += 1) {
+      const offset = 5 + (i % 7) * 1000 * KiB
+      await files[i % 2 === 0 ? 0 : 1].write(offset, pattern(MiB + 20))
+    }
+    t.ok(back.budget.reserved <= back.budget.capacity)
+    for (const file of files) await file.flush()
+  },
+  { memory: 4 * MiB, staged: 6 * MiB },
+)
 
 scene(
   'a few bytes changed in a big file move the smallest part; the rest is copied',
@@ -732,7 +747,7 @@ t.setTimeout(600_000)
 for (const isStaged of [false, true]) {
   const title = `any writes, cuts, copies, flushes, renames and failures end with the right bytes`
   void t.test(`${title}, ${isStaged ? 'with' : 'without'} local disk`, async t => {
-    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 20)
+    const options = sequences(20)
     const staging = isStaged ? await makeStaging(t, 6 * MiB) : undefined
     // So that who waits in vain for memory is told so, and not taken for the end of the process.
     const alive = setInterval(() => undefined, 1000)
@@ -741,8 +756,8 @@ for (const isStaged of [false, true]) {
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), steps =>
         playAll(steps, staging),
       ),
-      { numRuns },
+      options,
     )
-    t.equal(staging?.used ?? 0, 0, `${numRuns} sequences`)
+    t.equal(staging?.used ?? 0, 0, `${options.numRuns} sequences`)
   })
 }

@@ -4,6 +4,7 @@ import { BufferPool } from '../../src/cache/buffer-pool.js'
 import { PAGE_SIZE, WriteBuffer } from '../../src/cache/write-buffer.js'
 import type { Piece } from '../../src/cache/write-buffer.js'
 import { KiB } from '../../src/util/units.js'
+import { sequences } from '../helpers/sequences.js'
 
 function buffer(baseSize = 0): WriteBuffer {
   return new WriteBuffer(new BufferPool(4 * PAGE_SIZE), baseSize)
@@ -171,8 +172,8 @@ function run(baseSize: number, steps: readonly Step[]): void {
 }
 
 void t.test('any writes and truncates make the same bytes as a plain buffer', t => {
-  const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 60)
-  fc.assert(fc.property(position, fc.array(step, { maxLength: 12 }), run), { numRuns })
-  t.ok(true, `${numRuns} sequences`)
+  const options = sequences(60)
+  fc.assert(fc.property(position, fc.array(step, { maxLength: 12 }), run), options)
+  t.ok(true, `${options.numRuns} sequences`)
   t.end()
 })

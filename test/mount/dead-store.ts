@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { bosmount, mountArguments, MountedBucket, startServer } from '../helpers/bosmount.js'
 import type { Server } from '../helpers/bosmount.js'
 import { bucketContents, openBucket } from '../helpers/bucket.js'
+import { replaceFaults } from '../helpers/fault-file.js'
 import { Background, run } from '../helpers/processes.js'
 import { isMounted, scratchFolder } from '../helpers/scratch.js'
 import { fingerprint } from '../helpers/tree.js'
@@ -83,23 +84,26 @@ void t.test('changes of names that are interrupted are done when the store is ba
   const mountpoint = join(folder, 'mount')
   const args = ['--request-timeout', `${REQUEST}ms`, '--total-timeout', `${DEADLINE}ms`]
   const mount = await MountedBucket.mount(t, { server, mountpoint, args })
-  const changing = 'DeleteObject, DeleteMultipleObjects, CopyObject, InitiateMultipartUpload'
-  const hang = `[{ fault: hang, operation: [${changing}] }]`
-  writeFileSync(faults, hang)
-  await server.process.waitFor(/fault rules read/)
+  const changing = [
+    'DeleteObject',
+    'DeleteMultipleObjects',
+    'CopyObject',
+    'InitiateMultipartUpload',
+  ]
+  const hang = [{ fault: 'hang', operation: changing }]
+  await replaceFaults(server, faults, hang)
   const begin = (...command: string[]) => interrupt(t, mountpoint, command)
   // Alone: it would wait for the others, and not have begun.
   await begin('mv', 'tree', 'grown')
-  writeFileSync(faults, '[]')
+  await replaceFaults(server, faults, [])
   const first = await run('mv', ['tree', 'grown'], { cwd: mountpoint })
   t.equal(first.code, 0, first.stderr)
-  writeFileSync(faults, hang)
-  await server.process.waitFor(/(fault rules read[^]*){3}/)
+  await replaceFaults(server, faults, hang)
   await begin('rm', 'removed')
   await begin('rmdir', 'empty')
   await begin('mv', 'moved', 'arrived')
   await begin('mv', '-f', 'replacing', 'replaced')
-  writeFileSync(faults, '[]')
+  await replaceFaults(server, faults, [])
   // The same again waits for what goes on, and has its outcome; what depends on it finds it done.
   const again = await run('mv', ['moved', 'arrived'], { cwd: mountpoint })
   t.equal(again.code, 0, again.stderr)

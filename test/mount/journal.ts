@@ -84,10 +84,10 @@ void t.test('an image survives kill -9 of the mount right after its push', async
 
 void t.test('what is made, renamed and deleted again never reaches the bucket', async t => {
   const { root, server, mount, run, changes } = await setStage(t)
+  // In the root: a directory that is empty for long enough on a slow machine gets its marker.
   const mounted = await mount(...LONG)
-  mkdirSync(join(root, 'd'))
   for (let i = 0; i < 20; i += 1) {
-    const file = join(root, 'd', `f${i}`)
+    const file = join(root, `f${i}`)
     writeFileSync(file, `content ${i}`)
     const fd = openSync(file, 'r+')
     fsyncSync(fd)
@@ -95,13 +95,13 @@ void t.test('what is made, renamed and deleted again never reaches the bucket', 
     renameSync(file, `${file}.new`)
     rmSync(`${file}.new`)
   }
-  writeFileSync(join(root, 'd', 'draft'), 'one')
-  appendFileSync(join(root, 'd', 'draft'), ' and two')
-  renameSync(join(root, 'd', 'draft'), join(root, 'd', 'final'))
+  writeFileSync(join(root, 'draft'), 'one')
+  appendFileSync(join(root, 'draft'), ' and two')
+  renameSync(join(root, 'draft'), join(root, 'final'))
   t.same(await changes(), [], 'nothing was sent')
   t.equal((await run('sync', root)).code, 0)
-  t.same(await changes(), ['PutObject d/final'], 'one file, once')
-  t.same(await bucketContents(t, server), { '/d/final': fingerprint(Buffer.from('one and two')) })
+  t.same(await changes(), ['PutObject final'], 'one file, once')
+  t.same(await bucketContents(t, server), { '/final': fingerprint(Buffer.from('one and two')) })
   t.equal(await mounted.unmount(), 0)
   t.same((await changes()).length, 1)
 })

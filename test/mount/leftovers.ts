@@ -2,9 +2,11 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { accessesOf } from '../helpers/access-log.js'
 import { MountedBucket, startServer, type Server } from '../helpers/bosmount.js'
 import { bucketContents, openBucket, unfinishedUploads } from '../helpers/bucket.js'
 import { Background } from '../helpers/processes.js'
+import { eventually } from '../helpers/mount-process.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
 const MIB = 2 ** 20
@@ -29,6 +31,8 @@ async function setStage(t: Test): Promise<Stage> {
 
 /** Paths of unlinked files that the server was asked to make, and still has. */
 async function homes(t: Test, { server }: Stage): Promise<string[]> {
+  // What was answered is in the log by then.
+  await accessesOf(server)
   const log = readFileSync(server.accessLog, 'utf8')
   const names = [...log.matchAll(/(\.bosmount\/unlinked\/[0-9a-f-]+)/g)].map(match => match[1])
   const driver = await openBucket(t, server)
@@ -97,7 +101,10 @@ void t.test(
     const holder = await hold(t, first)
     const before = await homes(t, stage)
     t.equal(before.length, 2)
-    t.ok((await unfinishedUploads(t, stage.server)).length > 0, 'an upload is under way')
+    // Parts leave while the file is being written; nobody has waited for them.
+    await eventually('an upload is under way', async () => {
+      return (await unfinishedUploads(t, stage.server)).length > 0
+    })
     const second = await stage.mount('second')
     t.same(await homes(t, stage), before, 'the first mount lives')
     t.same(await unfinishedUploads(t, stage.server), ['/big'])

@@ -3,7 +3,7 @@
  * of write, fsync or close of the file concerned, within the time that requests have; the bytes stay for an
  * fsync that is tried again; and the store has all of the old content or all of the new.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,8 +11,9 @@ import t, { type Test } from 'tap'
 import type { StorageDriver } from '../../src/driver/driver.js'
 import { MiB } from '../../src/util/units.js'
 import { seededBytes } from '../helpers/bos-harness.js'
-import { MountedBucket, startServer } from '../helpers/bosmount.js'
+import { MountedBucket, startServer, until } from '../helpers/bosmount.js'
 import { openBucket } from '../helpers/bucket.js'
+import { replaceFaults } from '../helpers/fault-file.js'
 import { Background } from '../helpers/processes.js'
 import { scratchFolder } from '../helpers/scratch.js'
 
@@ -57,10 +58,7 @@ async function setStage(t: Test): Promise<Stage> {
   const times = ['--request-timeout', '1s', '--total-timeout', '2s', '--max-retries', '1']
   const args = ['--chunksize', '5MB', ...times]
   const mount = await MountedBucket.mount(t, { server, mountpoint: root, args })
-  const mend = async (): Promise<void> => {
-    writeFileSync(faults, '[]')
-    await server.process.waitFor(/fault rules read/)
-  }
+  const mend = (): Promise<void> => replaceFaults(server, faults, [])
   return { bucket, root, mount, mend }
 }
 
@@ -147,6 +145,38 @@ void t.test('a file whose new content could not be stored keeps its old one', as
       t.ok((await readFile(path)).equals(before), `${name}: for whoever reads it here as well`)
     }),
   )
+})
+
+void t.test('a close goes on whatever signals come, but for those that end a program', async t => {
+  const folder = scratchFolder(t)
+  const faults = join(folder, 'faults.json')
+  const slow = { fault: 'delay', delay: '2s', operation: 'PutObject', key: 'slow' }
+  const hanging = { fault: 'hang', operation: 'PutObject', key: 'hanging' }
+  writeFileSync(faults, JSON.stringify([slow, hanging]))
+  const server = await startServer(t, folder, ['--faults', faults])
+  const bucket = await openBucket(t, server)
+  const root = join(folder, 'mount')
+  await MountedBucket.mount(t, { server, mountpoint: root })
+  const script = `
+import os, signal, sys
+signal.signal(signal.SIGALRM, lambda *_: None)
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b'kept')
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+print('closes', flush=True)
+os.close(fd)
+print('closed', flush=True)
+`
+  const writer = new Background(t, 'python3', ['-c', script, join(root, 'slow')])
+  t.equal(await writer.end(), 0, writer.output)
+  t.equal(String(await bucket.getContent('/slow')), 'kept', 'it was stored before it was closed')
+
+  const stuck = new Background(t, 'python3', ['-c', script, join(root, 'hanging')])
+  // It has got a signal while it waits, and goes on waiting: from now on only what is fatal wakes it.
+  const stat = (): string => readFileSync(`/proc/${stuck.pid}/stat`, 'latin1')
+  await until(() => /\) D /.test(stat()), 'the close to wait', stuck)
+  t.equal(await stuck.stop('SIGTERM'), 'SIGTERM', stuck.output)
+  t.notMatch(stuck.output, /closed/)
 })
 
 void t.test('an fsync that is interrupted keeps the bytes for the next one', async t => {

@@ -12,6 +12,7 @@ import { createCore } from '../helpers/core.js'
 import { CoreOs, O_CREAT, O_RDWR, O_TRUNC } from '../helpers/core-os.js'
 import type { OpenFile } from '../helpers/core-os.js'
 import { watched } from '../helpers/watched-driver.js'
+import { sequences } from '../helpers/sequences.js'
 
 const PATHS = ['/a', '/b', '/c'] as const
 const HANDLES = 3
@@ -232,10 +233,10 @@ function bytes(actual: Buffer, expected: Buffer): void {
 t.setTimeout(600_000)
 
 void t.test('files behave as a map of buffers under any sequence of operations', async t => {
-  const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 60)
+  const options = sequences(60)
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), steps => run(steps)),
-    { numRuns, examples: FOUND },
+    { ...options, examples: FOUND },
   )
-  t.ok(true, `${numRuns} sequences`)
+  t.ok(true, `${options.numRuns} sequences`)
 })

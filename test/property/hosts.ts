@@ -13,6 +13,7 @@ import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
 import { CoreOs, O_RDONLY, O_RDWR } from '../helpers/core-os.js'
 import type { OpenFile } from '../helpers/core-os.js'
+import { sequences } from '../helpers/sequences.js'
 
 const PATHS = ['/a', '/d/b'] as const
 const SIZE = 2.5 * MiB
@@ -281,11 +282,11 @@ t.setTimeout(600_000)
 void t.test(
   'hosts see each other as close-to-open promises, and lose nothing silently',
   async t => {
-    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 30)
+    const options = sequences(30)
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), steps => run(steps)),
-      { numRuns },
+      options,
     )
-    t.ok(true, `${numRuns} sequences`)
+    t.ok(true, `${options.numRuns} sequences`)
   },
 )

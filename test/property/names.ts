@@ -14,6 +14,7 @@ import { MiB } from '../../src/util/units.js'
 import { createCore } from '../helpers/core.js'
 import { CoreOs, O_CREAT, O_RDWR } from '../helpers/core-os.js'
 import type { OpenFile } from '../helpers/core-os.js'
+import { sequences } from '../helpers/sequences.js'
 
 type Step =
   | { op: 'mkdir' | 'rmdir' | 'unlink' | 'readdir' | 'stat' | 'remember'; path: string }
@@ -446,11 +447,11 @@ for (const [hosts, who] of [
   [2, 'two mounts that take turns'],
 ] as const) {
   void t.test(`names behave as a map of paths under any changes by ${who}`, async t => {
-    const numRuns = Number(process.env['BOSMOUNT_RUNS'] ?? 60)
+    const options = sequences(60)
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), steps => run(steps, hosts)),
-      { numRuns, examples: FOUND },
+      { ...options, examples: FOUND },
     )
-    t.ok(true, `${numRuns} sequences`)
+    t.ok(true, `${options.numRuns} sequences`)
   })
 }

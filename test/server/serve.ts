@@ -135,7 +135,8 @@ void t.test('a fault file is read again when it changes, and kept when it turns 
   await server.waitFor(/fault rules read/)
   t.match(await client.call('GET'), { status: 500, code: 'InternalError' })
 
-  await writeFile(file, '- fault: error\n  status: 1\n  code: X\n')
+  await writeFile(`${file}.new`, '- fault: error\n  status: 1\n  code: X\n')
+  await rename(`${file}.new`, file)
   await server.waitFor(/rule 1: status: 1 is not an HTTP status.*; the rules stay as they were/)
   t.equal((await client.call('GET')).status, 500)
 

@@ -13,7 +13,9 @@ interface ErrorBody {
 
 /** Reads an error document; undefined for anything else. */
 export function parseErrorBody(body: Buffer): ErrorBody | undefined {
-  if (body.length === 0 || body[0] !== 0x7b) return undefined
+  // Pages of listings are looked at too, and cost 40 times less to search than to parse; six times, if
+  // the quotation mark in front were searched for, of which JSON is full.
+  if (body[0] !== 0x7b || !body.includes('code"')) return undefined
   try {
     const parsed = JSON.parse(body.toString()) as Record<string, unknown>
     const { code, message, requestId } = parsed

@@ -158,15 +158,16 @@ export class FileSystem implements Operations {
   }
 
   lookup(context: RequestContext, parent: Ino, name: string): MaybePromise<Entry | NegativeEntry> {
-    return this.#answer('lookup', () =>
-      then(
-        this.#lookup.resolve(context, this.#core.inodes.directory(parent), name),
+    return this.#answer('lookup', () => {
+      const directory = this.#core.inodes.directory(parent)
+      return then(
+        this.#lookup.resolve(context, directory, name),
         (inode): MaybePromise<Entry | NegativeEntry> =>
           inode === undefined
-            ? { ino: undefined, entryValid: this.#core.config.metadataTtl / 1000 }
+            ? this.#replies.absent(directory, name)
             : this.#replies.lookedUp(context, inode),
-      ),
-    )
+      )
+    })
   }
 
   forget(ino: Ino, lookups: number): void {

@@ -1,9 +1,10 @@
 /** Open handles by the number that the kernel knows them by. Numbers are not used again. */
 import { ErrnoError } from '../../util/errno.js'
+import { TransientMap } from '../../util/transient-map.js'
 import type { Fh } from '../operations.js'
 
-export class HandleTable<T> {
-  readonly #handles = new Map<Fh, T>()
+export class HandleTable<T extends object> {
+  readonly #handles = new TransientMap<Fh, T>()
   #next = 1
 
   get size(): number {
@@ -25,9 +26,7 @@ export class HandleTable<T> {
   }
 
   remove(fh: Fh): T | undefined {
-    const handle = this.#handles.get(fh)
-    this.#handles.delete(fh)
-    return handle
+    return this.#handles.delete(fh)
   }
 
   values(): Iterable<T> {

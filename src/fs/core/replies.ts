@@ -2,11 +2,17 @@
  * What the kernel is told of an inode, for how long it may believe it, and that it knows the inode from
  * then on.
  */
-import type { AttributesReply, Entry, MaybePromise, RequestContext } from '../operations.js'
+import type {
+  AttributesReply,
+  Entry,
+  MaybePromise,
+  NegativeEntry,
+  RequestContext,
+} from '../operations.js'
 import { attributesOf } from './attributes.js'
 import type { Core } from './core.js'
 import { isLocal } from './inode.js'
-import type { Inode } from './inode.js'
+import type { DirectoryInode, Inode } from './inode.js'
 import { revalidate } from './revalidation.js'
 
 export class Replies {
@@ -25,8 +31,16 @@ export class Replies {
 
   /** Does not count as a lookup. */
   entry(inode: Inode): Entry {
-    const valid = this.validity(inode)
-    return { ino: inode.ino, generation: 0, entryValid: valid, ...this.attributes(inode) }
+    const entryValid = this.#nameValidity(inode)
+    return { ino: inode.ino, generation: 0, entryValid, ...this.attributes(inode) }
+  }
+
+  /** Nothing has the name. */
+  absent(parent: DirectoryInode, name: string): NegativeEntry {
+    const { config, inodes } = this.#core
+    const isMade = parent.presence === 'made'
+    const entryValid = isMade ? config.metadataTtl / 1000 : this.#left(inodes.path(parent), name)
+    return { ino: undefined, entryValid }
   }
 
   /** The inode, as one that the kernel has looked up. */
@@ -66,5 +80,19 @@ export class Replies {
     if (age < config.metadataTtl / 2) return (config.metadataTtl - age) / 1000
     if (parent === undefined) return Math.max(0, config.metadataTtl - age) / 1000
     return metadata.validity(inodes.path(parent), name, inode.seen) / 1000
+  }
+
+  /** As `validity`, of what the name stands for. */
+  #nameValidity(inode: Inode): number {
+    const { parent, name } = inode
+    if (inode.kind === 'file' || isLocal(inode) || parent === undefined) return this.validity(inode)
+    return this.#left(this.#core.inodes.path(parent), name)
+  }
+
+  /** Of what is known of a name. */
+  #left(directory: string, name: string): number {
+    const { metadata } = this.#core
+    const known = metadata.get(directory, name)
+    return known === undefined ? 0 : metadata.validity(directory, name, known.seen) / 1000
   }
 }

@@ -49,14 +49,19 @@ export async function revalidateReader(
   context: RequestContext,
   file: FileInode,
 ): Promise<void> {
-  if (isImmutable(core, file) || (await isConfirmedByReading(core, context, file))) return
-  await revalidate(core, context, file)
+  if (isImmutable(core, file) || isSameOpen(core, file)) return
+  if (!(await isConfirmedByReading(core, context, file))) await revalidate(core, context, file)
+}
+
+function isSameOpen({ metadata }: Core, { confirmed }: FileInode): boolean {
+  return metadata.now() - confirmed < SAME_OPEN
 }
 
 /**
  * Reads the first block of a file, which will be read next anyway, on the condition that it is the version
  * that is known: one request that tells as much as two, and a reader who has not waited twice. Of its
- * attributes it tells nothing: where they are kept in the store, they are to be asked for.
+ * attributes it tells nothing: where they are kept in the store, they are to be asked for, and so they
+ * are by whoever opens it to write: what is stored anew keeps the metadata that others have given it.
  */
 async function isConfirmedByReading(
   core: Core,
@@ -72,7 +77,7 @@ async function isConfirmedByReading(
   if (file.unsettled || !inodes.isLinked(file)) return false
   const began = metadata.now()
   const isFresh = began - file.seen < core.config.metadataTtl
-  if (!isFresh || began - file.confirmed < SAME_OPEN) return false
+  if (!isFresh) return false
   const object = objectOf(core, file)
   if (!blocks.isCold(object)) return false
   const reach = version.size <= SMALL ? SMALL : 0
@@ -88,7 +93,7 @@ async function isConfirmedByReading(
   return true
 }
 
-/** Makes sure that `file.version` is what the store has now: what open(2) promises. */
+/** Makes sure that `file.version` is what the store has now, and its metadata is known: what open(2) promises. */
 export async function revalidate(
   core: Core,
   context: RequestContext,
@@ -97,8 +102,9 @@ export async function revalidate(
   const { driver, inodes, metadata } = core
   // What has no name any more is nobody else's to change.
   if (file.dirty?.isDirty === true || file.version === undefined || file.hidden) return
+  // One that was confirmed by reading it has metadata that is not known, and must be stored with what is changed.
+  if (isSameOpen(core, file) && file.kept.metadata !== undefined) return
   const began = metadata.now()
-  if (began - file.confirmed < SAME_OPEN) return
   if (file.parent === undefined) throw new ErrnoError('ESTALE', `${inodes.path(file)} was removed`)
   const path = inodes.path(file)
   // Written or moved here meanwhile: what the store says is out of date.

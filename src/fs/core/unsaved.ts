@@ -120,7 +120,7 @@ export function throwIfAny([first, ...others]: readonly Unsaved[]): void {
 }
 
 /** Whether the store has said so; else trying the next thing may take as long. */
-export function isAnswer(error: unknown): boolean {
+function isAnswer(error: unknown): boolean {
   if (error instanceof UnsavedError) return error.unsaved.some(each => isAnswer(each.error))
   if (error instanceof ErrnoError && error.cause !== undefined) return isAnswer(error.cause)
   if (!(error instanceof DriverError)) return error instanceof ErrnoError

@@ -15,6 +15,7 @@ import { MAX_REQUEST } from './abi.js'
 import { startCrashGuard, type CrashGuard } from './crash-guard.js'
 import { Channel, DEFAULT_CHANNEL_CONFIG, type ChannelConfig } from './channel.js'
 import type { Device } from './device.js'
+import { isEnding } from './ending.js'
 import { loadLibfuse3, type Libfuse3 } from './libfuse3.js'
 import { formatMountOptions, isNoSetuid } from './mount-options.js'
 import {
@@ -81,6 +82,7 @@ async function mount(
     },
     drainTimeout: options.drainTimeout ?? DRAIN_TIMEOUT,
     interruptPatience: options.interruptPatience ?? INTERRUPT_PATIENCE,
+    isEnding,
     log,
   })
   const guard = startCrashGuard(path, log)

@@ -1,4 +1,5 @@
 /** The requests that wait for their answers: those whose promises have not settled yet. */
+import { TransientMap } from '../../util/transient-map.js'
 import type { Milliseconds } from '../../util/units.js'
 import { OPCODE } from './abi.js'
 import type { Activity } from './notify.js'
@@ -13,7 +14,7 @@ const ACROSS_DIRECTORIES: ReadonlySet<number> = new Set([
 
 export class PendingRequests {
   /** By `unique`. */
-  readonly #requests = new Map<number, Request>()
+  readonly #requests = new TransientMap<number, Request>()
   #onIdle: (() => void) | undefined
 
   get size(): number {

@@ -40,10 +40,17 @@ export class Request implements RequestContext {
    * The program has got a signal. Which, the kernel does not say, and few of them are meant for the
    * call: timers and runtimes send signals all the time, and on a local disk no call ends with EINTR.
    * What is answered within `patience` therefore counts as not interrupted.
+   *
+   * @param isMeant  whether the signal is meant for the call; asked again and again, as the kernel tells only
+   * of the first
    */
-  interrupt(patience: Milliseconds): void {
-    if (patience === 0) this.abort()
-    else this.#patience ??= setTimeout(() => this.abort(), patience)
+  interrupt(patience: Milliseconds, isMeant: () => boolean = () => true): void {
+    if (patience === 0) return this.abort()
+    this.#patience ??= setTimeout(() => {
+      this.#patience = undefined
+      if (isMeant()) this.abort()
+      else this.interrupt(patience, isMeant)
+    }, patience)
   }
 
   /** Nobody waits for the answer any longer; it may still be given. */

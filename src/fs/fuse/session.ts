@@ -40,6 +40,8 @@ export interface SessionOptions {
   readonly drainTimeout: Milliseconds
   /** How long a call may still be answered as if no signal had come. */
   readonly interruptPatience: Milliseconds
+  /** Whether a thread that waits has been told to end; default as if every signal were meant so. */
+  readonly isEnding?: (thread: number) => boolean
   readonly log: Logger
 }
 
@@ -179,7 +181,16 @@ export class Session implements RequestHandler {
       this.#logFault(request, error)
     }
     if (target === undefined) this.#replies.errno(request, ERRNO.EAGAIN)
-    else target.interrupt(this.#options.interruptPatience)
+    else target.interrupt(this.#options.interruptPatience, this.#isMeant(target))
+  }
+
+  /**
+   * Nobody can call close(2) again, and runtimes (libuv) take its EINTR for success: it goes on, unless the
+   * program is to end.
+   */
+  #isMeant({ opcode, pid }: Request): (() => boolean) | undefined {
+    const { isEnding } = this.#options
+    return opcode === OPCODE.FLUSH && isEnding !== undefined ? () => isEnding(pid) : undefined
   }
 
   #run(request: Request, handler: AnyHandler): void {

@@ -27,6 +27,7 @@ void t.test('an error has the code of its body, or else of its status', async t 
   })
   t.equal(parseErrorBody(Buffer.from('{"eTag":"x"}')), undefined)
   t.equal(parseErrorBody(Buffer.from('[]')), undefined)
+  t.equal(parseErrorBody(Buffer.from('{"contents":[{"userMeta":{"code":"x"}}]}')), undefined)
 })
 
 void t.test('only throttling lowers the load, and only an answer raises it', async t => {

@@ -5,7 +5,7 @@ import { MiB } from '../../../src/util/units.js'
 import { fails, scene as derivedScene, text, type Scene } from '../../helpers/core-scene.js'
 import type { SceneOptions } from '../../helpers/core-scene.js'
 import { hold } from '../../helpers/watched-driver.js'
-import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY, type CoreOs } from '../../helpers/core-os.js'
+import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, type CoreOs } from '../../helpers/core-os.js'
 
 const MTIME = { seconds: 1_000_000_000, nanoseconds: 123_456_789 }
 
@@ -180,6 +180,29 @@ scene(
     )
   },
   { config: { attributes: 'derived' } },
+)
+
+scene(
+  'with derived attributes the metadata of others stays if the file was read just before',
+  async ({ t, os, bucket }) => {
+    const files = [
+      ['/changed', O_RDWR],
+      ['/cut', O_RDWR | O_TRUNC],
+    ] as const
+    const metadata = { colour: 'red' }
+    for (const [path] of files) await bucket.putContent(path, text('before'), { metadata })
+    for (const [path, flags] of files) {
+      // As the kernel does, that remembers it.
+      const { ino } = await os.lookup(path)
+      t.equal(String(await os.readFile(path)), 'before')
+      const file = await os.open(path, flags)
+      await file.write(0, text('B'))
+      await file.close()
+      os.fs.forget(ino, 1)
+      t.same((await bucket.stat(path)).metadata, metadata, path)
+    }
+  },
+  { config: { attributes: 'derived' }, isStill: true },
 )
 
 scene('a chmod does not change the time of modification', async ({ t, os, bucket, other }) => {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { ERRNO } from '../../../src/util/errno.js'
 import { Channel, DEFAULT_CHANNEL_CONFIG } from '../../../src/fs/fuse/channel.js'
@@ -31,8 +32,16 @@ class Handler {
   }
 }
 
-function turn(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, 5))
+/** Resolves when the channel waits the next time: it has taken all that there was. */
+function waiting(kernel: FakeKernel): Promise<void> {
+  const poll = kernel.poll.bind(kernel)
+  return new Promise(resolve => {
+    kernel.poll = done => {
+      kernel.poll = poll
+      poll(done)
+      resolve()
+    }
+  })
 }
 
 await t.test('requests are handed over in order, until the end', async t => {
@@ -40,8 +49,9 @@ await t.test('requests are handed over in order, until the end', async t => {
   const handler = new Handler()
   kernel.push(request(1, {}), request(2, {}))
   const channel = new Channel(kernel)
+  const waits = waiting(kernel)
   channel.start(handler)
-  await turn()
+  await waits
   kernel.push(request(3, {}))
   kernel.end()
   t.equal(await handler.end, undefined)
@@ -77,10 +87,11 @@ await t.test('an idle channel waits, and does not ask', async t => {
   }
   const channel = new Channel(kernel)
   const handler = new Handler()
+  const waits = waiting(kernel)
   channel.start(handler)
-  await turn()
+  await waits
   const after = reads
-  await turn()
+  for (let i = 0; i < 10; i += 1) await turn()
   t.equal(reads, after)
   t.equal(kernel.polls, 1)
   channel.stop()
@@ -181,13 +192,15 @@ await t.test('a buffer that is kept is not read into, and spare ones are bounded
   const kept: (() => void)[] = []
   handler.onHandle = () => kept.push(channel.keepBuffer())
   kernel.push(...Array.from({ length: 5 }, () => request(1, {})))
+  const waits = waiting(kernel)
   channel.start(handler)
-  await turn()
+  await waits
   t.equal(targets.size, 6, 'each request has its own, and there is one to read into')
   for (const giveBack of kept.splice(0)) giveBack()
   targets.clear()
+  const waitsAgain = waiting(kernel)
   kernel.push(...Array.from({ length: 4 }, () => request(1, {})))
-  await turn()
+  await waitsAgain
   kernel.end()
   await handler.end
   t.equal(targets.size, 5, 'the one in hand, two spare ones, two new ones')

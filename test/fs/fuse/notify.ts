@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ERRNO } from '../../../src/util/errno.js'
 import { silentLogger } from '../../../src/util/log.js'
@@ -11,8 +12,10 @@ function ino(value: number): Ino {
   return value as Ino
 }
 
-function turn(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, 5))
+/** Time for what waits for a timer, and for a turn of the event loop, however late the timer comes. */
+async function turn(): Promise<void> {
+  await sleep(5)
+  for (let i = 0; i < 20; i += 1) await nextTurn()
 }
 
 function rig() {

@@ -288,6 +288,29 @@ await t.test('an INTERRUPT spares what is answered in time', async t => {
   t.equal((await kernel.answer(6)).errno, ERRNO.EINTR, 'but nobody waits for long')
 })
 
+await t.test('an INTERRUPT of FLUSH waits until the program is to end', async t => {
+  const asked: number[] = []
+  const { kernel } = await started(
+    {
+      flush: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error))
+        }),
+    },
+    { interruptPatience: 5, isEnding: thread => asked.push(thread) === 3 },
+  )
+  const fields: Field[] = [
+    [64, 1],
+    [32, 0],
+    [32, 0],
+    [64, 0],
+  ]
+  kernel.push(request(OPCODE.FLUSH, { unique: 4, pid: 77 }, ...fields))
+  kernel.push(request(OPCODE.INTERRUPT, { unique: 5, ino: 0 }, [64, 4]))
+  t.equal((await kernel.answer(4)).errno, ERRNO.EINTR)
+  t.strictSame(asked, [77, 77, 77])
+})
+
 await t.test('a signal that is asked for after the interrupt is aborted', async t => {
   const go = later<void>()
   const { kernel } = await started({

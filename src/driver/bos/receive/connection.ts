@@ -26,6 +26,10 @@ import { headEnd, parseHead } from './response-head.js'
 const MAX_HEAD: Bytes = 16 * KiB
 /** A document that is longer is left to others to read. */
 const MAX_DOCUMENT: Bytes = 64 * KiB
+const EMPTY = Buffer.alloc(0)
+
+/** Memory for requests grows by so much. */
+const OUTGOING_STEP: Bytes = 8 * KiB
 
 /** `odd` is an answer that is not understood here: another client is to ask again. */
 export type Outcome = HttpResponse | 'odd'
@@ -47,6 +51,8 @@ export interface Call {
 export class Connection {
   readonly #socket: Socket
   readonly #scratch = Buffer.allocUnsafeSlow(MAX_HEAD)
+  /** What small requests are put together in: made for each, it costs more than the copy. */
+  #outgoing = EMPTY
   /** Bytes of a head in the scratch buffer. */
   #filled: Bytes = 0
   #call: Call | undefined
@@ -101,6 +107,14 @@ export class Connection {
   /** Whether anything of the answer to the present request has come. */
   get hasAnswer(): boolean {
     return this.#filled > 0 || this.#head !== undefined
+  }
+
+  /** Memory for the bytes of the next request; nothing that is sent is in it while the connection is usable. */
+  outgoing(length: Bytes): Buffer {
+    if (this.#outgoing.length < length) {
+      this.#outgoing = Buffer.allocUnsafeSlow(Math.ceil(length / OUTGOING_STEP) * OUTGOING_STEP)
+    }
+    return this.#outgoing.subarray(0, length)
   }
 
   send(call: Call): void {
@@ -216,8 +230,6 @@ export class Connection {
     this.#forget()
   }
 }
-
-const EMPTY = Buffer.alloc(0)
 
 function ended(): BosError {
   return new BosError('connection broke: the other side closed it', { kind: 'network' })

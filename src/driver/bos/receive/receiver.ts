@@ -22,7 +22,7 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { systemClock, type Clock } from '../../../util/clock.js'
 import { KiB, type Bytes, type Milliseconds } from '../../../util/units.js'
 import { BosError } from '../error.js'
-import { timeToMove, type HttpRequest } from '../exchange.js'
+import { timeToMove, type HttpBody, type HttpRequest } from '../exchange.js'
 import { bodyLength, DEFAULT_CONNECTIONS, type HttpOptions, type HttpResponse } from '../http.js'
 import { Connection, type Connect, type Outcome } from './connection.js'
 import type { ChooseLanding } from './landing.js'
@@ -118,11 +118,13 @@ export class Receiver {
    */
   async put(request: HttpRequest): Promise<HttpResponse | undefined> {
     if (this.#closed || this.#putsOddly) return undefined
-    const bytes = putBytes(request)
-    if (bytes === undefined) return undefined
+    const head = putHead(request)
+    if (head === undefined) return undefined
     request.signal?.throwIfAborted()
     const end = performance.now() + request.timeout
     const connection = this.#takeIdle() ?? new Connection(this.#connect, this.#forget)
+    const bytes = connection.outgoing(head.length + bodyLength(request.body))
+    fill(bytes, head, request.body)
     const outcome = await this.#exchange(connection, request, { bytes, end, isRepeatable: false })
     if (outcome !== 'odd' && outcome !== 'stale') return outcome
     this.#putsOddly = true
@@ -261,21 +263,21 @@ function getText(request: HttpRequest): string | undefined {
   return request.method === 'GET' && request.body === undefined ? headText(request) : undefined
 }
 
-/** The bytes of a small PUT; undefined if it is none, or cannot be said on the wire as it is. */
-function putBytes(request: HttpRequest): Uint8Array | undefined {
+/** The head of a small PUT; undefined if it is none, or cannot be said on the wire as it is. */
+function putHead(request: HttpRequest): string | undefined {
   const { method, body, headers } = request
   if (method !== 'PUT' || body === undefined) return undefined
   const length = bodyLength(body)
   if (length > MAX_PUT || headers['content-length'] !== String(length)) return undefined
-  const head = headText(request)
-  if (head === undefined) return undefined
-  const bytes = Buffer.allocUnsafe(head.length + length)
+  return headText(request)
+}
+
+function fill(bytes: Buffer, head: string, body: HttpBody = []): void {
   let at = bytes.write(head, 'latin1')
   for (const piece of body instanceof Uint8Array ? [body] : body) {
     bytes.set(piece, at)
     at += piece.length
   }
-  return bytes
 }
 
 function headText({ method, path, headers }: HttpRequest): string | undefined {

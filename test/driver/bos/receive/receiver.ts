@@ -231,6 +231,26 @@ void t.test('small PUTs go out whole, and share connections with what else is as
   t.equal(String(sent[2]), `${head} 0\r\n\r\n`)
 })
 
+void t.test(
+  'PUTs that follow each other on one connection arrive whole, whatever their sizes',
+  async t => {
+    const bodies = [100, 60 * 1024, 10, 20_000].map((size, i) => Buffer.alloc(size, `${i}`))
+    const arrived: Buffer[] = []
+    let bytes = Buffer.alloc(0)
+    const { receiver } = await scene(t, (socket, _request, _connection, data) => {
+      bytes = Buffer.concat([bytes, data])
+      const start = bytes.indexOf('\r\n\r\n') + 4
+      if (bytes.length - start < (bodies[arrived.length]?.length ?? 0)) return
+      arrived.push(bytes.subarray(start))
+      bytes = Buffer.alloc(0)
+      socket.write(PUT_OK)
+    })
+    for (const body of bodies) t.match(await put(receiver, body), { status: 200 })
+    t.equal(receiver.idleConnections, 1)
+    for (const [i, body] of bodies.entries()) t.ok(body.equals(arrived[i] ?? Buffer.alloc(0)))
+  },
+)
+
 void t.test('the document that answers a PUT comes with it, of an error too', async t => {
   const { receiver } = await scene(t, (socket, request) => {
     const status = request === 0 ? '200 OK' : '412 Precondition Failed'
