@@ -37,7 +37,7 @@ export function formatBytes(bytes: Bytes): string {
   for (const [unit, factor] of units) {
     if (bytes >= factor) return `${Number((bytes / factor).toFixed(1))} ${unit}`
   }
-  return `${bytes} bytes`
+  return bytes === 1 ? '1 byte' : `${bytes} bytes`
 }
 
 /**

@@ -62,6 +62,7 @@ void t.test('durations are read, a bare number as seconds', t => {
 void t.test('sizes are written for people', t => {
   const table: readonly (readonly [number, string])[] = [
     [0, '0 bytes'],
+    [1, '1 byte'],
     [17, '17 bytes'],
     [1023, '1023 bytes'],
     [KiB, '1 KiB'],
