@@ -7,6 +7,7 @@ import type { ObjectId } from './object-id.js'
 import type { Source } from './origins.js'
 import { resident } from './pieces.js'
 import type { StagingFile } from './staging.js'
+import { PAGE_SIZE } from './write-buffer.js'
 import type { Piece } from './write-buffer.js'
 
 export class FileContents {
@@ -27,11 +28,15 @@ export class FileContents {
     this.base = options.base
   }
 
-  /** The bytes of pieces, in order. What is in memory is not copied. */
-  async assemble(pieces: readonly Piece[]): Promise<Uint8Array[]> {
+  /**
+   * The bytes of pieces, in order. What is in memory is not copied.
+   *
+   * @param page  gives memory of PAGE_SIZE for much of what is not; default memory that is new
+   */
+  async assemble(pieces: readonly Piece[], page = newPage): Promise<Uint8Array[]> {
     const parts = await Promise.all(
       pieces.map(async piece => {
-        if (piece.kind === 'staged') return [await this.#readStaged(piece)]
+        if (piece.kind === 'staged') return this.#readStaged(piece, page)
         if (piece.kind !== 'stored') return resident(piece)
         const object = this.objectOf(piece.source)
         const slices = await this.#store.read(object, piece.from, piece.length)
@@ -42,9 +47,17 @@ export class FileContents {
     return parts.flat()
   }
 
-  async #readStaged({ offset, length }: Piece): Promise<Uint8Array> {
+  async #readStaged({ offset, length }: Piece, page: () => Buffer): Promise<Uint8Array[]> {
     if (this.#staging === undefined) throw new Error('there is no staging file')
-    return this.#staging.read(offset, length)
+    const slices: Uint8Array[] = []
+    for (let done = 0; done < length; done += PAGE_SIZE) {
+      const size = Math.min(PAGE_SIZE, length - done)
+      // Many small pieces would take much more than was counted for them.
+      const slice = size > PAGE_SIZE / 2 ? page().subarray(0, size) : Buffer.allocUnsafe(size)
+      await this.#staging.readInto(offset + done, slice)
+      slices.push(slice)
+    }
+    return slices
   }
 
   /** Where an object lies now. */
@@ -61,4 +74,8 @@ export class FileContents {
       (piece.kind === 'stored' && piece.source === 'base' && this.misplaced !== undefined)
     )
   }
+}
+
+function newPage(): Buffer {
+  return Buffer.allocUnsafeSlow(PAGE_SIZE)
 }

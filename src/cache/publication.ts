@@ -11,6 +11,7 @@ import { ErrnoError } from '../util/errno.js'
 import { forEachParallel } from '../util/semaphore.js'
 import type { Bytes } from '../util/units.js'
 import type { Budget } from './budget.js'
+import type { BufferPool } from './buffer-pool.js'
 import type { FileStore } from './file-store.js'
 import type { ObjectId } from './object-id.js'
 import type { Source } from './origins.js'
@@ -18,6 +19,7 @@ import { planParts } from './part-plan.js'
 import type { PlannedPart, UploadedPart } from './part-plan.js'
 import { isResident, resident } from './pieces.js'
 import type { UploadSession } from './upload-session.js'
+import { PAGE_SIZE } from './write-buffer.js'
 import type { Piece } from './write-buffer.js'
 
 /** What is to be published. None of it may change meanwhile. */
@@ -32,9 +34,10 @@ export interface Publication {
     readonly layout: PartLayout
     /** For what is put together from bytes that are not in memory. */
     readonly assembly: Budget
+    readonly pool: BufferPool
   }
   readonly pieces: (start: Bytes, end: Bytes) => readonly Piece[]
-  readonly assemble: (pieces: readonly Piece[]) => Promise<Uint8Array[]>
+  readonly assemble: (pieces: readonly Piece[], page: () => Buffer) => Promise<Uint8Array[]>
   /** Where an object lies now. */
   readonly objectOf: (source: Source) => ObjectId
 }
@@ -146,7 +149,10 @@ function sendPart(
   )
 }
 
-/** What is not in memory yet takes memory of its own for as long as it is being sent. */
+/**
+ * What is not in memory yet takes memory of its own for as long as it is being sent. That is used again:
+ * new memory for each part would wait for the collection of garbage, in hundreds of MiB.
+ */
 async function sending<T>(
   { owner, assemble }: Publication,
   pieces: readonly Piece[],
@@ -155,9 +161,18 @@ async function sending<T>(
   let missing = 0
   for (const piece of pieces) if (!isResident(piece)) missing += piece.length
   if (missing === 0) return send(pieces.flatMap(resident))
+  const pages: Buffer[] = []
+  const page = (): Buffer => {
+    const taken = owner.pool.take(PAGE_SIZE)
+    pages.push(taken)
+    return taken
+  }
   await owner.assembly.reserve(missing)
   try {
-    return await send(await assemble(pieces))
+    const sent = await send(await assemble(pieces, page))
+    // Those of a request that failed are not used again: nobody knows who still reads them.
+    for (const taken of pages) owner.pool.give(taken)
+    return sent
   } finally {
     owner.assembly.release(missing)
   }

@@ -117,15 +117,21 @@ export class StagingFile {
 
   /** Bytes that were written before; the caller owns them. */
   async read(offset: Bytes, length: Bytes): Promise<Buffer> {
-    const file = await this.#open()
     const bytes = Buffer.allocUnsafe(length)
+    await this.readInto(offset, bytes)
+    return bytes
+  }
+
+  /** Fills `bytes` with what was written before. */
+  async readInto(offset: Bytes, bytes: Uint8Array): Promise<void> {
+    const file = await this.#open()
+    const { length } = bytes
     for (let done = 0; done < length;) {
       const { bytesRead } = await file.read(bytes, done, length - done, offset + done).catch(failed)
       if (bytesRead === 0)
         throw new ErrnoError('EIO', 'a staging file is shorter than it should be')
       done += bytesRead
     }
-    return bytes
   }
 
   /**

@@ -134,7 +134,7 @@ export class Storing {
       session,
       owner,
       pieces: (start, end) => buffer.pieces(start, end),
-      assemble: pieces => contents.assemble(pieces),
+      assemble: (pieces, page) => contents.assemble(pieces, page),
       objectOf: source => contents.objectOf(source),
     })
     this.#check(version, buffer.size)

@@ -66,6 +66,8 @@ export interface WriteBackOptions {
 /** Parts put together at a time from bytes that are not in memory; a quarter of the memory at most. */
 const ASSEMBLED_PARTS = 4
 const ASSEMBLY_SHARE = 4
+/** Of the memory, kept for use again while nobody uses it; it comes on top. */
+const IDLE_SHARE = 8
 const DEFAULT_RETRY_DELAY: Milliseconds = 1000
 
 export class WriteBack implements DirtyFileOwner {
@@ -100,7 +102,7 @@ export class WriteBack implements DirtyFileOwner {
     const most = Math.min(ASSEMBLED_PARTS * partSize, total / ASSEMBLY_SHARE)
     this.assembly = new Budget(Math.max(partSize, Math.floor(most)))
     this.budget = new Budget(total - this.assembly.capacity, () => this.#onPressure())
-    this.pool = new BufferPool(this.budget.capacity / 4)
+    this.pool = new BufferPool(this.budget.capacity / IDLE_SHARE)
   }
 
   /** Files that hold bytes the store does not have. */

@@ -115,6 +115,34 @@ scene(
 )
 
 scene(
+  'what is put together from local disk is sent from memory that is used again',
+  async (t, { back, open }) => {
+    const { file, store } = open('/f')
+    const parts = 8
+    const expected = Buffer.alloc(parts * MiB)
+    for (let i = 0; i < parts; i += 1) {
+      const data = pattern(MiB - 2, i)
+      data.copy(expected, i * MiB + 1)
+      await file.write(i * MiB + 1, data)
+      await file.spill()
+    }
+    await file.truncate(expected.length)
+    const pages: Buffer[] = []
+    const take = back.pool.take.bind(back.pool)
+    back.pool.take = size => {
+      const page = take(size)
+      pages.push(page)
+      return page
+    }
+    await file.flush()
+    t.ok(store.content?.equals(expected))
+    t.equal(pages.length, parts)
+    t.ok(new Set(pages).size < parts, `${new Set(pages).size} pages`)
+  },
+  { memory: 40 * MiB, staged: 20 * MiB },
+)
+
+scene(
   'a few bytes changed in a big file move the smallest part; the rest is copied',
   async (t, s) => {
     const base = pattern(20 * MiB)
