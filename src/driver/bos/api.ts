@@ -249,13 +249,16 @@ export class BosApi {
   rename(from: string, to: string, options: CallOptions = {}): Promise<void> {
     const headers = { 'x-bce-rename-key': encodeKey(from) }
     const request: BosRequest = { method: 'POST', key: to, headers, ...options }
+    const isThere = async (): Promise<boolean> => (await this.find(to, options)) !== undefined
     const rename = async (attempt: Attempt): Promise<void> => {
+      // After a lost answer the source may have its new name, and be another object by now.
+      if (attempt.ambiguous && (await isThere())) return
       try {
         refuseErrorInOk(await this.#transport.request(within(request, attempt)))
       } catch (error) {
-        // After a lost answer the source may be missing because it has its new name.
+        // What was not answered may have been done only now.
         const mayBeEcho = attempt.ambiguous && isCode(error, 'NoSuchKey')
-        if (!mayBeEcho || (await this.find(to, options)) === undefined) throw error
+        if (!mayBeEcho || !(await isThere())) throw error
       }
     }
     return this.#withParents(to, options, () =>

@@ -169,7 +169,9 @@ void t.test('a file moves to a free name by one rename where the service has it'
   t.same(await store.getContent('/c+d'), bytes(100, 1))
 
   server.faults.add({ operation: 'RenameObject', count: 1, fault: { kind: 'drop-response' } })
-  t.ok((await moved('/c+d', '/e')).includes('RenameObject'), 'a lost answer is found out about')
+  const lost = await moved('/c+d', '/e')
+  const renames = lost.filter(operation => operation === 'RenameObject')
+  t.equal(renames.length, 1, 'after a lost answer it looks: by now both names may be others')
   t.same(await store.getContent('/e'), bytes(100, 1))
 
   await store.putContent('/taken', bytes(5))
